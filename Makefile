@@ -1,0 +1,71 @@
+# Two commands: `make run` starts a working node, `make test` runs every test. Both set up what they need the first
+# time, and start in seconds afterwards.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STATE_DIR ?= run
+# What the tests call for real; installed when make runs as root, otherwise those tests skip and say why.
+DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg chromium pulseaudio pulseaudio-utils \
+	libasound2-plugins libportaudio2
+
+.PHONY: run test lint types coverage fuzz load captures clean
+
+run: $(VENV)/.run
+	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
+
+test: $(VENV)/.test $(VENV)/.peers lint types
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+coverage: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
+
+# Hostile input for a minute (SECONDS=600 for ten).
+SECONDS ?= 60
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds $(SECONDS)
+
+# sipp at 100 calls a second for a minute against a node that it starts.
+load: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python benchmarks/sip_load.py $(ARGS)
+
+# Records the captures in pcaps/ anew, with real peers.
+captures: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python -m tests.interop.record_captures
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage
+
+# A venv needs ensurepip, which Debian keeps in a package of its own.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V); say make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q python3-venv; \
+		else echo "Python's venv is missing; run: sudo apt-get install python3-venv"; exit 1; fi; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable . --group test --group lint --group types
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.peers: Makefile | $(VENV)/bin/python
+	@missing=; for package in $(DEBIAN_TEST_PACKAGES); do \
+		dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	else echo "Not root, so tests with these real peers will skip:$$missing"; fi
+	@touch $@

@@ -1,0 +1,91 @@
+"""What people type as an address, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from tests.support.switchboard import Switchboard, answers, rings
+from tests.support.virtual_loop import run_virtual
+from voipnode.calls.commands import HangUp, PlaceCall, RingRecipients, SendDtmf
+from voipnode.calls.desk import Desk, parse_target
+from voipnode.calls.errors import CallError, NotNowError
+from voipnode.calls.hooks import Commands
+from voipnode.sipstack.transport import Address, Hop
+
+
+@pytest.mark.parametrize(
+    ("typed", "uri"),
+    [
+        ("sip:anna@192.168.1.20", "sip:anna@192.168.1.20"),
+        (" anna@192.168.1.20 ", "sip:anna@192.168.1.20"),
+        ("192.168.1.20", "sip:192.168.1.20"),
+        ("192.168.1.20:5070", "sip:192.168.1.20:5070"),
+        ("anna@[2001:db8::1]:5070", "sip:anna@[2001:db8::1]:5070"),
+        ("sip:anna@pbx.example;transport=tcp", "sip:anna@pbx.example;transport=tcp"),
+    ],
+)
+def test_addresses_are_taken_as_people_type_them(typed: str, uri: str) -> None:
+    assert str(parse_target(typed)) == uri
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "tel:+49301234", "sips:anna@192.168.1.20", "sip:", "sip:a b@c", "sip:anna@host:99999"]
+)
+def test_what_cannot_be_called_is_refused_with_an_example(typed: str) -> None:
+    with pytest.raises(CallError, match="address"):
+        parse_target(typed)
+
+
+class Names:
+    """A resolver that knows two names."""
+
+    known: ClassVar = {"anna.example": "192.168.1.20", "ben.example": "192.168.1.21"}
+
+    async def __call__(self, transport: str, address: Address) -> list[Hop]:
+        host = self.known.get(address.host, address.host if address.host[0].isdigit() else None)
+        return [Hop(transport, Address(host, address.port))] if host else []
+
+
+def desk(board: Switchboard) -> Commands:
+    commands = Commands()
+    Desk(board.switch, Names(), lambda: board.wire.now).register(commands)
+    return commands
+
+
+def test_a_name_is_resolved_and_stays_in_the_request() -> None:
+    board = Switchboard()
+    board.phone("anna", "192.168.1.20", plan=answers)
+    commands = desk(board)
+    assert run_virtual(commands.execute(PlaceCall(to="anna@anna.example"))) == "c1"
+    ladder = board.wire.run(1.0)
+    assert ladder[0].data.startswith(b"INVITE sip:anna@anna.example SIP/2.0\r\n")
+    assert board.states[-1] == "Active"
+    run_virtual(commands.execute(SendDtmf(call="c1", digits="5")))
+    run_virtual(commands.execute(HangUp(call="c1")))
+    board.wire.run(40.0)
+    board.assert_quiet()
+
+
+def test_a_name_that_does_not_resolve_is_said() -> None:
+    board = Switchboard()
+    with pytest.raises(NotNowError, match=r"nowhere\.example"):
+        run_virtual(desk(board).execute(PlaceCall(to="sip:x@nowhere.example")))
+
+
+def test_one_recipient_that_cannot_be_found_does_not_silence_the_others() -> None:
+    board = Switchboard()
+    board.phone("ben", "192.168.1.21", plan=rings)
+    wanted = RingRecipients(recipients=("sip:x@nowhere.example", "sip:ben@ben.example"), button="button")
+    run_virtual(desk(board).execute(wanted))
+    board.wire.run(1.0)
+    assert board.states[-1] == "Ringing"
+
+
+def test_unknown_transports_and_too_many_recipients_are_refused() -> None:
+    commands = desk(Switchboard())
+    with pytest.raises(CallError, match="WS"):
+        run_virtual(commands.execute(PlaceCall(to="sip:anna@192.168.1.20;transport=ws")))
+    with pytest.raises(CallError, match="1 to 6"):
+        run_virtual(commands.execute(RingRecipients(recipients=("sip:a@192.168.1.20",) * 7)))

@@ -1,0 +1,128 @@
+"""`voipnode run` as a user starts it: a process of its own, a settings file, its page, its events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.aio import within
+from tests.support.free_ports import free_port, rtp_range
+from tests.support.peers.process import PeerProcess
+
+SETTINGS = """\
+[sip]
+hosts = ["127.0.0.1"]
+port = {sip_port}
+rtp_start_port = {rtp_start}
+{sip}
+[web]
+port = {web_port}
+[audio]
+{audio}
+{more}
+"""
+SILENT_AUDIO = 'device = "files"\nmicrophone = "silence"'
+
+
+class Node:
+    """A running node. `uri` is its SIP address, `state_dir` its folder."""
+
+    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, web_port: int, rtp_start: int) -> None:
+        self.folder = folder
+        self.state_dir = folder / "state"
+        self.process = process
+        self.sip_port = sip_port
+        self.rtp_start = rtp_start
+        self.web_port = web_port
+        self.uri = f"sip:door@127.0.0.1:{sip_port}"
+        self.url = f"http://127.0.0.1:{web_port}"
+        self.client = httpx.AsyncClient(base_url=self.url, timeout=10)
+        self.events: list[dict[str, Any]] = []
+        self._grown = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls, folder: Path, *, sip: str = "", audio: str = SILENT_AUDIO, more: str = "", listen: bool = True
+    ) -> Node:
+        """Start it with these lines added to the sections of its settings; `listen` follows its events."""
+        folder.mkdir(parents=True, exist_ok=True)
+        sip_port, web_port, rtp_start = free_port(), free_port(), rtp_range()
+        text = SETTINGS.format(
+            sip_port=sip_port, web_port=web_port, rtp_start=rtp_start, sip=sip, audio=audio, more=more
+        )
+        (folder / "voipnode.toml").write_text(text)
+        return await cls._launch(folder, sip_port, web_port, rtp_start, listen=listen)
+
+    async def again(self) -> Node:
+        """Start another one on the settings and state that this one leaves behind."""
+        return await self._launch(self.folder, self.sip_port, self.web_port, self.rtp_start, listen=True)
+
+    @classmethod
+    async def _launch(cls, folder: Path, sip_port: int, web_port: int, rtp_start: int, *, listen: bool) -> Node:
+        command = ("-m", "voipnode", "run", "--settings", folder / "voipnode.toml", "--state-dir", folder / "state")
+        process = await PeerProcess.start(sys.executable, *command, env={"COLUMNS": "200"})
+        node = cls(folder, process, sip_port, web_port, rtp_start)
+        try:
+            await process.line_with("is running", seconds=30)
+            if listen:
+                ready = asyncio.Event()
+                node._task = asyncio.create_task(node._follow(ready))
+                async with within(10, "event stream"):
+                    await ready.wait()
+        except BaseException:  # the test has no node yet that it could stop
+            await node.stop()
+            raise
+        return node
+
+    @property
+    def pid(self) -> int:
+        return self.process.process.pid
+
+    async def _follow(self, ready: asyncio.Event) -> None:
+        try:
+            async with self.client.stream("GET", "/api/v1/events", timeout=None) as response:
+                ready.set()
+                async for line in response.aiter_lines():
+                    if line.startswith("data:"):
+                        async with self._grown:
+                            self.events.append(json.loads(line[5:]))
+                            self._grown.notify_all()
+        except httpx.HTTPError:
+            return  # the node is gone
+
+    async def event(self, name: str, *, after: int = 0, seconds: float = 15.0, **match: Any) -> dict[str, Any]:
+        """The first event of that name and those values, from number `after` on."""
+        async with within(seconds, f"event {name} {match}; there were {self.events[-6:]}"), self._grown:
+            while True:
+                for event in self.events[after:]:
+                    if event["event"] == name and all(event.get(key) == value for key, value in match.items()):
+                        return event
+                await self._grown.wait()
+
+    async def press(self, *recipients: str) -> None:
+        """Press the button, to ring these."""
+        response = await self.client.post("/api/v1/inputs/button/press", json={"recipients": list(recipients)})
+        assert response.status_code < 300, response.text
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send the engine process, and nobody else, a signal."""
+        os.kill(self.pid, number)
+
+    def journal(self) -> list[dict[str, Any]]:
+        """The guardian's own account."""
+        path = self.state_dir / "guardian.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines() if line]
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        await self.client.aclose()
+        await self.process.stop()

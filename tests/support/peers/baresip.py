@@ -1,0 +1,120 @@
+"""baresip as a phone: steered over its control port, plays a file, records what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.aio import within
+from tests.support.free_ports import free_port, rtp_range
+from tests.support.peers.process import PeerProcess, need
+
+CONFIG = """\
+poll_method epoll
+call_local_timeout 120
+call_max_calls 10
+sip_listen 127.0.0.1:{sip_port}
+audio_path /usr/share/baresip
+audio_source aufile,{microphone}
+audio_player aubridge,sink
+audio_alert aubridge,sink
+ausrc_srate 48000
+auplay_srate 48000
+ausrc_channels 1
+auplay_channels 1
+audio_buffer 20-160
+rtp_ports {rtp_start}-{rtp_end}
+rtcp_mux no
+jitter_buffer_delay 5-10
+net_interface 127.0.0.1
+module_path /usr/lib/baresip/modules
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+snd_path {folder}
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control_port}
+"""
+
+
+class Baresip:
+    """One baresip. `uri` is where it is called."""
+
+    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, user: str) -> None:
+        self.folder = folder
+        self.process = process
+        self.uri = f"sip:{user}@127.0.0.1:{sip_port}"
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, folder: Path, *, microphone: Path, answer: str = "manual", user: str = "anna") -> Baresip:
+        """Start it; `answer` is "manual" or "auto"."""
+        need("baresip")
+        folder.mkdir(parents=True, exist_ok=True)
+        sip_port, control_port, rtp_start = free_port(), free_port(), rtp_range()
+        (folder / "config").write_text(
+            CONFIG.format(
+                sip_port=sip_port,
+                control_port=control_port,
+                microphone=microphone,
+                rtp_start=rtp_start,
+                rtp_end=rtp_start + 100,
+                folder=folder,
+            )
+        )
+        account = f"<sip:{user}@127.0.0.1:{sip_port}>;regint=0;answermode={answer};audio_codecs=PCMU,PCMA\n"
+        (folder / "accounts").write_text(account)
+        (folder / "contacts").write_text("")
+        process = await PeerProcess.start("baresip", "-4", "-f", folder)
+        phone = cls(folder, process, sip_port, user)
+        try:
+            await process.line_with("baresip is ready", seconds=15)
+        except AssertionError:
+            await process.stop()
+            raise
+        phone._reader, phone._writer = await asyncio.open_connection("127.0.0.1", control_port)
+        phone._task = asyncio.create_task(phone._listen())
+        return phone
+
+    async def _listen(self) -> None:
+        assert self._reader is not None
+        try:
+            while True:
+                length = int((await self._reader.readuntil(b":"))[:-1])
+                payload = await self._reader.readexactly(length + 1)
+                self._events.put_nowait(json.loads(payload[:-1]))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+    def command(self, command: str, params: str = "") -> None:
+        """Give a command: dial, accept, hangup, sndcode, quit, ..."""
+        assert self._writer is not None
+        text = json.dumps({"command": command, "params": params, "token": "t"})
+        self._writer.write(f"{len(text)}:{text},".encode())
+
+    async def event(self, *types: str, seconds: float = 10.0) -> dict[str, Any]:
+        """The next event of one of these types; others before it are passed over."""
+        async with within(seconds, f"{types} from baresip"):
+            while True:
+                event = await self._events.get()
+                if event.get("event") and event.get("type") in types:
+                    return event
+
+    def heard(self) -> Path:
+        """The recording of what it heard in its last call; complete once the call is closed."""
+        return max(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
+
+    async def stop(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if self._task is not None:
+            self._task.cancel()
+        await self.process.stop()

@@ -1,0 +1,74 @@
+"""linphonec as a phone: steered by typing, plays a file, records what it hears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.free_ports import free_port, rtp_range
+from tests.support.peers.process import PeerProcess, need
+
+RC = """\
+[sip]
+sip_port={sip_port}
+sip_tcp_port=0
+sip_tls_port=0
+bind_address=127.0.0.1
+use_ipv6=0
+default_proxy=-1
+contact=sip:bob@127.0.0.1
+guess_hostname=0
+use_info={info}
+use_rfc2833={rtp}
+[rtp]
+audio_rtp_port={rtp_port}
+[net]
+mtu=1300
+"""
+
+
+class Linphone:
+    """One linphonec. `uri` is where it is called; `digits_by` is "rtp" or "info"."""
+
+    def __init__(self, folder: Path, process: PeerProcess, sip_port: int) -> None:
+        self.process = process
+        self.uri = f"sip:bob@127.0.0.1:{sip_port}"
+        self._heard = folder / "heard.wav"
+
+    @classmethod
+    async def start(
+        cls, folder: Path, *, microphone: Path, auto_answer: bool = False, digits_by: str = "rtp"
+    ) -> Linphone:
+        need("linphonec")
+        (folder / ".local" / "share" / "linphone").mkdir(parents=True, exist_ok=True)
+        sip_port = free_port()
+        (folder / "rc").write_text(
+            RC.format(
+                sip_port=sip_port,
+                rtp_port=rtp_range(),
+                info=int(digits_by == "info"),
+                rtp=int(digits_by == "rtp"),
+            )
+        )
+        process = await PeerProcess.start("linphonec", "-c", folder / "rc", cwd=folder, env={"HOME": str(folder)})
+        phone = cls(folder, process, sip_port)
+        phone.say("soundcard use files")
+        phone.say(f"play {microphone}")
+        phone.say(f"record {phone._heard}")
+        if auto_answer:
+            phone.say("autoanswer enable")
+        phone.say("status register")
+        await process.line_with("registered=", "identity=", seconds=15)
+        return phone
+
+    def say(self, command: str) -> None:
+        """Type a command: answer, terminate, call URI, a digit, ..."""
+        self.process.say(command)
+
+    def heard(self) -> Path:
+        """The recording of what it heard; complete once the call is over."""
+        return self._heard
+
+    async def stop(self) -> None:
+        if self.process.process.returncode is None:
+            self.say("quit")
+        await self.process.stop()

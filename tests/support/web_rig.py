@@ -1,0 +1,174 @@
+"""A house with a door that answers commands by events, and the real web server before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from voipnode.calls.commands import AnswerCall, Command, HangUp, PlaceCall, PressInput, SendDtmf
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.events import (
+    CallChanged,
+    CallReason,
+    CallState,
+    DoorOpened,
+    DtmfReceived,
+    GuardianChanged,
+    InputChanged,
+    LightChanged,
+    NodeStarted,
+    PortChanged,
+)
+from voipnode.calls.hooks import Bus, Commands, House
+from voipnode.web.server import WebServer
+from voipnode.web.settings import WebSettings
+
+DESK = "sip:desk@192.0.2.10"
+ABOUT: dict[str, Any] = {
+    "name": "Front door",
+    "version": "0.1.0",
+    "sip_addresses": ["sip:192.0.2.20:5060"],
+    "audio": "simulated microphone and loudspeaker",
+    "accounts": [{"name": "peer to peer", "type": "peer-to-peer", "user_id": "door", "default": True, "active": True}],
+    "inputs": ["button"],
+}
+
+
+class FakeDoor:
+    """Carries out the commands of the web by publishing what a node would; `now` is its clock."""
+
+    def __init__(self, bus: Bus, commands: Commands) -> None:
+        self.bus = bus
+        self.seen: list[Command] = []
+        self.calls: dict[str, CallChanged] = {}
+        self._ids = (f"c{number}" for number in count(1))
+        commands.register(PressInput, self._press, who="door")
+        commands.register(PlaceCall, self._place, who="door")
+        commands.register(HangUp, self._hang_up, who="door")
+        commands.register(AnswerCall, self._answer, who="door")
+        commands.register(SendDtmf, self._dtmf, who="door")
+
+    def start(self) -> None:
+        self.bus.publish(GuardianChanged(at=self.now, up=True, detail="1 line, simulated"))
+        self.bus.publish(PortChanged(at=self.now, port="door", active=False, why="restart"))
+        self.bus.publish(LightChanged(at=self.now, colour="off"))
+        self.bus.publish(NodeStarted(at=self.now, version="0.1.0", previous="stopped cleanly"))
+
+    @property
+    def now(self) -> float:
+        return self.bus.clock()
+
+    def ring_out(self, remote: str = DESK) -> str:
+        call = next(self._ids)
+        self.change(call, CallState.CALLING, CallReason.INITIATED, "outgoing", remote, light="amber")
+        return call
+
+    def ring_in(self, remote: str = DESK) -> str:
+        call = next(self._ids)
+        self.change(call, CallState.RINGING, CallReason.INITIATED, "incoming", remote, light="amber-flash")
+        return call
+
+    def picked_up(self, call: str) -> None:
+        known = self.calls[call]
+        self.change(call, CallState.ACTIVE, CallReason.ACCEPTED_BY_REMOTE, known.direction, known.remote, light="blue")
+
+    def open(self, call: str, duration_s: float = 7.0) -> None:
+        """The far side presses 1: the door opens."""
+        far = self.calls[call]
+        self.bus.publish(
+            DtmfReceived(at=self.now, call=call, digit="1", road="rtp", account="", remote=far.remote, authorised=True)
+        )
+        how = 'dtmf "1"'
+        self.bus.publish(DoorOpened(at=self.now, port="door", who=far.remote, how=how, duration_s=duration_s))
+        self.bus.publish(
+            PortChanged(at=self.now, port="door", active=True, why="pulse", who=far.remote, how=how, until_s=duration_s)
+        )
+        self.bus.publish(LightChanged(at=self.now, colour="green"))
+
+    def close(self) -> None:
+        self.bus.publish(PortChanged(at=self.now, port="door", active=False, why="expired"))
+        self.bus.publish(LightChanged(at=self.now, colour="blue"))
+
+    def change(
+        self, call: str, state: CallState, reason: CallReason, direction: str, remote: str, *, light: str
+    ) -> None:
+        event = CallChanged(
+            at=self.now, call=call, state=state, reason=reason, direction=direction, remote=remote, account=""
+        )
+        self.calls[call] = event
+        self.bus.publish(event)
+        self.bus.publish(LightChanged(at=self.now, colour=light))
+
+    def _press(self, command: PressInput) -> str:
+        self.seen.append(command)
+        if command.input != "button":
+            raise UnknownNameError(f"there is no input {command.input!r}; inputs are: button")
+        if any(call.state is not CallState.TERMINATED for call in self.calls.values()):
+            raise NotNowError("a call goes on already; hang it up first")
+        for active in (True, False):
+            self.bus.publish(InputChanged(at=self.now, input="button", active=active, source=command.source))
+        return self.ring_out(command.recipients[0] if command.recipients else DESK)
+
+    async def _place(self, command: PlaceCall) -> str:
+        self.seen.append(command)
+        if "@" not in command.to:
+            raise CallError(f"to = {command.to!r}: not an address; use one such as {DESK}")
+        return self.ring_out(command.to)
+
+    def _known(self, command: HangUp | AnswerCall | SendDtmf) -> CallChanged:
+        self.seen.append(command)
+        if command.call not in self.calls:
+            raise UnknownNameError(f"there is no call {command.call!r}")
+        return self.calls[command.call]
+
+    async def _hang_up(self, command: HangUp) -> str:
+        call = self._known(command)
+        self.change(call.call, CallState.TERMINATED, CallReason.TERMINATED, call.direction, call.remote, light="off")
+        return ""
+
+    def _answer(self, command: AnswerCall) -> str:
+        call = self._known(command)
+        if call.direction != "incoming" or call.state is not CallState.RINGING:
+            raise NotNowError(f"call {command.call!r} does not ring in")
+        self.change(
+            call.call, CallState.ACTIVE, CallReason.ACCEPTED_BY_DEVICE, call.direction, call.remote, light="blue"
+        )
+        return ""
+
+    def _dtmf(self, command: SendDtmf) -> str:
+        if self._known(command).state is not CallState.ACTIVE:
+            raise NotNowError(f"call {command.call!r} is not active")
+        return ""
+
+
+class WebRig:
+    """The server at `url` (on a free port) and the door behind it."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        loop = asyncio.get_running_loop()
+        self.bus = Bus(loop.time)
+        self.commands = Commands()
+        self.about = dict(ABOUT)
+        settings = WebSettings.model_construct(host=host, port=port)  # past its checks: port 0 is any free one
+        self.server = WebServer(settings, House(self.bus, self.commands, Path("/nonexistent")), self.about)
+        self.door = FakeDoor(self.bus, self.commands)
+
+    @property
+    def url(self) -> str:
+        return self.server.url.rstrip("/")
+
+
+@asynccontextmanager
+async def web_rig(host: str = "127.0.0.1") -> AsyncIterator[WebRig]:
+    """A started rig; stopped at the end."""
+    rig = WebRig(host)
+    rig.door.start()
+    await rig.server.start()
+    try:
+        yield rig
+    finally:
+        await rig.server.stop()

@@ -1,0 +1,74 @@
+"""The settings as a whole: defaults, the example file, and what one section says about another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voipnode.settings import NodeSettings
+from voipnode.store.problems import SettingsError
+from voipnode.store.settings_file import load_settings, parse_settings
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "voipnode.example.toml"
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(text, NodeSettings, "voipnode.toml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_without_a_file_the_defaults_are_a_working_node() -> None:
+    settings = load_settings(None, NodeSettings)
+    assert [port.name for port in settings.ports] == ["door"]
+    assert settings.dtmf[0].open is not None
+    assert (settings.dtmf[0].sequence, settings.dtmf[0].open.duration_s) == ("1", 7.0)
+    assert [account.default for account in settings.all_accounts] == [True]
+
+
+def test_the_example_file_says_the_defaults() -> None:
+    example = load_settings(EXAMPLE, NodeSettings)
+    assert example.model_dump(exclude={"accounts"}) == NodeSettings().model_dump(exclude={"accounts"})
+    assert example.all_accounts == NodeSettings().all_accounts
+
+
+def test_every_problem_is_told_at_once_with_line_value_and_what_would_be_right() -> None:
+    told = problems('[sip]\nport = 80\ncaling_timeout_s = 5\n[audio]\ndevice = "trumpet"\n')
+    assert len(told) == 3
+    assert told[0].startswith("voipnode.toml:2: sip.port = 80: ")
+    assert "1024" in told[0]
+    assert "65535" in told[0]
+    assert told[1].startswith("voipnode.toml:3: sip.caling_timeout_s")
+    assert "calling_timeout_s" in told[1]
+    assert "simulated" in told[2]
+
+
+def test_names_that_one_section_uses_of_another_must_exist() -> None:
+    told = problems(
+        '[[buttons]]\nname = "b"\ninput = "button"\naccount = "office"\n\n'
+        '[[dtmf]]\nsequence = "2"\naccounts = ["office"]\nopen = { port = "gate" }\n'
+    )
+    assert [line.split(":")[1] for line in told] == ["4", "8", "9"]
+    assert 'there is no such port; [[ports]] has "door"' in told[2]
+
+
+def test_an_activation_longer_than_the_port_allows_is_refused_where_it_stands() -> None:
+    (told,) = problems('[[dtmf]]\nsequence = "2"\nopen = { port = "door", duration_s = 61 }\n')
+    assert told.startswith("voipnode.toml:3: dtmf[0].open.duration_s = 61")
+
+
+def test_whoever_names_other_ports_and_inputs_is_not_held_to_the_default_ones() -> None:
+    settings = parse_settings('[[ports]]\nname = "gate"\n[[inputs]]\nname = "bell"\n', NodeSettings, "x")
+    assert settings.dtmf == ()
+    assert settings.buttons == ()
+
+
+def test_two_default_accounts_are_refused() -> None:
+    (told,) = problems('[[accounts]]\nname = "a"\ndefault = true\n[[accounts]]\nname = "b"\ndefault = true\n')
+    assert "exactly one" in told
+
+
+def test_no_setting_of_the_program_alone_can_be_written() -> None:
+    (told,) = problems('peer_to_peer_accounts = ["x"]\n')
+    assert "peer_to_peer_accounts" in told

@@ -1,0 +1,252 @@
+"""The front panel in Chromium, with the real server and a door that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from tests.support.web_rig import DESK, WebRig
+from voipnode.calls.commands import AnswerCall, HangUp, PressInput, SendDtmf
+from voipnode.calls.events import CallReason, CallState, GuardianChanged, Problem
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)"),
+]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+class Site:
+    """The server in a thread of its own, as Playwright's interface here is a blocking one."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self.rig: WebRig = self._in_loop(self._start())
+
+    async def _start(self, port: int = 0) -> WebRig:
+        rig = WebRig(port=port)
+        rig.door.start()
+        await rig.server.start()
+        return rig
+
+    def _in_loop(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+
+    def do(self, act: Callable[[], Any]) -> Any:
+        """Run `act` in the server's loop, as everything that touches the bus must."""
+        done: Future[Any] = Future()
+        self.loop.call_soon_threadsafe(lambda: done.set_result(act()))
+        return done.result(10)
+
+    def stop(self) -> None:
+        self._in_loop(self.rig.server.stop())
+
+    def restart(self) -> None:
+        """A new node on the same address."""
+        port = int(self.rig.url.rpartition(":")[2])
+        self.rig = self._in_loop(self._start(port))
+
+    def close(self) -> None:
+        self.stop()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(browser: Any, site: Site) -> Iterator[Any]:
+    """A page that has contact; fails the test when the browser complains (script errors, content security policy)."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-GB")
+    context.set_default_timeout(10_000)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.goto(site.rig.url + "/")
+    sync_api.expect(opened.locator("#link-words")).to_have_text("Live")
+    yield opened
+    context.close()
+    expected = re.compile("ERR_CONNECTION_REFUSED|status of 4|ERR_INCOMPLETE|ERR_EMPTY|ERR_CONNECTION_RESET")
+    assert [text for text in complaints if not expected.search(text)] == []
+
+
+def shows(page: Any, selector: str, text: str | re.Pattern[str]) -> None:
+    sync_api.expect(page.locator(selector)).to_contain_text(text)
+
+
+def light(page: Any, colour: str) -> None:
+    sync_api.expect(page.locator("body")).to_have_attribute("data-light", colour)
+
+
+def test_at_rest_it_shows_name_door_and_node(page: Any) -> None:
+    shows(page, "h1", "Front door")
+    shows(page, "#glass-main", "Ready")
+    shows(page, "#doors", "closed")
+    shows(page, "#about", "sip:192.0.2.20:5060")
+    shows(page, "#log", "voipnode 0.1.0 started")
+    light(page, "off")
+    assert page.title() == "Front door"
+
+
+def test_a_visit_from_the_bell_to_the_open_door(page: Any, site: Site) -> None:
+    page.get_by_label("SIP address to ring").fill("guard@192.0.2.30")
+    shows(page, "#target-words", "rings guard@192.0.2.30")
+    page.locator("#bell").click()
+    shows(page, "#glass-main", "Calling")
+    light(page, "amber")
+    guard = "sip:guard@192.0.2.30"
+    assert site.rig.door.seen == [PressInput(input="button", recipients=(guard,), source="panel")]
+    site.do(lambda: site.rig.door.picked_up("c1"))
+    shows(page, "#glass-main", "In a call")
+    light(page, "blue")
+    shows(page, "#log", "guard@192.0.2.30 answered")
+    site.do(lambda: site.rig.door.open("c1", 30.0))
+    shows(page, "#glass-main", "Door open")
+    shows(page, "#doors", re.compile(r"open, (30|2\d) s left"))
+    shows(page, "#log", 'Door opened for 30 s by guard@192.0.2.30, dtmf "1"')
+    light(page, "green")
+    shows(page, "#announce", "Door open")
+    site.do(site.rig.door.close)
+    shows(page, "#doors", "closed")
+    page.get_by_role("button", name="Hang up: guard@192.0.2.30").click()
+    shows(page, "#calls", "ended")
+    shows(page, "#glass-main", "Ready")
+    assert site.rig.door.seen[-1] == HangUp(call="c1")
+
+
+def test_an_incoming_call_is_answered_and_digits_are_sent(page: Any, site: Site) -> None:
+    site.do(site.rig.door.ring_in)
+    shows(page, "#glass-main", "Incoming call")
+    light(page, "amber-flash")
+    shows(page, "#announce", "Incoming call")
+    page.get_by_role("button", name="Answer: desk@192.0.2.10").click()
+    shows(page, "#glass-main", "In a call")
+    page.get_by_role("button", name="Keypad: desk@192.0.2.10").click()
+    page.get_by_role("group", name="Keypad").get_by_role("button", name="#").click()
+    page.wait_for_function("() => !document.querySelector('[aria-busy]')")
+    assert site.rig.door.seen == [AnswerCall(call="c1"), SendDtmf(call="c1", digits="#")]
+
+
+def test_it_works_with_the_keyboard_alone(page: Any, site: Site) -> None:
+    page.get_by_label("SIP address to ring").focus()
+    page.keyboard.type("desk@192.0.2.10")
+    page.keyboard.press("Enter")
+    shows(page, "#glass-main", "Calling")
+    hang_up = page.get_by_role("button", name="Hang up: desk@192.0.2.10")
+    hang_up.focus()
+    site.do(lambda: site.rig.door.picked_up("c1"))
+    shows(page, "#glass-main", "In a call")
+    sync_api.expect(hang_up).to_be_focused()
+    page.keyboard.press("Enter")
+    shows(page, "#glass-main", "Ready")
+
+
+def test_the_address_is_remembered_and_an_empty_one_rings_the_buttons_own(page: Any, site: Site) -> None:
+    field = page.get_by_label("SIP address to ring")
+    field.fill(DESK)
+    field.press("Enter")
+    shows(page, "#glass-main", "Calling")
+    page.reload()
+    sync_api.expect(field).to_have_value(DESK)
+    page.get_by_role("button", name="Hang up: desk@192.0.2.10").click()
+    shows(page, "#glass-main", "Ready")
+    field.fill("")
+    shows(page, "#target-words", "own recipients")
+    page.locator("#bell").click()
+    shows(page, "#glass-main", "Calling")
+    assert site.rig.door.seen[-1] == PressInput(input="button", recipients=(), source="panel")
+
+
+def test_a_refusal_is_said_beside_the_field(page: Any, site: Site) -> None:
+    site.do(site.rig.door.ring_in)
+    shows(page, "#glass-main", "Incoming call")
+    page.locator("#bell").click()
+    shows(page, "#target-error", "a call goes on already")
+    field = page.get_by_label("SIP address to ring")
+    sync_api.expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("two words")
+    field.press("Enter")
+    shows(page, "#target-error", "must be a SIP address")
+
+
+def test_what_a_caller_calls_himself_is_text_and_never_markup(page: Any, site: Site) -> None:
+    evil = '<img src=x onerror="document.title=1">'
+    site.do(lambda: site.rig.door.ring_in(evil))
+    shows(page, "#log", "img src=x onerror")
+    assert page.locator("#log img, #calls img, .glass img").count() == 0
+
+
+def test_problems_and_a_lost_guardian_are_shown_and_can_be_dismissed(page: Any, site: Site) -> None:
+    site.do(lambda: site.rig.bus.publish(Problem(where="store", detail="no space left")))
+    site.do(lambda: site.rig.bus.publish(GuardianChanged(up=False, detail="it is started again")))
+    shows(page, "#notices", "no space left")
+    shows(page, "#notices", "every door is in its normal state")
+    page.get_by_role("button", name="Dismiss").click()
+    sync_api.expect(page.locator("#notices")).not_to_contain_text("no space left")
+    site.do(lambda: site.rig.bus.publish(GuardianChanged(up=True, detail="1 line")))
+    sync_api.expect(page.locator("#notices")).to_be_empty()
+
+
+def test_losing_the_node_is_shown_and_it_comes_back_by_itself(page: Any, site: Site) -> None:
+    site.stop()
+    shows(page, "#link-words", "Reconnecting")
+    shows(page, "#glass-main", "No contact")
+    page.locator("#bell").click()
+    shows(page, "#target-error", "The node does not answer")
+    site.restart()
+    shows(page, "#link-words", "Live")
+    shows(page, "#glass-main", "Ready")
+
+
+def test_an_ended_call_says_why(page: Any, site: Site) -> None:
+    door = site.rig.door
+    call = site.do(door.ring_out)
+    busy = (call, CallState.TERMINATED, CallReason.BUSY, "outgoing", DESK)
+    site.do(lambda: door.change(*busy, light="off"))
+    shows(page, "#calls", "busy")
+    shows(page, "#log", "Call to desk@192.0.2.10: busy")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_on_any_width(page: Any, site: Site, width: int, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    site.do(lambda: site.rig.door.ring_in("sip:" + "averylongname" * 12 + "@host.example"))
+    shows(page, "#glass-main", "Incoming call")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    answer = page.get_by_role("button", name="Answer", exact=True) if width <= 900 else page.get_by_text("Answer")
+    sync_api.expect(answer.first).to_be_in_viewport()

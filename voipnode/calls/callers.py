@@ -1,0 +1,45 @@
+"""Who may call, and whose digits act: decided by where packets come from, never by what a header claims alone."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.uri import SipUri
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Networks:
+    """A set of IP networks; IPv4-mapped IPv6 addresses count as the IPv4 address they carry."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks: list[IpNetwork] = [ipaddress.ip_network(text, strict=False) for text in networks]
+
+    def __contains__(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host.split("%", 1)[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+
+class TrustedCallers:
+    """The callers that the settings name, as "user@network" or "network".
+
+    The network is compared with the packets' source: the three-way handshake of a call proves that the caller really
+    receives there. The From user narrows it down and proves nothing by itself.
+    """
+
+    def __init__(self, callers: Iterable[str]) -> None:
+        self._callers: list[tuple[str | None, Networks]] = []
+        for caller in callers:
+            user, at, network = caller.rpartition("@")
+            self._callers.append((user if at else None, Networks([network.strip("[]")])))
+
+    def trusts(self, caller: NameAddr, source_host: str) -> bool:
+        from_user = caller.uri.user if isinstance(caller.uri, SipUri) else None
+        return any(source_host in network and user in (None, from_user) for user, network in self._callers)

@@ -1,0 +1,85 @@
+"""What may be asked of the node, as plain serialisable values: the command line, the web and modules all send these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Base of all commands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceCall(Command):
+    """Call `to` (a SIP URI, or a host) from `account` ("" = the default one). Returns the call's id.
+
+    `authorised`: digits of the answering party may act. The node sets it for its own recipients; no remote caller can.
+    """
+
+    to: str
+    account: str = ""
+    authorised: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingRecipients(Command):
+    """Somebody pressed a call button: ring these URIs at the same time (1 to 6), digits act. Returns the call's id."""
+
+    recipients: tuple[str, ...]
+    account: str = ""
+    button: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCall(Command):
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp(Command):
+    """End the call: cancels while it rings out, rejects (486) while it rings in, BYE when active."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDtmf(Command):
+    """Send digits (0-9 A-D # *) into an active call, by the roads its account has on."""
+
+    call: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressInput(Command):
+    """Press and release an input by software; `recipients` replaces the button's own for this press when not empty.
+
+    `source` says who pressed: "api", "cli", "panel".
+    """
+
+    input: str
+    recipients: tuple[str, ...] = ()
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulsePort(Command):
+    """Activate an output for `duration_s`, after asking `MayOpen`; it returns to normal by itself.
+
+    `who` and `how` are written down; `authorised` is False when the wish comes from somebody who may not open.
+    """
+
+    port: str
+    duration_s: float
+    who: str
+    how: str
+    authorised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePort(Command):
+    """Return an output to its normal state at once."""
+
+    port: str
+    who: str

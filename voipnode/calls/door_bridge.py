@@ -1,0 +1,52 @@
+"""The bridge at the door: joins microphone and loudspeaker with the legs of the calls that are active.
+
+It wants the media clock and the audio device only while a leg carries audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voipnode.calls.door_leg import DoorLeg
+from voipnode.calls.hooks import AudioDevice
+from voipnode.calls.ports import Ticker
+from voipnode.calls.sip_leg import SipLeg
+from voipnode.media.bridge import Bridge
+
+
+class DoorBridge:
+    """The door leg and, while calls are active, their SIP legs; ticks with the media clock."""
+
+    def __init__(self, device: AudioDevice, clock: Ticker) -> None:
+        self._door = DoorLeg(device)
+        self._clock = clock
+        self._bridge = Bridge(device.rate_hz)
+        self._bridge.join(self._door)
+        self._legs: list[SipLeg] = []
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def join(self, leg: SipLeg) -> None:
+        """Let the leg hear the door and be heard there; does nothing when it is on the bridge."""
+        if leg in self._legs:
+            return
+        self._legs = [*self._legs, leg]
+        self._bridge.join(leg)
+        if self._unsubscribe is None:
+            self._door.start()
+            self._unsubscribe = self._clock.subscribe(self._tick)
+
+    def leave(self, leg: SipLeg) -> None:
+        """Take the leg off; does nothing when it is not on the bridge."""
+        if leg not in self._legs:
+            return
+        self._legs = [other for other in self._legs if other is not leg]
+        self._bridge.leave(leg)
+        if not self._legs and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+            self._door.stop()
+
+    def _tick(self, now: float) -> None:
+        self._bridge.tick(now)
+        for leg in self._legs:
+            leg.flush(now)

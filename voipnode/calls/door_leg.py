@@ -1,0 +1,45 @@
+"""The door as a leg: microphone and loudspeaker on the bridge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from voipnode.calls.hooks import AudioDevice, Frame
+
+
+class DoorLeg:
+    """Joins an `AudioDevice` to a bridge; the device runs only while somebody wants its audio.
+
+    One exchange per tick: the loudspeaker gets what the bridge mixed in the tick before, the microphone's frame is
+    of this tick.
+    """
+
+    def __init__(self, device: AudioDevice) -> None:
+        self._device = device
+        self._loudspeaker: Frame = np.zeros(device.rate_hz // 100, np.float32)
+        self._running = False
+
+    @property
+    def rate_hz(self) -> int:
+        return self._device.rate_hz
+
+    def start(self) -> None:
+        """Wake the device; does nothing when it runs."""
+        if not self._running:
+            self._running = True
+            self._loudspeaker.fill(0.0)
+            self._device.start()
+
+    def stop(self) -> None:
+        """Put the device to rest; does nothing when it rests."""
+        if self._running:
+            self._running = False
+            self._device.stop()
+
+    def pull(self, now: float) -> Frame:
+        """What the microphone hears; 10 ms."""
+        return self._device.exchange(self._loudspeaker)
+
+    def push(self, frame: Frame, now: float) -> None:
+        """What the loudspeaker plays next; 10 ms."""
+        np.copyto(self._loudspeaker, frame)

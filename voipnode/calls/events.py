@@ -1,0 +1,192 @@
+"""Everything that happens in the house, as plain serialisable values on one bus.
+
+An event's `name` is its stable public name (API, server-sent events, rules, logs); `to_dict` gives JSON-ready data.
+Times are seconds of the engine's monotonic clock where they order things (`at`), durations carry their unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum, StrEnum
+from typing import Any, ClassVar
+
+
+class CallState(StrEnum):
+    """States of a call as integrators see them."""
+
+    IDLE = "Idle"
+    CALLING = "Calling"  # outgoing: INVITE sent; incoming: not used
+    RINGING = "Ringing"  # far phone (outgoing) or this device (incoming) rings
+    ACTIVE = "Active"
+    TERMINATING = "Terminating"
+    TERMINATED = "Terminated"
+
+
+class CallReason(StrEnum):
+    """Why a call entered its state."""
+
+    INITIATED = "Initiated"
+    DENIED = "Denied"
+    NO_ANSWER = "NoAnswer"
+    BUSY = "Busy"
+    FAILED = "Failed"
+    ACCEPTED_BY_REMOTE = "AcceptedByRemote"
+    ACCEPTED_BY_DEVICE = "AcceptedByDevice"
+    TERMINATED = "Terminated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events; `at` is the engine's monotonic time in seconds."""
+
+    name: ClassVar[str] = ""
+    at: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as JSON-ready data, its name under "event"."""
+        data: dict[str, Any] = {"event": self.name}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            data[field.name] = value.value if isinstance(value, Enum) else value
+        return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStarted(Event):
+    """The node serves. `previous` says in words how the run before ended ("" on the first start)."""
+
+    name: ClassVar[str] = "node.started"
+    version: str
+    previous: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStopping(Event):
+    name: ClassVar[str] = "node.stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallChanged(Event):
+    """A call entered a state. `call` is its id; `remote` the other party's URI; `status` the SIP status, 0 = none."""
+
+    name: ClassVar[str] = "call.changed"
+    call: str
+    state: CallState
+    reason: CallReason
+    direction: str  # "incoming" | "outgoing"
+    remote: str
+    account: str
+    status: int = 0
+    detail: str = ""  # in words, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfReceived(Event):
+    """One digit pressed by the far side, whatever road or roads carried it.
+
+    `authorised`: the call is one whose digits may act (placed by the node to its own recipients, or from a caller that
+    the settings name). `road` is the first that brought it: "rtp" or "info".
+    """
+
+    name: ClassVar[str] = "dtmf.received"
+    call: str
+    digit: str  # one of 0-9 A-D # *
+    road: str
+    account: str
+    remote: str
+    authorised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputChanged(Event):
+    """A digital input became active or inactive. `source` says who did it: "hardware", "api", "cli"."""
+
+    name: ClassVar[str] = "input.changed"
+    input: str
+    active: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortChanged(Event):
+    """An output line changed. `active` = differs from its normal state; `who`, `how`: the opener, "" on release.
+
+    `until_s`: seconds from `at` until the lease ends by itself (0 when inactive).
+    """
+
+    name: ClassVar[str] = "port.changed"
+    port: str
+    active: bool
+    why: str  # "pulse", "expired", "released", "engine-lost", "guardian-lost", "restart", ...
+    who: str = ""
+    how: str = ""
+    until_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorOpened(Event):
+    """A relay was activated by somebody: who (URI, card holder, API user), how (dtmf "1", card, rule), for how long."""
+
+    name: ClassVar[str] = "door.opened"
+    port: str
+    who: str
+    how: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorRefused(Event):
+    """Somebody tried to open and was not allowed to; `why` in words."""
+
+    name: ClassVar[str] = "door.refused"
+    port: str
+    who: str
+    how: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardianChanged(Event):
+    """The process that holds the outputs came up or was lost; `up` False means: all outputs are released."""
+
+    name: ClassVar[str] = "guardian.changed"
+    up: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightChanged(Event):
+    """The call light: "off", "amber" (outgoing), "amber-flash" (incoming), "blue" (in a call), "green" (door open)."""
+
+    name: ClassVar[str] = "light.changed"
+    colour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Event):
+    """Something a maintainer should read; `where` names the module or field, `detail` says what and what to do."""
+
+    name: ClassVar[str] = "problem"
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfMatched(Event):
+    """A configured sequence was dialled; `label` is its name in the settings."""
+
+    name: ClassVar[str] = "dtmf.matched"
+    call: str
+    sequence: str
+    label: str
+    account: str
+    remote: str
+    authorised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsChanged(Event):
+    """New settings are in force; `section` names the one that changed. Every output returns to its normal state."""
+
+    name: ClassVar[str] = "settings.changed"
+    section: str

@@ -1,0 +1,95 @@
+"""Calls to the door: let in or refused, ringing, answered."""
+
+from __future__ import annotations
+
+from voipnode.calls.admission import Admission, Admitted, Refusal
+from voipnode.calls.call import Call
+from voipnode.calls.core import CallCore, no_common_audio
+from voipnode.calls.errors import NotNowError
+from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.refusals import Refusals
+from voipnode.calls.sip_leg import SipLeg
+from voipnode.sipstack import events as sip
+from voipnode.sipstack.errors import RemoteError
+
+
+class Incoming:
+    """Takes calls from others and follows them until they are answered here."""
+
+    def __init__(self, core: CallCore, admission: Admission) -> None:
+        self._core = core
+        self._admission = admission
+        self._refused = Refusals()
+
+    def on_call(self, event: sip.IncomingCall) -> None:
+        """Somebody calls the door."""
+        core = self._core
+        if not core.endpoint.is_waiting(event.session):
+            return  # its CANCEL came in the same piece of a stream
+        decision = self._admission.decide(event, core.table.engaged, core.now)
+        if isinstance(decision, Refusal):
+            caller = event.request.from_.uri
+            self._refused.note(f"call from {caller} ({event.source.remote}) refused: {decision.detail}", core.now)
+            core.endpoint.reject(event.session, decision.status, core.now)
+            return
+        self._let_in(event, decision)
+
+    def _let_in(self, event: sip.IncomingCall, admitted: Admitted) -> None:
+        core = self._core
+        request = event.request
+        call = core.table.new("incoming", admitted.account, str(request.from_.uri), authorised=admitted.authorised)
+        call.sip_call_id = request.call_id
+        leg = core.open_leg(call, core.local_address(event.source).host, event.source)
+        if leg is None:
+            core.table.drop(call)
+            core.endpoint.reject(event.session, 503, core.now)
+            return
+        leg.session, leg.remote = event.session, call.remote
+        core.table.attach(call, leg)
+        if not self._prepare_answer(call, leg, event.offer):
+            return
+        if admitted.account.auto_answer:
+            self._accept(call, leg)
+            return
+        core.endpoint.ring(event.session, core.now)
+        core.table.limit(call, core.now + core.settings.incoming_call_timeout_s)
+        core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now, status=180)
+
+    def _prepare_answer(self, call: Call, leg: SipLeg, offer: bytes | None) -> bool:
+        """Look at the offer before anything rings: what cannot be talked is refused at once."""
+        core = self._core
+        try:
+            call.answer_body = leg.take_offer(offer, core.now) if offer is not None else leg.make_offer()
+        except RemoteError as error:
+            core.table.leg_failed(call, no_common_audio(error))
+            core.endpoint.reject(leg.session, error.status, core.now, headers=error.headers)
+            return False
+        return True
+
+    def answer(self, call: Call) -> None:
+        """Somebody here answers. Raises NotNowError when there is nothing to answer."""
+        if call.direction != "incoming" or call.state is not CallState.RINGING:
+            raise NotNowError(f'call "{call.id}" is {call.state}: only an incoming call that rings can be answered')
+        (leg,) = call.legs.values()
+        self._accept(call, leg)
+
+    def _accept(self, call: Call, leg: SipLeg) -> None:
+        core = self._core
+        core.endpoint.accept(leg.session, call.answer_body, core.now)
+        if call.state is CallState.IDLE:  # answered by itself: it never rang, but everybody hears of it in order
+            core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now)
+        core.activate(call, leg, CallReason.ACCEPTED_BY_DEVICE)
+
+    def on_confirmed(self, call: Call, event: sip.CallConfirmed) -> None:
+        """The ACK came, with the answer where our 2xx carried the offer (RFC 3264 §4, RFC 3261 §13.2.1)."""
+        leg = call.legs[event.session]
+        leg.proven = True  # the ACK carried the tag of our 2xx, which went to the address of the caller
+        if leg.agreed is not None:
+            return
+        try:
+            leg.take_answer(event.body or b"", self._core.now)
+        except RemoteError as error:
+            self._core.end(call, no_common_audio(error))
+            return
+        if leg.carries_audio:
+            self._core.door.join(leg)

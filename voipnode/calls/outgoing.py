@@ -1,0 +1,111 @@
+"""Calls that the node places: one or more parties ring, the first to answer wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voipnode.calls.call import Call
+from voipnode.calls.core import CallCore
+from voipnode.calls.errors import CallError, NotNowError
+from voipnode.calls.events import CallReason, CallState, Problem
+from voipnode.calls.settings import AccountSettings
+from voipnode.sipstack import events as sip
+from voipnode.sipstack.endpoint import OutgoingInvite
+from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
+
+ANSWERED_ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)  # RFC 3326 §2
+MAX_LEGS = 6
+
+
+class Outgoing:
+    """Places calls and follows them until somebody answers."""
+
+    def __init__(self, core: CallCore) -> None:
+        self._core = core
+
+    def ring(
+        self, targets: Sequence[tuple[SipUri, Hop]], account: AccountSettings, *, authorised: bool, button: str
+    ) -> str:
+        """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
+        core = self._core
+        if not core.settings.enabled:
+            raise NotNowError("SIP is off (sip.enabled = false)")
+        if button:
+            self._make_room()
+        if core.table.engaged >= core.settings.max_calls:
+            raise NotNowError(f"the door is in a call already (sip.max_calls = {core.settings.max_calls})")
+        if not 1 <= len(targets) <= MAX_LEGS:
+            raise CallError(f"recipients: {len(targets)} given; 1 to {MAX_LEGS} can ring at the same time")
+        remote = ", ".join(str(target) for target, _ in targets)
+        call = core.table.new("outgoing", account, remote, authorised=authorised, button=button)
+        for target, hop in targets:
+            self._invite(call, target, hop)
+        if not call.legs:
+            core.table.drop(call)
+            raise NotNowError("no RTP port is free (see sip.rtp_start_port), or too many calls are ending")
+        core.table.limit(call, core.now + core.settings.calling_timeout_s)
+        core.table.enter(call, CallState.CALLING, CallReason.INITIATED, now=core.now)
+        return call.id
+
+    def _make_room(self) -> None:
+        """A visitor at the door comes before a caller whom nobody has answered: the door is what this is for."""
+        core = self._core
+        for call in core.table.calls:
+            if core.table.engaged < core.settings.max_calls:
+                return
+            if call.direction == "incoming" and call.state is CallState.RINGING:
+                core.end(call, (CallReason.BUSY, 486, "a visitor pressed the button"))
+
+    def _invite(self, call: Call, target: SipUri, hop: Hop) -> None:
+        core = self._core
+        local_host = core.local_address(hop).host
+        leg = core.open_leg(call, local_host, hop)
+        if leg is None:
+            return
+        leg.remote = str(target)
+        caller = SipUri(scheme="sip", user=call.account.user_id, host=local_host)
+        invite = OutgoingInvite(
+            target=target,
+            from_=NameAddr(call.account.caller_id or None, caller),
+            contact_user=call.account.user_id,
+            offer=leg.make_offer(),
+            hop=hop,
+        )
+        try:
+            leg.session = core.endpoint.invite(invite, core.now)
+        except LocalError as error:  # calls that were given up may wait 32 s for their end: there is no room for more
+            leg.close(core.now)
+            core.bus.publish(Problem(where="calls", detail=f"{target} cannot be called now: {error}"))
+            return
+        core.table.attach(call, leg)
+
+    def on_progress(self, call: Call, event: sip.CallProgress) -> None:
+        """A party rings, or says something on the way there."""
+        if event.body is not None:
+            call.legs[event.session].early_body = (event.tag, event.body)
+        if event.status != 100:
+            words = printable(event.reason)
+            now = self._core.now
+            self._core.table.enter(
+                call, CallState.RINGING, CallReason.INITIATED, now=now, status=event.status, detail=words
+            )
+
+    def on_answered(self, call: Call, event: sip.CallAnswered) -> None:
+        """A party answered: the first one has the door, the others are told."""
+        core = self._core
+        leg = call.legs[event.session]
+        if call.winner is not None or call.over:  # two answered at the same moment
+            core.hang_up(event.session, ANSWERED_ELSEWHERE)
+            return
+        if not core.take_answer(call, leg, event.body or leg.early_answer(event.tag)):
+            core.hang_up(event.session)
+            return
+        for session in [session for session in call.legs if session != event.session]:
+            core.hang_up(session, ANSWERED_ELSEWHERE)
+        call.remote = leg.remote
+        leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
+        core.activate(call, leg, CallReason.ACCEPTED_BY_REMOTE)

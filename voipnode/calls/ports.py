@@ -1,0 +1,46 @@
+"""What the call layer needs of the world, as protocols that `net` fulfils and a test can stand in for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from voipnode.media.stream import AudioStream
+from voipnode.sipstack.transport import Address, Hop
+
+
+class MediaPath(Protocol):
+    """An open pair of RTP and RTCP ports that feeds one audio stream."""
+
+    rtp_port: int
+    rtcp_port: int
+
+    def flush(self, now: float) -> None:
+        """Send what the stream has in its outbox and re-arm its timer."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class MediaPaths(Protocol):
+    """Hands out media paths; raises OSError when no port is free."""
+
+    def open(self, local_host: str, engine: AudioStream, on_events: Callable[[], None]) -> MediaPath: ...
+
+
+class Ticker(Protocol):
+    """The one media clock: calls back every 10 ms while somebody listens."""
+
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        """Call `tick(now)` every 10 ms from now on; the returned function ends it."""
+        ...
+
+
+class Resolver(Protocol):
+    """Finds the hops, best first, for a host and port; an empty list when the name does not resolve."""
+
+    async def __call__(self, transport: str, address: Address) -> list[Hop]: ...
+
+
+LocalAddress = Callable[[Hop], Address]
+RandomBits = Callable[[int], int]

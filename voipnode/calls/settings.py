@@ -1,0 +1,145 @@
+"""Settings of the call layer: `[sip]` and `[[accounts]]` of voipnode.toml."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("an address or network is needed, for example 192.168.1.0/24 or 192.168.1.20") from None
+    return text
+
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+Network = Annotated[str, AfterValidator(_network)]
+
+
+class SipSettings(BaseModel):
+    """How the node speaks SIP; every time is in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(default=True, description="Take and place SIP calls at all.")
+    hosts: tuple[str, ...] = Field(
+        default=("0.0.0.0",),  # noqa: S104 -- who may call is decided by incoming_networks
+        min_length=1,
+        max_length=2,
+        description='Addresses to listen on, at most one IPv4 and one IPv6; "0.0.0.0" and "::" are every one.',
+    )
+    port: Port = Field(default=5060, description="SIP port, UDP and TCP.")
+    rtp_start_port: Port = Field(default=4000, description="First RTP port; RTP takes even ports, RTCP the odd ones.")
+    allow_incoming: bool = Field(default=True, description="Take incoming calls.")
+    incoming_networks: tuple[Network, ...] = Field(
+        default=PRIVATE_NETWORKS, description="Where incoming calls may come from; loopback and private networks."
+    )
+    trusted_callers: tuple[str, ...] = Field(
+        default=(),
+        description='Callers whose digits act in calls they place, as "user@address" or "address" (an IP address or'
+        " network, compared with where the packets come from).",
+    )
+    calling_timeout_s: int = Field(default=60, ge=1, le=600, description="Give up an outgoing call nobody answers.")
+    incoming_call_timeout_s: int = Field(default=60, ge=1, le=600, description="Give up an incoming call that rings.")
+    max_call_duration_s: int | Literal["infinite"] = Field(
+        default=600, description='End calls after this long, 1 to 3600 s, or "infinite".'
+    )
+    dead_call_timeout_s: int = Field(
+        default=20, ge=5, le=600, description="End a call whose far side has sent neither RTP nor RTCP for this long."
+    )
+    max_calls: int = Field(default=1, ge=1, le=1000, description="Calls at the same time; further ones hear busy.")
+    dtmf_payload_type: int = Field(default=101, ge=96, le=127, description="RTP payload type of telephone events.")
+
+    @field_validator("hosts")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        versions = []
+        for host in value:
+            try:
+                versions.append(ipaddress.ip_address(host).version)
+            except ValueError:
+                raise ValueError(f'"{host}" is no IP address; write one of this machine, or 0.0.0.0 for all') from None
+        if len(set(versions)) != len(versions):
+            raise ValueError("at most one IPv4 and one IPv6 address can be listened on")
+        return value
+
+    @field_validator("max_call_duration_s")
+    @classmethod
+    def _duration(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 1 <= value <= 3600:
+            raise ValueError('a call may last 1 to 3600 seconds, or "infinite"')
+        return value
+
+    @field_validator("trusted_callers")
+    @classmethod
+    def _callers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for caller in value:
+            _, _, address = caller.rpartition("@")
+            try:
+                ipaddress.ip_network(address.strip("[]"), strict=False)
+            except ValueError:
+                raise ValueError(
+                    f'"{caller}": write user@address or address with an IP address or network after the @, for example'
+                    " alice@192.168.1.20; a name would be believed from anywhere"
+                ) from None
+        return value
+
+
+class AccountSettings(BaseModel):
+    """One identity of the node. A peer-to-peer account registers nowhere: it is called by address."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="Peer to peer (default)", min_length=1, max_length=64)
+    type: Literal["peer_to_peer"] = "peer_to_peer"
+    active: bool = True
+    default: bool = Field(default=False, description="Used for calls that name no account; exactly one account is.")
+    user_id: str = Field(default="door", pattern=r"^[A-Za-z0-9._~+-]{1,64}$", description="The part before the @.")
+    caller_id: str = Field(default="", max_length=64, description="Display name that phones show.")
+    transport: Literal["udp", "tcp"] = "udp"
+    auto_answer: bool = Field(default=False, description="Answer incoming calls by itself; otherwise they ring.")
+    audio_direction: Literal["both", "send", "receive", "none"] = "both"
+    audio_codecs: tuple[Literal["PCMU", "PCMA"], ...] = Field(
+        default=("PCMU", "PCMA"), min_length=1, description="Codecs in order of preference."
+    )
+    ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
+    dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
+    dtmf_info: bool = Field(default=True, description="Digits by SIP INFO; sent so when the peer takes no RTP events.")
+
+    @field_validator("audio_codecs")
+    @classmethod
+    def _codecs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each codec may stand in the list once")
+        return value
+
+
+def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+    """The accounts with exactly one default: an empty list gets the automatic peer-to-peer account.
+
+    Raises ValueError when two accounts are marked as default.
+    """
+    if not accounts:
+        return (AccountSettings(default=True),)
+    defaults = [account.name for account in accounts if account.default]
+    if len(defaults) > 1:
+        raise ValueError(f"exactly one account can be the default, not {len(defaults)}: {', '.join(defaults)}")
+    if defaults:
+        return accounts
+    first = accounts[0].model_copy(update={"default": True})
+    return (first, *accounts[1:])

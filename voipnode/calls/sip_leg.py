@@ -1,0 +1,162 @@
+"""A SIP party as a leg: its offer/answer state, its audio stream on a media path, and the digits it presses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voipnode.calls.hooks import Frame
+from voipnode.calls.pace import Pace
+from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
+from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.media.dtmf_merger import DigitMerger
+from voipnode.media.stream import AudioStream
+from voipnode.media.values import StreamConfig, StreamIdentity
+from voipnode.sipstack.offer_answer import AudioFormat, AudioSession, LocalAudio, OfferAnswer
+
+log = logging.getLogger(__name__)
+
+STATIC_PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}  # RFC 3551 §6
+DIGITS_AT_ONCE, DIGITS_PER_S = 32, 15  # dialling machines need 80 ms for a digit; more is a flood of events
+DIRECTIONS = {"both": "sendrecv", "send": "sendonly", "receive": "recvonly", "none": "inactive"}
+
+
+@dataclass(frozen=True, slots=True)
+class LegMedia:
+    """What a leg needs to open its media; shared by all legs of a switch."""
+
+    paths: MediaPaths
+    random_bits: RandomBits
+    settings: SipSettings
+    rate_hz: int
+    cname: str
+
+    def identity(self) -> StreamIdentity:
+        """Fresh random SSRC, sequence number and timestamp (RFC 3550 §5.1)."""
+        return StreamIdentity(
+            ssrc=self.random_bits(32),
+            first_sequence=self.random_bits(16),
+            first_timestamp=self.random_bits(32),
+            cname=self.cname,
+        )
+
+
+class SipLeg:
+    """One SIP dialog's media: made before the offer or answer, closed with the dialog.
+
+    `peer_host` is where the party's SIP goes to or comes from: its sound and its keys are taken from there, or from
+    where its SDP says, and from nobody else. `on_media_events` is called when the stream has events to fetch.
+    Raises OSError when no RTP port is free.
+    """
+
+    def __init__(
+        self,
+        account: AccountSettings,
+        media: LegMedia,
+        local_host: str,
+        peer_host: str,
+        on_media_events: Callable[[SipLeg], None],
+    ) -> None:
+        self.session = ""  # the endpoint's id, once there is one
+        self.remote = ""
+        self.account = account
+        self.early_body: tuple[str, bytes] | None = None  # the fork that it came from, and its SDP
+        self.proven = False  # the handshake showed that the party receives at its address
+        self.agreed: AudioSession | None = None
+        self.stream = AudioStream(
+            media.identity(), rate_hz=media.rate_hz, silence_timeout_s=media.settings.dead_call_timeout_s
+        )
+        self.merger = DigitMerger()
+        self.digit_pace = Pace(burst=DIGITS_AT_ONCE, per_s=DIGITS_PER_S)
+        self._peer_hosts = frozenset({peer_host})
+        self._negotiation = OfferAnswer(session_id=media.random_bits(31))
+        self._path: MediaPath = media.paths.open(local_host, self.stream, lambda: on_media_events(self))
+        self._local = LocalAudio(
+            host=local_host,
+            rtp_port=self._path.rtp_port,
+            rtcp_port=self._path.rtcp_port,
+            formats=tuple(AudioFormat(name, 8000, STATIC_PAYLOAD_TYPES[name]) for name in account.audio_codecs),
+            event_payload_type=media.settings.dtmf_payload_type if account.dtmf_rtp else None,
+            ptime_ms=account.ptime_ms,
+            direction=DIRECTIONS[account.audio_direction],
+            user=account.user_id,
+        )
+
+    def make_offer(self) -> bytes:
+        """Our SDP offer."""
+        return self._negotiation.make_offer(self._local)
+
+    def take_offer(self, offer: bytes, now: float) -> bytes:
+        """Our SDP answer to the far side's offer; RemoteError says with which status to refuse."""
+        answer, agreed = self._negotiation.receive_offer(offer, self._local)
+        self._agree(agreed, now)
+        return answer
+
+    def take_answer(self, answer: bytes, now: float) -> None:
+        """The far side's SDP answer to our offer; RemoteError when it cannot be used."""
+        self._agree(self._negotiation.receive_answer(answer), now)
+
+    def early_answer(self, tag: str) -> bytes:
+        """The SDP that this fork sent before it answered: some phones leave it out of the 2xx (RFC 3261 §13.2.1)."""
+        return self.early_body[1] if self.early_body is not None and self.early_body[0] == tag else b""
+
+    @property
+    def offering(self) -> bool:
+        """True while an offer of ours waits for its answer."""
+        return self._negotiation.pending
+
+    def abandon_offer(self) -> None:
+        """Our offer was refused: what was agreed before stays in force."""
+        self._negotiation.abandon_offer()
+
+    def _agree(self, agreed: AudioSession, now: float) -> None:
+        self.agreed = agreed
+        # An address of nobody (0.0.0.0: hold, RFC 3264 §8.4) gets neither RTP nor RTCP.
+        remote_rtp = (agreed.remote_host, agreed.remote_rtp_port) if agreed.reachable else None
+        wants_rtcp = agreed.reachable and agreed.remote_rtcp_port != 0
+        self.stream.configure(
+            StreamConfig(
+                codec=agreed.format.name,
+                payload_type=agreed.format.payload_type,
+                receive_codecs={number: coded.name for number, coded in agreed.receive_payload_types.items()},
+                event_payload_type=agreed.event_send_payload_type,
+                event_receive_payload_type=agreed.event_receive_payload_type,
+                ptime_ms=agreed.ptime_ms,
+                remote_rtp=remote_rtp,
+                remote_rtcp=(agreed.remote_rtcp_host, agreed.remote_rtcp_port) if wants_rtcp else None,
+                send=agreed.send,
+                receive=agreed.receive,
+                peer_hosts=self._peer_hosts,
+                # Who was never to hear us holds nothing by not listening.
+                held=agreed.remote_on_hold and self.account.audio_direction == "both",
+            ),
+            now,
+        )
+        log.debug("audio with %s: %s, %d ms", remote_rtp, agreed.format.name, agreed.ptime_ms)
+
+    @property
+    def carries_audio(self) -> bool:
+        """True when anything at all flows, so that the media clock is wanted."""
+        return self.agreed is not None and (self.agreed.send or self.agreed.receive)
+
+    @property
+    def takes_rtp_digits(self) -> bool:
+        """True when the far side accepts telephone events and the account sends them."""
+        return self.account.dtmf_rtp and self.stream.can_send_digits
+
+    def pull(self, now: float) -> Frame:
+        return self.stream.pull(now)
+
+    def push(self, frame: Frame, now: float) -> None:
+        self.stream.push(frame, now)
+
+    def flush(self, now: float) -> None:
+        """Put on the wire what the stream has ready."""
+        self._path.flush(now)
+
+    def close(self, now: float) -> None:
+        """Say goodbye (RTCP BYE) and give the ports back."""
+        self.stream.stop(now)
+        self._path.flush(now)
+        self._path.close()

@@ -1,0 +1,262 @@
+"""The switch: calls and their legs, decided without I/O.
+
+It is an engine like the ones below it: bytes and time go in, packets and a deadline come out, and everything that
+happens is published on the bus. It owns the SIP endpoint; audio streams live on media paths that `net` opens.
+Its parts: `outgoing` places calls, `incoming` takes them, `digits` carries keys, `core` is what they share.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from voipnode.calls.admission import Admission
+from voipnode.calls.call import Call, Outcome, outcome_of_rejection
+from voipnode.calls.core import CallCore
+from voipnode.calls.digits import Digits
+from voipnode.calls.door_bridge import DoorBridge
+from voipnode.calls.errors import UnknownNameError
+from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.hooks import Bus
+from voipnode.calls.incoming import Incoming
+from voipnode.calls.outgoing import Outgoing
+from voipnode.calls.ports import LocalAddress
+from voipnode.calls.refusals import Refusals
+from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.calls.sip_leg import LegMedia, SipLeg
+from voipnode.sipstack import events as sip
+from voipnode.sipstack.endpoint import Endpoint
+from voipnode.sipstack.errors import RemoteError
+from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.transport import Hop, Packet
+from voipnode.sipstack.uri import SipUri
+
+log = logging.getLogger(__name__)
+
+
+class Switch:
+    """All calls of the node.
+
+    Engine verbs (`receive`, `outbox`, `next_deadline`, `on_deadline`, ...) are for `net`'s driver, the commands
+    (`ring`, `answer`, `hang_up`, ...) for the desk. `wake` is called after a command or a media event, so that the
+    driver sends what came of it.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        accounts: Sequence[AccountSettings],
+        *,
+        endpoint: Endpoint,
+        local_address: LocalAddress,
+        media: LegMedia,
+        door: DoorBridge,
+        bus: Bus,
+    ) -> None:
+        self._accounts = tuple(accounts)
+        self._core = CallCore(settings, endpoint=endpoint, local_address=local_address, media=media, door=door, bus=bus)
+        self._core.on_media_events = self._on_media_events
+        admission = Admission(settings, self._accounts)
+        self._outgoing = Outgoing(self._core)
+        self._incoming = Incoming(self._core, admission)
+        self._digits = Digits(self._core)
+        self._endpoint = endpoint
+        self._table = self._core.table
+        self._refused = Refusals()
+        self.wake: Callable[[], None] = lambda: None
+        endpoint.screen(admission.is_stranger)
+
+    # The engine's verbs
+
+    def receive(self, data: bytes, source: Hop, now: float) -> None:
+        """Take bytes that came from `source`: a datagram, or any piece of a stream."""
+        self._core.now = now
+        self._endpoint.receive(data, source, now)
+        self._drain()
+
+    def connection_closed(self, source: Hop, now: float) -> None:
+        """A stream connection is gone."""
+        self._core.now = now
+        self._endpoint.connection_closed(source, now)
+        self._drain()
+
+    def send_failed(self, transaction: str, now: float) -> None:
+        """A packet of `transaction` could not be sent."""
+        self._core.now = now
+        self._endpoint.send_failed(transaction, now)
+        self._drain()
+
+    def outbox(self, now: float) -> list[Packet]:
+        """The SIP packets to send now, in order."""
+        return self._endpoint.outbox(now)
+
+    def closes(self) -> list[Hop]:
+        """Connections that are to be closed."""
+        return self._endpoint.closes()
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` wants to be called."""
+        deadlines = (self._endpoint.next_deadline(), self._table.next_deadline())
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def on_deadline(self, now: float) -> None:
+        """Do what is due: the endpoint's timers, then the calls' own limits."""
+        self._core.now = now
+        self._endpoint.on_deadline(now)
+        self._drain()
+        while (call := self._table.pop_due(now)) is not None:
+            self._time_is_up(call)
+        self._drain()
+
+    # Commands
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that are not yet over, oldest first."""
+        return self._table.calls
+
+    def account(self, name: str) -> AccountSettings:
+        """The active account of that name, the default one for "". Raises UnknownNameError."""
+        active = [account for account in self._accounts if account.active]
+        for account in active:
+            if account.name == name or (name == "" and account.default):
+                return account
+        known = ", ".join(f'"{account.name}"' for account in active) or "none"
+        raise UnknownNameError(f'account "{name}": no such active account; there is {known}')
+
+    def ring(
+        self,
+        targets: Sequence[tuple[SipUri, Hop]],
+        account: AccountSettings,
+        now: float,
+        *,
+        authorised: bool,
+        button: str = "",
+    ) -> str:
+        """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
+        self._core.now = now
+        call_id = self._outgoing.ring(targets, account, authorised=authorised, button=button)
+        self._after_command()
+        return call_id
+
+    def answer(self, call_id: str, now: float) -> None:
+        """Answer a call that rings here."""
+        self._core.now = now
+        self._incoming.answer(self._table.known(call_id))
+        self._after_command()
+
+    def hang_up(self, call_id: str, now: float, detail: str = "hung up here") -> None:
+        """End a call in any state: cancels while it rings out, rejects with 486 while it rings here, else BYE."""
+        self._core.now = now
+        self._core.end(self._table.known(call_id), (CallReason.TERMINATED, 0, detail))
+        self._after_command()
+
+    def hang_up_all(self, now: float) -> None:
+        """End every call, because the node stops."""
+        for call in self.calls:
+            self.hang_up(call.id, now, "the node stops")
+
+    def send_digits(self, call_id: str, digits: str, now: float) -> None:
+        """Send digits by RTP events where the peer takes them, else by INFO. Raises CallError, NotNowError."""
+        self._core.now = now
+        self._digits.send(self._table.known(call_id), digits)
+        self._after_command()
+
+    def _after_command(self) -> None:
+        self._drain()
+        self.wake()
+
+    # What happens
+
+    def _drain(self) -> None:
+        """Carry what the endpoint tells to the calls."""
+        while (event := self._endpoint.next_event()) is not None:
+            if isinstance(event, sip.IncomingCall):
+                self._incoming.on_call(event)
+            elif isinstance(event, sip.SessionEnded):
+                self._core.session_ended(event, _outcome(event))
+            elif isinstance(event, sip.Refused):
+                words = f"{event.source.remote}: {event.status or 'dropped:'} {printable(event.reason)}"
+                self._refused.note(words, self._core.now)
+            else:
+                self._on_session_event(event)
+
+    def _on_session_event(self, event: sip.Event) -> None:
+        call = self._table.of_session(getattr(event, "session", ""))
+        if call is None:
+            return
+        match event:
+            case sip.CallProgress():
+                self._outgoing.on_progress(call, event)
+            case sip.CallAnswered():
+                self._outgoing.on_answered(call, event)
+            case sip.CallConfirmed():
+                self._incoming.on_confirmed(call, event)
+            case sip.ReinviteReceived():
+                self._on_reinvite(call, event)
+            case sip.ReinviteConfirmed():
+                self._on_reinvite_confirmed(call, event)
+            case sip.InfoReceived():
+                self._digits.on_info(call, event)
+
+    def _on_media_events(self, leg: SipLeg) -> None:
+        event = leg.stream.next_event()
+        if event is None:  # asked after every packet, and nearly always so
+            return
+        call = self._table.of_session(leg.session)
+        while event is not None:
+            self._core.now = max(self._core.now, event.at)
+            if call is not None:
+                self._digits.on_media_event(call, leg, event)
+            event = leg.stream.next_event()
+        self._after_command()
+
+    def _on_reinvite(self, call: Call, event: sip.ReinviteReceived) -> None:
+        leg, now = call.legs[event.session], self._core.now
+        if not self._endpoint.is_waiting(event.session):
+            return  # withdrawn, or the call ended, in the same piece of a stream
+        try:
+            body = leg.take_offer(event.offer, now) if event.offer is not None else leg.make_offer()
+        except RemoteError as error:
+            self._endpoint.reject_reinvite(event.session, error.status, now, error.headers)
+            return
+        self._endpoint.accept_reinvite(event.session, body, now)
+        self._core.direction_changed(call, leg)
+
+    def _on_reinvite_confirmed(self, call: Call, event: sip.ReinviteConfirmed) -> None:
+        """The ACK to a re-INVITE; it brings the answer where our 2xx brought the offer (RFC 3264 §4)."""
+        leg = call.legs[event.session]
+        if not leg.offering:
+            return
+        try:
+            leg.take_answer(event.body or b"", self._core.now)
+        except RemoteError as error:
+            log.debug("call %s: no answer to our offer, the session stays as it was: %s", call.id, error.reason)
+            leg.abandon_offer()
+            return
+        self._core.direction_changed(call, leg)
+
+    def _time_is_up(self, call: Call) -> None:
+        if call.state is CallState.ACTIVE:
+            self._core.end(call, (CallReason.TERMINATED, 0, "longest call duration reached (sip.max_call_duration_s)"))
+        elif call.direction == "outgoing":
+            self._core.end(call, (CallReason.NO_ANSWER, 0, "nobody answered (sip.calling_timeout_s)"))
+        else:
+            words = "not answered here (sip.incoming_call_timeout_s)"
+            self._core.end(call, (CallReason.NO_ANSWER, 480, words), reject_status=480)
+
+
+def _outcome(event: sip.SessionEnded) -> Outcome:
+    """What the end of a SIP session means for people."""
+    if event.cause is sip.EndCause.REJECTED:
+        return outcome_of_rejection(event.status, event.reason)
+    words = {
+        sip.EndCause.LOCAL_HANGUP: (CallReason.TERMINATED, "hung up here"),
+        sip.EndCause.REMOTE_HANGUP: (CallReason.TERMINATED, "hung up by the far side"),
+        sip.EndCause.CANCELLED: (CallReason.TERMINATED, "the caller gave up"),
+        sip.EndCause.TIMEOUT: (CallReason.FAILED, "the far side does not reply"),
+        sip.EndCause.TRANSPORT: (CallReason.FAILED, "the network refused our packets"),
+        sip.EndCause.GONE: (CallReason.FAILED, "the far side does not know the call any more"),
+    }
+    reason, detail = words[event.cause]
+    return reason, event.status, detail

@@ -1,0 +1,128 @@
+"""The commands and their options, as `voipnode --help` shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voipnode import __version__
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 failed; 2 wrong option; 3 settings have problems; 4 busy; 5 no answer; 6 refused;"
+    " 7 unreachable; 8 the replay differs from the capture."
+)
+DEFAULT_SETTINGS = Path("voipnode.toml")
+
+app = typer.Typer(
+    help="A network door intercom and small SIP softswitch.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", "-s", metavar="FILE", help="Settings file; voipnode.toml here if there is one, else defaults."
+    ),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state-dir", metavar="DIR", help="Folder for what the node remembers; made when missing."),
+]
+
+
+def _settings_path(given: Path | None) -> Path | None:
+    if given is not None:
+        return given
+    return DEFAULT_SETTINGS if DEFAULT_SETTINGS.exists() else None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voipnode {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """A network door intercom and small SIP softswitch."""
+
+
+@app.command()
+def run(settings: SettingsOption = None, state_dir: StateOption = None) -> None:
+    """Run the node until it is stopped by Ctrl-C or SIGTERM."""
+    from voipnode.cli.run import run_node
+
+    raise typer.Exit(run_node(_settings_path(settings), state_dir))
+
+
+@app.command()
+def check(settings: SettingsOption = None) -> None:
+    """Check the settings file: every problem with its line, what is wrong, what would be right."""
+    from voipnode.cli.check import check_settings
+
+    raise typer.Exit(check_settings(_settings_path(settings)))
+
+
+@app.command()
+def call(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Whom to call, like sip:anna@192.168.1.20")],
+    play: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Audio file (any format) to say instead of silence.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(metavar="FILE", help="WAV file to write what is heard to.")] = None,
+    dtmf: Annotated[str, typer.Option(metavar="DIGITS", help="Digits to send once answered: 0-9 A-D # *")] = "",
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", min=0.1, max=3600, help="Hang up this many seconds after the answer; else at the file's end."
+        ),
+    ] = None,
+    transport: Annotated[str, typer.Option(metavar="udp|tcp", help="SIP transport.")] = "udp",
+    timeout: Annotated[int, typer.Option(metavar="S", min=1, max=600, help="Give up when nobody answers.")] = 60,
+) -> None:
+    """Call somebody from here, on a line of its own: no running node is needed. Shows progress."""
+    from voipnode.cli.call import CallPlan, place_call
+
+    plan = CallPlan(
+        uri=uri, play=play, record=record, digits=dtmf, duration_s=duration, transport=transport, timeout_s=timeout
+    )
+    raise typer.Exit(place_call(plan))
+
+
+@app.command()
+def press(
+    name: Annotated[str, typer.Argument(metavar="[INPUT]", help="The input to press.")] = "button",
+    ring: Annotated[
+        list[str] | None, typer.Option("--ring", metavar="URI", help="Ring this address instead; up to six times.")
+    ] = None,
+    url: Annotated[str, typer.Option(metavar="URL", help="Where the node's page is.")] = "http://127.0.0.1:8080",
+) -> None:
+    """Press the button of the node that runs here."""
+    from voipnode.cli.press import press_input
+
+    raise typer.Exit(press_input(name, tuple(ring or ()), url))
+
+
+@app.command()
+def replay(
+    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A pcap or pcapng file with a call of a node.")],
+    node: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="The node's SIP address in the capture, where it cannot be told.")
+    ] = "",
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="WAV file to write what the loudspeaker played to.")
+    ] = None,
+) -> None:
+    """Feed a capture's far side back into the stack, in virtual time, and compare what the node does."""
+    from voipnode.cli.replay import replay_capture
+
+    raise typer.Exit(replay_capture(capture, node, record))

@@ -1,0 +1,110 @@
+"""The telephone line of a node: SIP sockets, RTP ports, media clock and switch, wired together.
+
+The node has one; `voipnode call` opens one for a single call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from voipnode import __version__
+from voipnode.calls.desk import Desk
+from voipnode.calls.door_bridge import DoorBridge
+from voipnode.calls.events import CallChanged
+from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
+from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.calls.sip_leg import LegMedia
+from voipnode.calls.switch import Switch
+from voipnode.net.clock import MediaClock
+from voipnode.net.driver import EngineDriver
+from voipnode.net.entropy import SystemEntropy
+from voipnode.net.rtp_ports import RtpPorts
+from voipnode.net.sip_sockets import SipSockets
+from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
+from voipnode.sipstack.transport import Address, Hop
+
+# Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
+ANYWHERE = ("198.51.100.1", "127.0.0.1")
+HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
+
+
+class Line:
+    """SIP and media of one node. Make it in a running loop, `open` it, `close` it; calls are asked for by commands."""
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        accounts: tuple[AccountSettings, ...],
+        *,
+        device: AudioDevice,
+        bus: Bus,
+        commands: Commands,
+        port: int | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = SipSockets(settings.hosts, settings.port if port is None else port)
+        self._paths = RtpPorts(settings.hosts[0], settings.rtp_start_port, resolver=self._sockets.resolver)
+        self.clock = MediaClock()
+        entropy = SystemEntropy()
+        config = EndpointConfig(user_agent=f"voipnode/{__version__}", max_sessions=settings.max_calls + 64)
+        self.switch = Switch(
+            settings,
+            accounts,
+            endpoint=Endpoint(config, entropy, self._sockets.local_address),
+            local_address=self._sockets.local_address,
+            media=LegMedia(self._paths, entropy.bits, settings, device.rate_hz, entropy.cname()),
+            door=DoorBridge(device, self.clock),
+            bus=bus,
+        )
+        self._driver = EngineDriver(self.switch, self._sockets)
+        self.switch.wake = self._driver.flush
+        self._desk = Desk(self.switch, self._sockets.resolver, self._loop.time)
+        self._accounts = accounts
+        self._bus = bus
+        self._commands = commands
+        self._registered: list[Subscription] = []
+
+    async def open(self) -> None:
+        """Bind the sockets and take commands. Raises OSError when the SIP port is taken."""
+        await self._sockets.open(self._driver)
+        self._registered = self._desk.register(self._commands)
+
+    def addresses(self) -> list[str]:
+        """The SIP URIs at which this node can be called: from the network, and from this machine."""
+        user = next((account.user_id for account in self._accounts if account.active and account.default), "door")
+        found: list[str] = []
+        for towards in ANYWHERE:
+            at = self._sockets.local_address(Hop("UDP", Address(towards, 5060)))
+            port = "" if at.port == 5060 else f":{at.port}"
+            host = f"[{at.host}]" if ":" in at.host else at.host
+            uri = f"sip:{user}@{host}{port}"
+            if uri not in found:
+                found.append(uri)
+        return found
+
+    async def close(self) -> None:
+        """Hang up, give the far sides a moment to agree, and close everything; may be called twice."""
+        for subscription in self._registered:
+            subscription.cancel()
+        self._registered = []
+        self.switch.hang_up_all(self._loop.time())
+        await self._all_over()
+        self._driver.close()
+        await self._sockets.close()
+
+    async def _all_over(self) -> None:
+        quiet = asyncio.Event()
+
+        def look(_event: CallChanged) -> None:
+            if not self.switch.calls:
+                quiet.set()
+
+        subscription = self._bus.subscribe(CallChanged, look, who="line")
+        try:
+            if self.switch.calls:
+                async with asyncio.timeout(HANG_UP_S):
+                    await quiet.wait()
+        except TimeoutError:
+            pass  # a far side that does not reply cannot keep the node from stopping
+        finally:
+            subscription.cancel()

@@ -1,0 +1,114 @@
+"""A bridge joins legs: at every tick each one hears the sum of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from voipnode.dsp.frames import FRAMES_PER_S, Frame
+from voipnode.media.errors import LocalError
+
+Tap: TypeAlias = Callable[[Frame], None]
+
+MAX_LEGS = 64
+
+
+class MediaPort(Protocol):
+    """A leg as a bridge sees it. Frames are float32, 10 ms, shape (rate_hz // 100,), and belong to whoever gets them
+    until the next tick; neither call may block or raise."""
+
+    def pull(self, now: float) -> Frame:
+        """What this leg says."""
+        ...
+
+    def push(self, frame: Frame, now: float) -> None:
+        """What this leg is to hear; must neither be kept nor changed."""
+        ...
+
+
+class Bridge:
+    """Mixes the legs that joined it, each without itself ("mix-minus"), and lets taps hear single legs.
+
+    All legs speak frames of `rate_hz`. The sum is clipped at full scale; two legs are exchanged without any
+    arithmetic, a lone leg hears silence (so that its packets go on flowing).
+    """
+
+    def __init__(self, rate_hz: int = 8000) -> None:
+        self.rate_hz = rate_hz
+        self._size = rate_hz // FRAMES_PER_S
+        self._legs: list[MediaPort] = []
+        self._taps: list[tuple[MediaPort, Tap]] = []
+        self._silence: Frame = np.zeros(self._size, dtype=np.float32)
+        self._silence.flags.writeable = False
+        self._resize(0)
+
+    def _resize(self, count: int) -> None:
+        self._said: Frame = np.zeros((count, self._size), dtype=np.float32)
+        self._total: Frame = np.zeros(self._size, dtype=np.float32)
+        self._mix: Frame = np.zeros_like(self._said)
+
+    @property
+    def legs(self) -> tuple[MediaPort, ...]:
+        """The legs in the order they joined."""
+        return tuple(self._legs)
+
+    def join(self, leg: MediaPort) -> None:
+        """Add a leg; raises `LocalError` when it is here already or the bridge is full (64)."""
+        if any(other is leg for other in self._legs):
+            raise LocalError("this leg is on the bridge already")
+        if len(self._legs) >= MAX_LEGS:
+            raise LocalError(f"a bridge takes {MAX_LEGS} legs")
+        self._legs.append(leg)
+
+    def leave(self, leg: MediaPort) -> None:
+        """Take a leg off, with its taps; one that is not here is nothing to complain about."""
+        self._legs = [other for other in self._legs if other is not leg]
+        self._taps = [(other, tap) for other, tap in self._taps if other is not leg]
+
+    def tap(self, leg: MediaPort, tap: Tap) -> Callable[[], None]:
+        """Let `tap` hear every frame that `leg` says, before mixing; it may neither keep nor change it.
+
+        Returns the function that ends it. Raises `LocalError` when the leg is not on the bridge.
+        """
+        if not any(other is leg for other in self._legs):
+            raise LocalError("this leg is not on the bridge")
+        entry = (leg, tap)
+        self._taps = [*self._taps, entry]
+
+        def cancel() -> None:
+            self._taps = [other for other in self._taps if other is not entry]
+
+        return cancel
+
+    def tick(self, now: float) -> None:
+        """Move 10 ms: hear everybody, then tell everybody. Who joins or leaves in between counts from the next tick."""
+        legs = self._legs.copy()
+        said = [leg.pull(now) for leg in legs]
+        if self._taps:
+            self._feed_taps(legs, said)
+        if len(legs) == 1:
+            legs[0].push(self._silence, now)
+        elif len(legs) == 2:
+            legs[0].push(said[1], now)
+            legs[1].push(said[0], now)
+        elif legs:
+            self._mix_minus(said)
+            for leg, frame in zip(legs, self._mix, strict=True):
+                leg.push(frame, now)
+
+    def _feed_taps(self, legs: list[MediaPort], said: list[Frame]) -> None:
+        for owner, tap in self._taps:
+            for leg, frame in zip(legs, said, strict=True):
+                if leg is owner:
+                    tap(frame)
+
+    def _mix_minus(self, said: list[Frame]) -> None:
+        if len(said) != len(self._said):
+            self._resize(len(said))
+        np.stack(said, out=self._said)
+        np.sum(self._said, axis=0, out=self._total)
+        np.subtract(self._total, self._said, out=self._mix)
+        # Headroom: the sum of several speakers may pass full scale in float32, and is limited only here, once.
+        np.clip(self._mix, -1.0, 1.0, out=self._mix)

@@ -1,0 +1,52 @@
+"""What an audio stream tells the layer above, as immutable values; `at` is the engine's monotonic time in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voipnode.media.values import Addr
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEvent:
+    """Base of all media events."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DigitStarted(MediaEvent):
+    """The far side pressed a key (0-9 A-D # *): at the first packet that tells of it, once per press (RFC 4733)."""
+
+    digit: str
+    road: str = "rtp"
+
+
+@dataclass(frozen=True, slots=True)
+class DigitEnded(MediaEvent):
+    """The key of the last `DigitStarted` was let go, or its packets ceased; `duration_ms` as far as it is known."""
+
+    digit: str
+    duration_ms: float
+    road: str = "rtp"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSilent(MediaEvent):
+    """Neither RTP nor RTCP came for `since_s` although we expect to receive; said once per silence."""
+
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteByeReceived(MediaEvent):
+    """The far side's RTCP said BYE (RFC 3550 §6.6); signalling decides what becomes of the call."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAddressLearnt(MediaEvent):
+    """Valid RTP comes from another address than the SDP named: we now send there (symmetric RTP, RFC 4961)."""
+
+    remote: Addr

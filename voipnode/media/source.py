@@ -1,0 +1,115 @@
+"""Whose packets are the peer's: latching on to one address and one SSRC, and keeping strangers out.
+
+Addresses rank: the one that signalling named always may take over; another one (behind a NAT the peer's own) only while
+nobody else is there, or when who was there has fallen silent. A new address or SSRC has to show a few packets in
+sequence first (RFC 3550 A.1); these are held, not lost. While a source speaks, packets of any other are dropped, so
+that nobody can push himself into a running call by sending to its port. Nor into a silent one, where the caller knows
+which hosts the peer's packets may come from: a port is soon guessed, and whoever is latched presses keys and listens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from voipnode.media.rtp import RtpPacket
+from voipnode.media.values import Addr
+
+MIN_SEQUENTIAL = 2
+STRANGER_SEQUENTIAL = 4
+SILENT_S = 3.0
+PAUSED_S = 0.03  # longer than between two packets of nearly everybody who speaks
+_MAX_CANDIDATES = 4
+_MAX_HELD = 16
+
+Arrival: TypeAlias = tuple[RtpPacket, float]
+"""A packet and when it came."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    next_sequence: int
+    held: list[Arrival] = field(default_factory=list)
+
+
+class SourceLatch:
+    """Decides which RTP packets count. `current` and `ssrc` are who we listen to, None before anybody was valid.
+
+    `symmetric`: other addresses than the signalled one may be learnt; otherwise only its host is heard, from any port.
+    """
+
+    def __init__(self, *, symmetric: bool) -> None:
+        self._symmetric = symmetric
+        self._hosts: frozenset[str] | None = None
+        self.signalled: Addr | None = None
+        self.current: Addr | None = None
+        self.ssrc: int | None = None
+        self.strangers = 0
+        self._heard_at = 0.0
+        self._candidates: dict[tuple[Addr, int], _Candidate] = {}
+
+    def signal(self, address: Addr | None, hosts: frozenset[str] | None = None) -> None:
+        """Take the address that signalling names; a changed one ends the claim of whoever was latched.
+
+        `hosts`: who else may be learnt, None = anybody.
+        """
+        self._hosts = hosts
+        if address == self.signalled:
+            return
+        self.signalled = address
+        if self.current != address:
+            self.current = None
+            self._candidates.clear()
+
+    def admit(self, packet: RtpPacket, source: Addr, now: float) -> list[Arrival]:
+        """What counts now: this packet, this one after those held before it, or nothing."""
+        if packet.ssrc == self.ssrc and source == self.current:
+            self._heard_at = now
+            if self._candidates:
+                self._drop_rivals(source)
+            return [(packet, now)]
+        if not self._may_apply(source, now):
+            self.strangers += 1
+            return []
+        return self._try(packet, source, now)
+
+    def trusts_host(self, host: str) -> bool:
+        """May RTCP come from there? The latched host, the signalled one, and those that may be learnt by name."""
+        if self._hosts is not None and host in self._hosts:
+            return True
+        return any(address is not None and address[0] == host for address in (self.current, self.signalled))
+
+    def _drop_rivals(self, source: Addr) -> None:
+        """The present SSRC still speaks: another one from the same address must begin its proof again."""
+        for key in [key for key in self._candidates if key[0] == source]:
+            del self._candidates[key]
+
+    def _may_apply(self, source: Addr, now: float) -> bool:
+        if source in (self.signalled, self.current):
+            return True
+        of_signalled = self.signalled is not None and source[0] == self.signalled[0]
+        if not self._symmetric:
+            return of_signalled
+        if self._hosts is not None and not of_signalled and source[0] not in self._hosts:
+            return False
+        return self.current is None or now - self._heard_at > SILENT_S
+
+    def _try(self, packet: RtpPacket, source: Addr, now: float) -> list[Arrival]:
+        key = (source, packet.ssrc)
+        candidate = self._candidates.get(key)
+        if candidate is None or packet.sequence != candidate.next_sequence:
+            while len(self._candidates) >= _MAX_CANDIDATES:
+                del self._candidates[next(iter(self._candidates))]
+            candidate = self._candidates[key] = _Candidate(packet.sequence)
+        candidate.held.append((packet, now))
+        candidate.next_sequence = (packet.sequence + 1) & 0xFFFF
+        known = source in (self.signalled, self.current)
+        if len(candidate.held) < (MIN_SEQUENTIAL if known else STRANGER_SEQUENTIAL):
+            return []
+        if source == self.current and now - self._heard_at < PAUSED_S:
+            # The SSRC in use has not stopped: two packets are soon slipped in between by whoever forges its address.
+            del candidate.held[:-_MAX_HELD]
+            return []
+        self._candidates.clear()
+        self.current, self.ssrc, self._heard_at = source, packet.ssrc, now
+        return candidate.held

@@ -1,0 +1,341 @@
+"""One call's audio as an engine without I/O: datagrams and 10 ms frames in, datagrams and 10 ms frames out.
+
+receive -> whose is it (source) -> what is it -> audio: decode -> jitter buffer -> pull
+                                              -> telephone-event: digits, and silence in the jitter buffer
+push -> sender: packets of a ptime, or digits -> outbox
+on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence watch
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from voipnode.codecs.errors import UnknownCodecError
+from voipnode.codecs.registry import Codec, find_codec
+from voipnode.dsp.frames import FRAMES_PER_S, Frame
+from voipnode.media.dtmf import EventReceiver, Press
+from voipnode.media.errors import LocalError, ParseError
+from voipnode.media.events import (
+    DigitEnded,
+    DigitStarted,
+    MediaEvent,
+    RemoteAddressLearnt,
+    RemoteByeReceived,
+    RemoteSilent,
+)
+from voipnode.media.jitter import JitterBuffer
+from voipnode.media.reception import Reception
+from voipnode.media.rtcp import is_rtcp
+from voipnode.media.rtcp_session import RtcpSession
+from voipnode.media.rtp import RtpPacket
+from voipnode.media.sender import RtpSender
+from voipnode.media.source import SourceLatch
+from voipnode.media.values import Addr, MediaPacket, StreamConfig, StreamIdentity, StreamStats
+
+__all__ = ["AudioStream", "MediaPacket", "StreamConfig", "StreamIdentity", "StreamStats"]
+
+HELD_PATIENCE = 15  # many telephones send nothing while they hold, though RTCP should go on (RFC 3264 §5.1)
+_MAX_WAITING = 256  # datagrams and events that nobody fetched
+_UNSPECIFIED = ("0.0.0.0", "::", "")  # noqa: S104 -- compared with, not bound to: the old way to say "hold" (RFC 3264 §8.4)
+
+
+class AudioStream:
+    """The audio of one call leg: RTP and RTCP, jitter buffer, concealment, digits.
+
+    `now` is always the engine's monotonic time in seconds and never goes back. Frames are float32, full scale 1.0,
+    10 ms: shape (rate_hz // 100,). `symmetric`: send to where valid RTP comes from (RFC 4961). `silence_timeout_s`:
+    how long neither RTP nor RTCP may come before `RemoteSilent`; None = for ever; 15 times as long while held.
+    It is a `bridge.MediaPort`. Raises `LocalError` for a rate that no codec serves (8000 is served).
+    """
+
+    def __init__(
+        self,
+        identity: StreamIdentity,
+        *,
+        rate_hz: int = 8000,
+        symmetric: bool = True,
+        silence_timeout_s: float | None = None,
+    ) -> None:
+        if rate_hz != 8000:
+            raise LocalError(f"a stream of {rate_hz} Hz: the codecs that there are work at 8000 Hz")
+        self._rate_hz = rate_hz
+        self._symmetric = symmetric
+        self._silence_timeout_s = silence_timeout_s
+        self._config: StreamConfig | None = None
+        self._codecs: Mapping[int, Codec] = {}
+        self._latch = SourceLatch(symmetric=symmetric)
+        self._jitter = JitterBuffer(rate_hz)
+        self._digits = EventReceiver()
+        self._sender = RtpSender(identity, rate_hz)
+        self._rtcp = RtcpSession(identity, rate_hz)
+        self._reception: Reception | None = None
+        self._noted: Addr | None = None  # the address that was told
+        self._remote_rtcp: Addr | None = None  # where the peer's RTCP really comes from
+        self._outbox: deque[MediaPacket] = deque(maxlen=_MAX_WAITING)
+        self._events: deque[MediaEvent] = deque(maxlen=_MAX_WAITING)
+        self._heard_at = 0.0
+        self._told_silent = False
+        self._stopped = False
+        self._packets = self._bytes = self._malformed = self._strangers = self._lost_before = self._doubled_before = 0
+
+    # -- what was negotiated
+
+    def configure(self, config: StreamConfig, now: float) -> None:
+        """Take what was negotiated: the first time, and again after every offer and answer.
+
+        A changed `remote_rtp` forgets the learnt address. Sequence, timestamps and statistics go on.
+        Raises `LocalError` for an unknown codec, a payload type or ptime out of range.
+        """
+        _check(config)
+        codecs = {number: _codec(name) for number, name in config.receive_codecs.items()}
+        codec = _codec(config.codec)
+        before = self._config
+        expected = before is not None and before.receive
+        self._config = config
+        self._codecs = codecs or {config.payload_type: codec}
+        self._sender.configure(codec, config.payload_type, config.event_payload_type, config.ptime_ms)
+        if not config.send:
+            self._sender.pause()
+        if not config.receive:
+            self._jitter.reset()
+        if config.receive and (not expected or (before is not None and before.held and not config.held)):
+            self._heard_at, self._told_silent = now, False
+        self._latch.signal(config.remote_rtp, config.peer_hosts)
+        if before is None or config.remote_rtcp != before.remote_rtcp:
+            self._remote_rtcp = None
+        self._rtcp.start(now)
+
+    @property
+    def _remote(self) -> Addr | None:
+        """Where our RTP goes: to the source that proved itself, else where signalling said."""
+        address = self._latch.current if self._symmetric else None
+        address = address or self._latch.signalled
+        return None if address is None or address[0] in _UNSPECIFIED or address[1] == 0 else address
+
+    # -- datagrams in
+
+    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+        """Take one datagram; `rtcp` says on which port it came (RTCP on the RTP port is recognised too, RFC 5761).
+
+        Never raises: what is malformed, not negotiated or a stranger's is counted and dropped.
+        """
+        if self._stopped or self._config is None:
+            return
+        try:
+            if rtcp or is_rtcp(data):
+                self._receive_rtcp(data, source, now)
+                return
+            packet = RtpPacket.parse(data)
+        except ParseError:
+            self._malformed += 1
+            return
+        kind = packet.payload_type
+        if kind not in self._codecs and kind != self._config.event_receive_payload_type:
+            self._malformed += 1
+            return
+        for admitted, arrived_at in self._latch.admit(packet, source, now):
+            self._receive_rtp(admitted, arrived_at, now)
+
+    def _receive_rtp(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
+        reception = self._reception
+        if reception is None or packet.ssrc != reception.ssrc:
+            reception = self._new_source(packet)
+        self._note_address(now)
+        self._packets += 1
+        self._bytes += len(packet.payload)
+        self._heard_at, self._told_silent = now, False
+        config = self._config
+        # A repeated or wildly numbered packet is counted in there; repeated digits are told apart by their own rules.
+        fresh = reception.packet(packet.sequence, packet.timestamp, arrived_at)
+        if config is None or not config.receive:
+            return
+        if packet.payload_type == config.event_receive_payload_type:
+            self._receive_event(packet, now)
+        elif fresh:
+            samples = self._codecs[packet.payload_type].decode_frame(packet.payload)
+            age = 0 if arrived_at == now else int((now - arrived_at) * self._rate_hz)
+            self._jitter.put(packet.timestamp, samples, marker=packet.marker, age=age)
+
+    def _new_source(self, packet: RtpPacket) -> Reception:
+        """Another SSRC: another numbering and another time base (RFC 3550 §8)."""
+        if self._reception is not None:
+            self._lost_before += self._reception.lost
+            self._doubled_before += self._reception.duplicates
+        self._jitter.reset()
+        self._tell(self._digits.reset(), self._heard_at)
+        self._reception = Reception(packet.ssrc, packet.sequence, self._rate_hz)
+        return self._reception
+
+    def _note_address(self, now: float) -> None:
+        current = self._latch.current
+        if current is self._noted:
+            return
+        self._noted = current
+        if current is not None and self._symmetric and current != self._latch.signalled:
+            self._remote_rtcp = None
+            self._events.append(RemoteAddressLearnt(now, current))
+
+    def _receive_event(self, packet: RtpPacket, now: float) -> None:
+        try:
+            presses = self._digits.packet(packet.timestamp, packet.marker, packet.payload, now)
+        except ParseError:
+            self._malformed += 1
+            return
+        self._tell(presses, now)
+        duration, ended = int.from_bytes(packet.payload[-2:], "big"), bool(packet.payload[-3] & 0x80)
+        self._jitter.mute(packet.timestamp, duration, ended=ended)
+
+    def _tell(self, presses: list[Press], now: float) -> None:
+        for press in presses:
+            if press.ended:
+                self._events.append(DigitEnded(now, press.digit, press.duration_ms))
+            else:
+                self._events.append(DigitStarted(now, press.digit))
+
+    def _receive_rtcp(self, data: bytes, source: Addr, now: float) -> None:
+        assert self._config is not None
+        if not self._latch.trusts_host(source[0]) and source != self._config.remote_rtcp:
+            self._strangers += 1
+            return
+        goodbye = self._rtcp.receive(data, now, self._reception)
+        self._heard_at, self._told_silent = now, False
+        if self._symmetric:
+            self._remote_rtcp = source
+        if goodbye is not None and (self._reception is None or self._reception.ssrc in goodbye.sources):
+            self._events.append(RemoteByeReceived(now, goodbye.reason))
+
+    # -- datagrams out
+
+    def outbox(self, now: float) -> list[MediaPacket]:
+        """The datagrams to send now, in order; each is handed out once."""
+        packets = list(self._outbox)
+        self._outbox.clear()
+        return packets
+
+    def _send_rtcp(self, data: bytes | None) -> None:
+        target = self._rtcp_target()
+        if data is not None and target is not None:
+            # RFC 5761: on one port with RTP where signalling gave both the same.
+            muxed = self._config is not None and self._config.remote_rtcp == self._config.remote_rtp
+            self._outbox.append(MediaPacket(data, target, rtcp=not muxed))
+
+    def _rtcp_target(self) -> Addr | None:
+        if self._remote_rtcp is not None:
+            return self._remote_rtcp
+        remote, config = self._remote, self._config
+        if remote is None or config is None or config.remote_rtcp is None:
+            return None
+        if remote == config.remote_rtp:
+            return config.remote_rtcp
+        # Learnt address: RTCP is expected at the next port (RFC 3550 §11) until some comes and shows where it is.
+        return remote if config.remote_rtcp == config.remote_rtp else (remote[0], remote[1] + 1)
+
+    # -- time
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` wants to be called (RTCP report, silence watch); None: no timer needed."""
+        times = (self._rtcp.next_at, self._digits.next_deadline(), self._silent_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def _silent_at(self) -> float | None:
+        if self._silence_timeout_s is None or self._told_silent or self._config is None or not self._config.receive:
+            return None
+        patience = HELD_PATIENCE if self._config.held else 1
+        return None if self._stopped else self._heard_at + patience * self._silence_timeout_s
+
+    def on_deadline(self, now: float) -> None:
+        """Do what is due at `now`; early or late calls are harmless."""
+        self._tell(self._digits.on_deadline(now), now)
+        self._send_rtcp(self._rtcp.due(now, self._sender.sent, self._sender.timestamp_at(now), self._reception))
+        silent_at = self._silent_at()
+        if silent_at is not None and now >= silent_at:
+            self._told_silent = True
+            self._events.append(RemoteSilent(now, now - self._heard_at))
+
+    def next_event(self) -> MediaEvent | None:
+        """The oldest event not yet taken, or None."""
+        return self._events.popleft() if self._events else None
+
+    # -- frames
+
+    def pull(self, now: float) -> Frame:
+        """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
+        the first packet and while we do not receive. The frame is the caller's to keep."""
+        return self._jitter.pull()
+
+    def push(self, frame: Frame, now: float) -> None:
+        """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
+        if self._stopped or self._config is None:
+            return
+        remote = self._remote
+        for data in self._sender.push(frame, now, sending=self._config.send and remote is not None):
+            if remote is not None:
+                self._outbox.append(MediaPacket(data, remote))
+
+    # -- digits out
+
+    @property
+    def can_send_digits(self) -> bool:
+        """True where telephone-event was negotiated and we may send."""
+        config = self._config
+        return not self._stopped and config is not None and config.send and config.event_payload_type is not None
+
+    def send_digits(self, digits: str, now: float, duration_ms: int = 160, gap_ms: int = 80) -> None:
+        """Queue digits (0-9 A-D # *) as RFC 4733 events; they replace our audio while they last, and are paced by
+        `push`. Raises `LocalError` for other characters, more than 64 waiting, or without `can_send_digits`."""
+        if not self.can_send_digits:
+            raise LocalError("telephone-event was not negotiated for sending on this stream")
+        self._sender.queue(digits, duration_ms, gap_ms)
+
+    def stop(self, now: float) -> None:
+        """Say RTCP BYE (in the outbox); afterwards nothing is received or sent any more."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._tell(self._digits.reset(), now)
+        self._send_rtcp(self._rtcp.goodbye(now, self._sender.sent, self._sender.timestamp_at(now), self._reception))
+        self._rtcp.stop()
+        self._jitter.reset()
+
+    def stats(self) -> StreamStats:
+        """How the stream fares so far."""
+        reception, about_us, trip = self._reception, self._rtcp.about_us, self._rtcp.round_trip_s
+        per_ms = self._rate_hz / 1000
+        return StreamStats(
+            packets_sent=self._sender.sent.packets,
+            bytes_sent=self._sender.sent.octets,
+            packets_received=self._packets,
+            bytes_received=self._bytes,
+            lost=self._lost_before + (reception.lost if reception else 0),
+            late=self._jitter.late,
+            duplicates=self._doubled_before + (reception.duplicates if reception else 0),
+            malformed=self._malformed,
+            strangers=self._strangers + self._latch.strangers,
+            jitter_ms=reception.jitter_ms if reception else 0.0,
+            delay_ms=self._jitter.delay_ms,
+            concealed_ms=self._jitter.concealed / per_ms,
+            stretched_ms=self._jitter.stretched / per_ms,
+            squeezed_ms=self._jitter.squeezed / per_ms,
+            round_trip_ms=None if trip is None else trip * 1000,
+            remote_lost=about_us.lost if about_us else None,
+            remote_jitter_ms=about_us.jitter / per_ms if about_us else None,
+        )
+
+
+def _codec(name: str) -> Codec:
+    try:
+        return find_codec(name)
+    except UnknownCodecError as error:
+        raise LocalError(str(error)) from error
+
+
+def _check(config: StreamConfig) -> None:
+    if config.ptime_ms % (1000 // FRAMES_PER_S) or not 10 <= config.ptime_ms <= 200:
+        raise LocalError(f"ptime_ms is {config.ptime_ms}; a multiple of 10 from 10 to 200 is right")
+    numbers = [config.payload_type, *config.receive_codecs]
+    numbers += [n for n in (config.event_payload_type, config.event_receive_payload_type) if n is not None]
+    for number in numbers:
+        # 72 to 76 would look like RTCP where both share a port (RFC 5761 §4).
+        if not 0 <= number <= 127 or 64 <= number <= 95:
+            raise LocalError(f"payload type {number}; 0 to 63 or 96 to 127 is right")

@@ -1,0 +1,46 @@
+"""Makes the audio device that the settings ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voipnode.calls.errors import CallError
+from voipnode.calls.hooks import AudioDevice, Bus
+from voipnode.modules.audio.files import FilesDevice, make_source
+from voipnode.modules.audio.portaudio import PortAudioCards
+from voipnode.modules.audio.recording import RecordedDevice, WavRecorder
+from voipnode.modules.audio.settings import AudioSettings
+from voipnode.modules.audio.simulated import SimulatedRoom
+from voipnode.modules.audio.sound_card import SoundCard
+
+
+def make_device(settings: AudioSettings, rate_hz: int, bus: Bus) -> AudioDevice:
+    """The device, at rest; its `description` says in words what it is, and why where the node chose.
+
+    "auto" takes the sound card where PortAudio is installed and finds a microphone and a loudspeaker, else the
+    simulated room. A microphone that is a file is read whole here, which may take a while. Raises CallError, naming
+    field and value, for what cannot be used.
+    """
+    device = _device(settings, rate_hz, bus)
+    if not settings.loudspeaker_recording:
+        return device
+    path = Path(settings.loudspeaker_recording).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise CallError(f'audio.loudspeaker_recording = "{path}": a file in a folder that exists is needed')
+    return RecordedDevice(device, WavRecorder(path, rate_hz, max_s=settings.recording_max_s), bus)
+
+
+def _device(settings: AudioSettings, rate_hz: int, bus: Bus) -> AudioDevice:
+    if settings.device == "files":
+        return FilesDevice(rate_hz, make_source(settings, rate_hz))
+    if settings.device == "sound_card":
+        return SoundCard(settings, rate_hz, bus, PortAudioCards())
+    why_not = ""
+    if settings.device == "auto":
+        try:
+            return SoundCard(settings, rate_hz, bus, PortAudioCards())
+        except (CallError, OSError) as error:
+            why_not = f" (no sound card is used: {error})"
+    room = SimulatedRoom(rate_hz, settings.room, make_source(settings, rate_hz))
+    room.description += why_not
+    return room

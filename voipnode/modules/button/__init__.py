@@ -1,0 +1,1 @@
+"""Digital inputs and the call buttons wired to them."""

@@ -1,0 +1,184 @@
+"""The button module: tells what the inputs do, and rings the recipients when a call button is pressed.
+
+A visitor who presses again while the first call still rings or talks changes nothing: the press belongs to that call.
+The button counts as free again when its call has terminated.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voipnode.calls.commands import PressInput, RingRecipients
+from voipnode.calls.errors import CallError, UnknownNameError
+from voipnode.calls.events import CallChanged, CallState, InputChanged, Problem
+from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
+from voipnode.modules.button.inputs import Debouncer, InputDriver, SimulatedInput
+from voipnode.modules.button.settings import MAX_RECIPIENTS, ButtonSettings, ButtonsSettings, InputSettings
+
+NAME = "button"
+
+
+@dataclass(slots=True)
+class Input:
+    """An input with its driver; `active` = differs from its normal state."""
+
+    settings: InputSettings
+    driver: InputDriver
+    debouncer: Debouncer | None = None
+    active: bool = False
+
+
+@dataclass(slots=True)
+class Button:
+    """A button and its call: `ringing_up` while the call is being placed, then `call` until it has terminated."""
+
+    settings: ButtonSettings
+    ringing_up: bool = False
+    call: str = ""
+
+
+MakeDriver = Callable[[InputSettings], InputDriver]
+
+
+def simulated_at_rest(settings: InputSettings) -> SimulatedInput:
+    """A simulated contact in its normal state."""
+    return SimulatedInput(closed=settings.normal_state == "closed")
+
+
+class ButtonModule:
+    """The inputs and buttons of `settings`; `make_driver` lets a test hold the contacts."""
+
+    def __init__(
+        self,
+        house: House,
+        settings: ButtonsSettings,
+        make_driver: MakeDriver = simulated_at_rest,
+    ) -> None:
+        self._bus = house.bus
+        self._commands = house.commands
+        self._inputs = {item.name: Input(item, make_driver(item)) for item in settings.inputs}
+        self._buttons = {button.input: Button(button) for button in settings.buttons}
+        self._ended: set[str] = set()  # calls that ended while a button was still waiting to learn its call's id
+        self._tasks = Tasks(NAME)
+        self._places: list[Subscription] = []
+
+    async def start(self) -> None:
+        self._places = [
+            self._bus.subscribe(CallChanged, self._call_changed, who=NAME),
+            self._commands.register(PressInput, self.press, who=NAME),
+        ]
+        for item in self._inputs.values():
+            self._start_input(item)
+
+    async def stop(self) -> None:
+        for place in self._places:
+            place.cancel()
+        self._places = []
+        for item in self._inputs.values():
+            item.driver.stop()
+            if item.debouncer is not None:
+                item.debouncer.cancel()
+        await self._tasks.close()
+
+    def driver(self, name: str) -> InputDriver:
+        """The driver of an input, for instance to move a simulated contact; raises `UnknownNameError`."""
+        return self._input(name).driver
+
+    async def press(self, command: PressInput) -> str:
+        """Press and release an input by software; returns the id of the call, "" where no button is.
+
+        Raises `UnknownNameError`, and `CallError` when there is nobody to ring or the call cannot be placed.
+        """
+        self._input(command.input)
+        if len(command.recipients) > MAX_RECIPIENTS:
+            raise CallError(f"{len(command.recipients)} recipients: at most {MAX_RECIPIENTS} ring at the same time")
+        for active in (True, False):
+            self._publish_input(command.input, active, command.source)
+        return await self._ring(command.input, command.recipients)
+
+    def _input(self, name: str) -> Input:
+        if name not in self._inputs:
+            known = ", ".join(sorted(self._inputs)) or "none: add one under [[inputs]]"
+            raise UnknownNameError(f"there is no input {name!r}; there are: {known}")
+        return self._inputs[name]
+
+    def _start_input(self, item: Input) -> None:
+        """Listen to a contact. One that is active already is told, but is no press: nobody came since the start."""
+
+        def report(closed: bool) -> None:
+            debouncer.feed(closed)
+
+        closed = item.driver.start(report)
+        told = functools.partial(self._level_changed, item)
+        item.debouncer = debouncer = Debouncer(item.settings.debounce_ms / 1000, told, initial=closed)
+        item.active = closed != (item.settings.normal_state == "closed")
+        if item.active:
+            self._publish_input(item.settings.name, True, "hardware")
+
+    def _level_changed(self, item: Input, closed: bool) -> None:
+        """A contact has settled at a new level."""
+        item.active = closed != (item.settings.normal_state == "closed")
+        self._publish_input(item.settings.name, item.active, "hardware")
+        if item.active:
+            self._tasks.start(self._ring_by_hand(item.settings.name))
+
+    async def _ring_by_hand(self, name: str) -> None:
+        """A press on the wall: nobody is there to be told of an error but the maintainer."""
+        nobody = self._nobody_to_ring(name)
+        try:
+            await self._ring(name, ())
+        except CallError as error:
+            if not nobody:  # that one has been told already
+                self._problem(name, str(error))
+
+    async def _ring(self, name: str, recipients: tuple[str, ...]) -> str:
+        button = self._buttons.get(name)
+        if button is None and not recipients:
+            return ""  # an input that is no button: a door contact, a switch
+        button = button or Button(ButtonSettings(name=name, input=name))
+        if button.ringing_up or button.call:
+            return button.call
+        chosen = recipients or button.settings.recipients
+        if not chosen:
+            problem = f'button "{button.settings.name}" rings nobody: set recipients = ["sip:..."] in its [[buttons]]'
+            self._problem(name, problem)
+            raise CallError(problem)
+        button.ringing_up = True
+        try:
+            call = await self._commands.execute(
+                RingRecipients(recipients=chosen, account=button.settings.account, button=button.settings.name)
+            )
+            button.call = "" if call in self._ended else call
+        finally:
+            button.ringing_up = False
+            if not any(other.ringing_up for other in self._buttons.values()):
+                self._ended.clear()
+        return call
+
+    def _nobody_to_ring(self, name: str) -> bool:
+        button = self._buttons.get(name)
+        return button is not None and not button.settings.recipients
+
+    def _call_changed(self, event: CallChanged) -> None:
+        if event.state is not CallState.TERMINATED:
+            return
+        for button in self._buttons.values():
+            if button.call == event.call:
+                button.call = ""
+        if any(button.ringing_up for button in self._buttons.values()):
+            self._ended.add(event.call)  # it may be the one that is being placed: it failed at once
+
+    def _publish_input(self, name: str, active: bool, source: str) -> None:
+        self._bus.publish(InputChanged(at=self._bus.clock(), input=name, active=active, source=source))
+
+    def _problem(self, name: str, detail: str) -> None:
+        self._bus.publish(Problem(at=self._bus.clock(), where=f"{NAME}.{name}", detail=detail))
+
+
+def build(house: House, settings: ButtonsSettings) -> ButtonModule:
+    return ButtonModule(house, settings)
+
+
+DESCRIPTOR = ModuleDescriptor(NAME, ButtonsSettings, build)

@@ -1,0 +1,1 @@
+"""Sequences of digits that act: the "1" that opens the door."""

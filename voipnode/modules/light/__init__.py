@@ -1,0 +1,1 @@
+"""The call light at the door."""

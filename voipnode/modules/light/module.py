@@ -1,0 +1,87 @@
+"""The call light: one colour for what matters most to the visitor.
+
+green: a door is open; blue: a call is active; amber flashing: a call comes in; amber: a call goes out; off: nothing.
+The first that holds is shown.
+"""
+
+from __future__ import annotations
+
+from voipnode.calls.events import CallChanged, CallState, LightChanged, PortChanged
+from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
+from voipnode.modules.light.settings import LightSettings
+
+NAME = "light"
+PRIORITY = ("green", "blue", "amber-flash", "amber")
+
+
+class LightModule:
+    """Publishes `LightChanged` when the colour changes; `colour` is the present one."""
+
+    def __init__(self, house: House, settings: LightSettings) -> None:
+        self._bus = house.bus
+        self._settings = settings
+        self._calls: dict[str, str] = {}  # the colour that each call asks for
+        self._open: set[str] = set()
+        self._places: list[Subscription] = []
+        self.colour = "off"
+
+    async def start(self) -> None:
+        if not self._settings.enabled:
+            return
+        self._places = [
+            self._bus.subscribe(CallChanged, self._call_changed, who=NAME),
+            self._bus.subscribe(PortChanged, self._port_changed, who=NAME),
+        ]
+        self._publish()
+
+    async def stop(self) -> None:
+        for place in self._places:
+            place.cancel()
+        self._places = []
+
+    def _call_changed(self, event: CallChanged) -> None:
+        colour = call_colour(event)
+        if colour:
+            self._calls[event.call] = colour
+        else:
+            self._calls.pop(event.call, None)
+        self._show()
+
+    def _port_changed(self, event: PortChanged) -> None:
+        if self._settings.door_ports and event.port not in self._settings.door_ports:
+            return
+        if event.active:
+            self._open.add(event.port)
+        else:
+            self._open.discard(event.port)
+        self._show()
+
+    def _show(self) -> None:
+        wanted = {"green"} if self._open else set(self._calls.values())
+        colour = next((colour for colour in PRIORITY if colour in wanted), "off")
+        if colour != self.colour:
+            self.colour = colour
+            self._publish()
+
+    def _publish(self) -> None:
+        self._bus.publish(LightChanged(at=self._bus.clock(), colour=self.colour))
+
+
+def call_colour(event: CallChanged) -> str:
+    """What a call in this state asks the light to show; "" when it is over."""
+    match event.state, event.direction:
+        case CallState.ACTIVE, _:
+            return "blue"
+        case CallState.RINGING, "incoming":
+            return "amber-flash"
+        case ((CallState.CALLING | CallState.RINGING), _):
+            return "amber"
+        case _:
+            return ""
+
+
+def build(house: House, settings: LightSettings) -> LightModule:
+    return LightModule(house, settings)
+
+
+DESCRIPTOR = ModuleDescriptor(NAME, LightSettings, build)

@@ -1,0 +1,123 @@
+"""The one media clock: a tick every 10 ms for all bridges of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voipnode.net.mishaps import Mishaps
+
+TICK_S = 0.010
+MAX_CATCH_UP = 10  # ticks made up for at once; what is older is skipped
+EARLY_S = 0.001  # uvloop's timers count whole milliseconds and may fire this much early
+BUCKETS_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStats:
+    """How punctual the clock was since it was made. Lateness is from the moment a wake-up was due to its begin.
+
+    `late_counts` maps an upper bound in ms to the number of wake-ups up to it (and over the bound before); the last
+    bound is infinite. `skipped`: ticks that never happened because the process stood still too long.
+    """
+
+    ticks: int
+    skipped: int
+    wake_ups: int
+    late_mean_ms: float
+    late_max_ms: float
+    late_counts: dict[float, int]
+
+
+class MediaClock:
+    """Calls every subscriber 100 times a second, on an absolute schedule: lateness does not add up.
+
+    After a stall at most 10 missed ticks are made up for at once. It runs only while somebody is subscribed. A
+    subscriber that raises is logged and called again at the next tick. `precise` is the monotonic time; not the loop's
+    own, because uvloop's stands still during a turn and knows whole milliseconds only.
+    """
+
+    def __init__(self, *, precise: Callable[[], float] = time.monotonic) -> None:
+        self._precise = precise
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: tuple[tuple[Callable[[float], None]], ...] = ()
+        self._handle: asyncio.TimerHandle | None = None
+        self._origin = 0.0
+        self._index = 0  # the next tick is due at origin + index * TICK_S: no rounding adds up
+        self.mishaps = Mishaps("a tick of the media clock")
+        self._ticks = self._skipped = self._wake_ups = 0
+        self._late_sum_s = self._late_max_s = 0.0
+        self._late_counts = [0] * (len(BUCKETS_MS) + 1)
+
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        """Call `tick(now)` every 10 ms from now on, `now` being the loop's time; the returned function ends it."""
+        entry = (tick,)  # a fresh object: the same function may be subscribed twice
+        self._listeners = (*self._listeners, entry)
+        if self._handle is None:
+            self._start()
+
+        def cancel() -> None:
+            self._listeners = tuple(other for other in self._listeners if other is not entry)
+            if not self._listeners and self._handle is not None:
+                self._handle.cancel()
+                self._handle = None
+
+        return cancel
+
+    def stats(self) -> ClockStats:
+        bounds = (*BUCKETS_MS, float("inf"))
+        return ClockStats(
+            ticks=self._ticks,
+            skipped=self._skipped,
+            wake_ups=self._wake_ups,
+            late_mean_ms=1000.0 * self._late_sum_s / max(1, self._wake_ups),
+            late_max_ms=1000.0 * self._late_max_s,
+            late_counts=dict(zip(bounds, self._late_counts, strict=True)),
+        )
+
+    def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._origin = self._precise()
+        self._index = 1
+        self._set(self._origin)
+
+    def _set(self, now: float) -> None:
+        assert self._loop is not None
+        delay_s = self._origin + self._index * TICK_S - now
+        self._handle = self._loop.call_later(max(0.0, delay_s), self._fire)
+
+    def _fire(self) -> None:
+        now = self._precise()
+        late_s = now - (self._origin + self._index * TICK_S)
+        if late_s < -EARLY_S:
+            self._set(now)
+            return
+        due = 1 + max(0, int((late_s + EARLY_S) / TICK_S))
+        self._note_lateness(late_s)
+        self._index += due
+        if due > MAX_CATCH_UP:
+            self._skipped += due - MAX_CATCH_UP
+            due = MAX_CATCH_UP
+        self._set(now)  # before the work, whose time must not shift the next tick
+        self._run(due)
+
+    def _run(self, due: int) -> None:
+        assert self._loop is not None
+        now = self._loop.time()
+        for _ in range(due):
+            self._ticks += 1
+            for (tick,) in self._listeners:
+                try:
+                    tick(now)
+                except Exception:  # noqa: BLE001 -- the edge: one bridge's failure must not silence the others
+                    self.mishaps.note()
+
+    def _note_lateness(self, late_s: float) -> None:
+        late_s = max(0.0, late_s)
+        self._wake_ups += 1
+        self._late_sum_s += late_s
+        self._late_max_s = max(self._late_max_s, late_s)
+        bucket = sum(late_s * 1000.0 > bound for bound in BUCKETS_MS)
+        self._late_counts[bucket] += 1

@@ -1,0 +1,245 @@
+"""RTP and RTCP sockets in pairs, each driving the engine of one audio stream."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from voipnode.media.values import Addr, MediaPacket
+from voipnode.net.datagram import DatagramSocket, SockAddr, open_datagram_socket
+from voipnode.net.mishaps import Mishaps
+from voipnode.net.resolver import Resolver, literal_family
+from voipnode.net.timer import LazyTimer
+
+log = logging.getLogger(__name__)
+
+START_PORT = 4000
+DEFAULT_COUNT = 1000
+DSCP_EF = 46  # expedited forwarding, for voice (RFC 3246; RFC 4594 §4.1)
+MAX_TARGETS = 32
+PAUSE_AFTER_FAILURE_S = 0.1
+WILDCARD = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 -- RTP must be reachable
+
+
+class MediaEngine(Protocol):
+    """What a pair drives: the audio stream of a call."""
+
+    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None: ...
+
+    def outbox(self, now: float) -> Iterable[MediaPacket]: ...
+
+    def next_deadline(self) -> float | None: ...
+
+    def on_deadline(self, now: float) -> None: ...
+
+
+def _nothing() -> None:
+    """What a closed pair tells."""
+
+
+class RtpPair:
+    """One open pair: RTP on the even port, RTCP on the odd one above (RFC 3550 §11).
+
+    `on_events` is called after every input, so that the owner fetches the engine's events; it may close the pair.
+    Nothing that the engine raises escapes: it is counted in `mishaps` and logged.
+    """
+
+    def __init__(
+        self,
+        sockets: tuple[socket.socket, socket.socket],
+        engine: MediaEngine,
+        on_events: Callable[[], None],
+        on_close: Callable[[], None],
+        resolver: Resolver | None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
+        self._engine = engine
+        self._on_events = on_events
+        self._on_close = on_close
+        self._resolver = resolver
+        self._timer = LazyTimer(self._loop, self._on_due)
+        self._targets: dict[str, str | None] = {}  # a host as the engine says it -> literal; None: being looked up
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.mishaps = Mishaps("the media engine")
+        self._told = False
+        self.unsent = 0  # packets that had no address (yet), or that the network refused
+        self._rtp = DatagramSocket(sockets[0], self._on_rtp)
+        self._rtcp = DatagramSocket(sockets[1], self._on_rtcp)
+        self.rtp_port = int(self._rtp.address[1])
+        self.rtcp_port = int(self._rtcp.address[1])
+        self._arm()
+
+    def flush(self, now: float) -> None:
+        """Send what the engine has in its outbox and set the timer."""
+        if self._closed:
+            return
+        try:
+            for packet in self._engine.outbox(now):
+                self._send(packet)
+        except Exception:  # noqa: BLE001 -- the edge: one stream's failure must not stop the media clock
+            self.mishaps.note("the outbox")
+        self._arm()
+
+    def close(self) -> None:
+        """Close both sockets and give the ports back; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.close()
+        for task in self._lookups:
+            task.cancel()
+        self._rtp.close()
+        self._rtcp.close()
+        on_close = self._on_close
+        # Whoever opened the pair holds it, and is held by these: a circle, left to the garbage collector, would cost
+        # every other call a pause of a tenth of a second now and then.
+        self._on_events = self._on_close = _nothing
+        on_close()
+
+    def _on_rtp(self, data: bytes, source: SockAddr) -> None:
+        try:
+            self._engine.receive(data, (source[0], source[1]), self._time())
+            self._on_events()
+        except Exception:  # noqa: BLE001 -- the edge: no peer's bytes may stop the node
+            self.mishaps.note(source, data)
+        self._arm()
+
+    def _on_rtcp(self, data: bytes, source: SockAddr) -> None:
+        try:
+            self._engine.receive(data, (source[0], source[1]), self._time(), rtcp=True)
+            self._on_events()
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note(source, data)
+        self.flush(self._time())
+
+    def _on_due(self) -> None:
+        now = self._time()
+        failures = self.mishaps.count
+        try:
+            self._engine.on_deadline(now)
+            self._on_events()
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note("a deadline")
+        self.flush(now)
+        if self.mishaps.count != failures and not self._closed:
+            self._timer.cancel()
+            self._timer.arm(now + PAUSE_AFTER_FAILURE_S)  # a failing engine must not take the whole core
+
+    def _arm(self) -> None:
+        if self._closed:
+            return
+        try:
+            self._timer.arm(self._engine.next_deadline())
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note("the deadline")
+
+    def _send(self, packet: MediaPacket) -> None:
+        data, (host, port), rtcp = packet
+        target = self._targets.get(host)
+        if target is None:
+            target = self._find(host)
+        if target is None or not (self._rtcp if rtcp else self._rtp).send(data, (target, port)):
+            self.unsent += 1
+
+    def _find(self, host: str) -> str | None:
+        """The literal to send to; None while a name (SDP allows one, RFC 8866 §5.7) is being looked up."""
+        if host in self._targets:
+            return self._targets[host]
+        if len(self._targets) >= MAX_TARGETS:
+            self._targets.pop(next(iter(self._targets)))
+        family = literal_family(host)
+        self._targets[host] = host if family is not None else None
+        if family is None and self._resolver is not None and len(self._lookups) < MAX_TARGETS:
+            task = self._loop.create_task(self._look_up(self._resolver, host))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+        return self._targets[host]
+
+    async def _look_up(self, resolver: Resolver, host: str) -> None:
+        for address in await resolver.addresses(host):
+            if literal_family(address) == self._rtp.family:
+                self._targets[host] = address
+                return
+        if not self._told:  # once a call: the peer may name another one in every re-INVITE
+            self._told = True
+            log.warning("media cannot be sent to %r: the name does not resolve to an address of our kind", host)
+
+
+class RtpPorts:
+    """Hands out pairs of ports upwards from `start_port`; a released pair is used again only after all others.
+
+    `host`: bound where `open` is given none. `count` pairs at most, up to port 65535. `resolver` looks up names that a
+    peer's SDP may hold instead of addresses. Raises ValueError for a range without a pair.
+    """
+
+    def __init__(
+        self,
+        host: str = WILDCARD[socket.AF_INET],
+        start_port: int = START_PORT,
+        count: int = DEFAULT_COUNT,
+        resolver: Resolver | None = None,
+    ) -> None:
+        first = start_port + start_port % 2  # RTP ports are even (RFC 3550 §11)
+        self._ports = range(first, min(first + 2 * count, 65536), 2)
+        if start_port < 1 or not self._ports:
+            raise ValueError(f"start_port {start_port}, count {count}: no pair of ports between 1 and 65535")
+        self._host = host
+        self._resolver = resolver
+        self._turn = 0
+        self._open: set[int] = set()
+
+    @property
+    def open_pairs(self) -> int:
+        return len(self._open)
+
+    def open(self, local_host: str, engine: MediaEngine, on_events: Callable[[], None]) -> RtpPair:
+        """Bind the next free pair on `local_host` ("": the default host) and drive `engine` with it.
+
+        Raises OSError when no pair is free. An address that is not ours (a router's, say) means all of ours.
+        """
+        host = local_host or self._host
+        if literal_family(host) is None:
+            host = WILDCARD[socket.AF_INET]
+        for _ in range(len(self._ports)):
+            port = self._ports[self._turn]
+            self._turn = (self._turn + 1) % len(self._ports)
+            if port in self._open:
+                continue
+            sockets = self._bind(host, port)
+            if sockets is None:
+                continue
+            self._open.add(port)
+            return RtpPair(sockets, engine, on_events, functools.partial(self._open.discard, port), self._resolver)
+        raise OSError(errno.EADDRINUSE, f"no pair of RTP ports is free from {self._ports[0]} to {self._ports[-1] + 1}")
+
+    def _bind(self, host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
+        try:
+            return bind_pair(host, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return None
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+        try:
+            return bind_pair(WILDCARD[socket.AddressFamily(literal_family(host) or socket.AF_INET)], port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return None
+            raise
+
+
+def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Two bound sockets, on `port` and the one above. Raises OSError with neither left open."""
+    rtp = open_datagram_socket(host, port, tos=DSCP_EF << 2)
+    try:
+        return rtp, open_datagram_socket(host, port + 1, tos=DSCP_EF << 2)
+    except OSError:
+        rtp.close()
+        raise

@@ -1,0 +1,1 @@
+"""Feeds the far side of a capture back into the stack, in virtual time."""

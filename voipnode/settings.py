@@ -1,0 +1,140 @@
+"""The settings of the whole node: each room's and module's own type, put together.
+
+Modules that own top-level lists (`[[ports]]`, `[[buttons]]`, `[[dtmf]]`) are bases of this type, so that their checks
+run on the whole file; everything else is a section. Without a file, the defaults are a working node.
+What one section says about another (a sequence opens a port, a button calls from an account) is checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
+from voipnode.modules.audio.settings import AudioSettings
+from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
+from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
+from voipnode.modules.light.settings import LightSettings
+from voipnode.modules.relay.settings import PortSettings, RelaySettings
+from voipnode.store.settings import StateSettings
+from voipnode.web.settings import WebSettings
+
+DOOR_S = 7.0
+Path = tuple[str | int, ...]
+
+
+class LogSettings(BaseModel):
+    """What the node writes to standard error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = Field(default="text", description="For people, or one JSON object a line.")
+
+
+class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings):
+    """voipnode.toml as a whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="Front door", min_length=1, max_length=64, description="The name plate.")
+    sip: SipSettings = SipSettings()
+    accounts: tuple[AccountSettings, ...] = Field(default=(), max_length=100)
+    audio: AudioSettings = AudioSettings()
+    ports: tuple[PortSettings, ...] = Field(default=(PortSettings(name="door"),), max_length=32)
+    inputs: tuple[InputSettings, ...] = Field(default=(InputSettings(name="button"),), max_length=32)
+    buttons: tuple[ButtonSettings, ...] = Field(default=(ButtonSettings(name="button", input="button"),), max_length=32)
+    dtmf: tuple[SequenceSettings, ...] = Field(
+        default=(
+            SequenceSettings(sequence="1", name="Open the door", open=OpenAction(port="door", duration_s=DOOR_S)),
+        ),
+        max_length=64,
+    )
+    light: LightSettings = LightSettings()
+    web: WebSettings = WebSettings()
+    state: StateSettings = StateSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def all_accounts(self) -> tuple[AccountSettings, ...]:
+        """The accounts with exactly one default; the automatic peer-to-peer one when none is set."""
+        return complete_accounts(self.accounts)
+
+    @property
+    def peer_to_peer_accounts(self) -> tuple[str, ...]:
+        """The names of the accounts that register nowhere."""
+        return tuple(account.name for account in self.all_accounts if account.type == "peer_to_peer")
+
+    def of(self, kind: type[Any]) -> Any:
+        """What a module with settings of `kind` is given: the whole, where its lists are top-level, or its section."""
+        if isinstance(self, kind):
+            return self
+        return next(value for _, value in self if isinstance(value, kind))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_that_fit(cls, data: Any) -> Any:
+        """The default button and sequence belong to the default input and port, and go when those are replaced."""
+        if not isinstance(data, dict):
+            return data
+        fitting = dict(data)
+        for part, whole, name in (("buttons", "inputs", "button"), ("dtmf", "ports", "door")):
+            if part not in data and whole in data and not _has(data[whole], name):
+                fitting[part] = ()
+        return fitting
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        """Every name that one section uses of another must exist; all that do not are told at once, in their places."""
+        problems = [
+            InitErrorDetails(type=PydanticCustomError("reference", "{words}", {"words": words}), loc=path, input=value)
+            for path, value, words in self._broken_references()
+        ]
+        if problems:
+            raise ValidationError.from_exception_data("settings", problems)
+        return self
+
+    def _broken_references(self) -> Iterator[tuple[Path, Any, str]]:
+        try:
+            names = {account.name for account in self.all_accounts}
+        except ValueError as error:
+            yield ("accounts",), None, str(error)
+            return
+        yield from self._unknown_accounts(names)
+        ports = {port.name: port for port in self.ports}
+        for index, sequence in enumerate(self.dtmf):
+            if sequence.open is None:
+                continue
+            port, where = ports.get(sequence.open.port), ("dtmf", index, "open")
+            if port is None:
+                yield (*where, "port"), sequence.open.port, f"there is no such port; [[ports]] has {_listed(ports)}"
+            elif sequence.open.duration_s > port.max_pulse_s:
+                words = f'port "{port.name}" is activated for at most {port.max_pulse_s:g} s (its max_pulse_s)'
+                yield (*where, "duration_s"), sequence.open.duration_s, words
+
+    def _unknown_accounts(self, names: set[str]) -> Iterator[tuple[Path, Any, str]]:
+        used: list[tuple[Path, str]] = [
+            (("buttons", i, "account"), button.account) for i, button in enumerate(self.buttons) if button.account
+        ]
+        used += [
+            (("dtmf", i, "accounts", k), account)
+            for i, item in enumerate(self.dtmf)
+            for k, account in enumerate(item.accounts)
+        ]
+        for path, account in used:
+            if account not in names:
+                yield path, account, f"there is no such account; there is {_listed(names)}"
+
+
+def _has(items: Any, name: str) -> bool:
+    """Whether a list of tables, not yet checked, has one of that name."""
+    return isinstance(items, list | tuple) and any(
+        isinstance(item, dict) and item.get("name") == name for item in items
+    )
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f'"{name}"' for name in sorted(names)) or "none"

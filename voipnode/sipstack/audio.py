@@ -1,0 +1,154 @@
+"""The values that an audio negotiation takes and gives: formats, our own side, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.sdp import Attribute, Direction, MediaDescription, RtpMap
+
+MIN_PTIME_MS = 10
+MAX_PTIME_MS = 60
+MAX_LOCAL_FORMATS = 16
+TELEPHONE_EVENT = "telephone-event"
+DTMF_EVENTS = "0-15"  # the sixteen keys (RFC 4733 §3.2); what a line without fmtp means too (§2.4.1)
+RTP_AVP = "RTP/AVP"
+
+FormatKey = tuple[str, int, int]
+
+# RFC 3551 §6, tables 4: audio payload types that need no rtpmap. G722's clock is 8000 for historical reasons (§4.5.2).
+STATIC_FORMATS = {
+    number: RtpMap(number, name, clock_rate_hz, channels)
+    for number, name, clock_rate_hz, channels in (
+        (0, "PCMU", 8000, 1),
+        (3, "GSM", 8000, 1),
+        (4, "G723", 8000, 1),
+        (5, "DVI4", 8000, 1),
+        (6, "DVI4", 16000, 1),
+        (7, "LPC", 8000, 1),
+        (8, "PCMA", 8000, 1),
+        (9, "G722", 8000, 1),
+        (10, "L16", 44100, 2),
+        (11, "L16", 44100, 1),
+        (12, "QCELP", 8000, 1),
+        (13, "CN", 8000, 1),
+        (14, "MPA", 90000, 1),
+        (15, "G728", 8000, 1),
+        (16, "DVI4", 11025, 1),
+        (17, "DVI4", 22050, 1),
+        (18, "G729", 8000, 1),
+    )
+}
+
+
+def format_key(name: str, clock_rate_hz: int, channels: int = 1) -> FormatKey:
+    """What makes two formats the same codec: the name without regard to case (RFC 4855 §3), clock and channels."""
+    return name.lower(), clock_rate_hz, channels
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """A codec under a payload type number (0 to 127), for example PCMU/8000 as 0. `fmtp` is its parameters or ""."""
+
+    name: str
+    clock_rate_hz: int
+    payload_type: int
+    channels: int = 1
+    fmtp: str = ""
+
+    @property
+    def key(self) -> FormatKey:
+        """The codec without its number and parameters."""
+        return format_key(self.name, self.clock_rate_hz, self.channels)
+
+    @property
+    def rtpmap(self) -> RtpMap:
+        """The format as the value of an rtpmap attribute."""
+        return RtpMap(self.payload_type, self.name, self.clock_rate_hz, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAudio:
+    """Our side of the audio: where we receive, what we can decode (in order of priority), which way we want it to flow.
+
+    `host` is an IP address (a host name counts as IPv4), ports are 1 to 65535, `ptime_ms` is 10 to 60 in steps of 10.
+    `event_payload_type` is the number for telephone-event, None for no RFC 4733 digits. Raises LocalError.
+    """
+
+    host: str
+    rtp_port: int
+    rtcp_port: int
+    formats: tuple[AudioFormat, ...]
+    event_payload_type: int | None = 101
+    ptime_ms: int = 20
+    direction: str = Direction.SENDRECV
+    user: str = "-"
+    session_name: str = "voipnode"
+
+    def __post_init__(self) -> None:
+        numbers = [audio.payload_type for audio in self.formats]
+        if self.event_payload_type is not None:
+            numbers.append(self.event_payload_type)
+        for sound, what in (
+            (0 < len(self.formats) <= MAX_LOCAL_FORMATS, f"formats: 1 to {MAX_LOCAL_FORMATS} needed"),
+            (len({audio.key for audio in self.formats}) == len(self.formats), "formats: one codec stands there twice"),
+            (len(set(numbers)) == len(numbers), "formats: one payload type stands there twice"),
+            (all(0 <= number <= 127 for number in numbers), "formats: payload types are 0 to 127"),
+            (all(0 < port <= 65_535 for port in (self.rtp_port, self.rtcp_port)), "ports are 1 to 65535"),
+            (self.ptime_ms in range(MIN_PTIME_MS, MAX_PTIME_MS + 1, 10), "ptime_ms: 10 to 60 in steps of 10"),
+            (self.direction in list(Direction), f"direction: {self.direction!r} is none"),
+            (len(self.host.split()) == 1 == len(self.user.split()), "host and user are one word each"),
+        ):
+            if not sound:
+                raise LocalError(f"audio {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSession:
+    """What was agreed. `format` is how we send: its number and `fmtp` are the far side's.
+
+    `receive_payload_types` tells which numbers may arrive and what they stand for. Event payload types are None where
+    no telephone-event of the codec's clock was agreed. `send` and `receive` say what we do now; `remote_on_hold` that
+    the far side wants to hear nothing for now. `remote_host` may be a name; where it is unspecified (0.0.0.0, ::, a
+    name in .invalid) neither RTP nor RTCP may be sent (RFC 3264 §8.4): see `reachable`. `remote_rtcp_port` 0: none.
+    """
+
+    format: AudioFormat
+    receive_payload_types: Mapping[int, AudioFormat]
+    event_send_payload_type: int | None
+    event_receive_payload_type: int | None
+    remote_host: str
+    remote_rtp_port: int
+    remote_rtcp_port: int
+    ptime_ms: int
+    send: bool
+    receive: bool
+    remote_on_hold: bool
+    remote_rtcp_host: str
+    reachable: bool = True
+
+
+def audio_section(
+    local: LocalAudio,
+    formats: Sequence[AudioFormat],
+    events: Mapping[int, int],
+    direction: Direction,
+    ptime_ms: int,
+) -> MediaDescription:
+    """Our `m=audio` section: the formats in order, then telephone-event per clock rate (`events`: clock -> number)."""
+    attributes: list[Attribute] = []
+    for audio in formats:
+        # Static numbers "SHOULD" have their rtpmap as well (RFC 3264 §5.1).
+        attributes.append(Attribute("rtpmap", str(audio.rtpmap)))
+        if audio.fmtp:
+            attributes.append(Attribute("fmtp", f"{audio.payload_type} {audio.fmtp}"))
+    for clock_rate_hz, number in events.items():
+        attributes.append(Attribute("rtpmap", str(RtpMap(number, TELEPHONE_EVENT, clock_rate_hz))))
+        attributes.append(Attribute("fmtp", f"{number} {DTMF_EVENTS}"))
+    if local.rtcp_port != local.rtp_port + 1:
+        attributes.append(Attribute("rtcp", str(local.rtcp_port)))  # RFC 3605 §2.1: only where it is not the next port
+    attributes.append(Attribute("ptime", str(ptime_ms)))
+    attributes.append(Attribute(direction.value))
+    numbers = [audio.payload_type for audio in formats] + list(events.values())
+    return MediaDescription("audio", local.rtp_port, RTP_AVP, tuple(map(str, numbers)), attributes=tuple(attributes))

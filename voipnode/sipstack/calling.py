@@ -1,0 +1,248 @@
+"""Calling: our INVITEs and re-INVITEs, their forks, ACK and CANCEL (RFC 3261 §9.1, §13.2, §14.1)."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from voipnode.sipstack.acks import Acks
+from voipnode.sipstack.bodies import SDP, sdp_or_none
+from voipnode.sipstack.client import DIALOG_GONE, Client
+from voipnode.sipstack.config import OutgoingInvite
+from voipnode.sipstack.core import Core
+from voipnode.sipstack.dialog import Dialog, DialogId
+from voipnode.sipstack.digest import DigestSession
+from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.events import CallAnswered, CallProgress, ReinviteAnswered
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.message import Message, Response
+from voipnode.sipstack.requests import (
+    CREDENTIALS,
+    Kind,
+    OutgoingRequest,
+    add_capabilities,
+    cancel_for,
+    parse_routes,
+    request_outside,
+    set_body,
+)
+from voipnode.sipstack.routing import hop_to
+from voipnode.sipstack.session import MAX_EARLY_DIALOGS, UAC_TABLE, Action, Input, InviteSession, State
+from voipnode.sipstack.transport import Packet
+from voipnode.sipstack.uri import SipUri
+
+
+class Calling:
+    """Places calls and changes them, and acknowledges what is answered."""
+
+    def __init__(self, core: Core, client: Client) -> None:
+        self._core = core
+        self._client = client
+        self.acks = Acks(core)
+        client.progress[Kind.INVITE] = self._progress
+        client.hearers[Kind.INVITE] = self._invite_answered
+        client.hearers[Kind.REINVITE] = self._reinvite_answered
+        core.handlers |= {
+            Action.SEND_CANCEL: self._send_cancel,
+            Action.ACK_AND_REPORT: self._ack_and_report,
+            Action.ACK_AND_BYE: self._ack_and_bye,
+            Action.SEND_BYE: self._send_bye,
+        }
+
+    # ---- commands
+
+    def invite(self, call: OutgoingInvite, now: float) -> str:
+        core = self._core
+        routes = parse_routes(call.routes)
+        first = routes[0].uri if routes else call.target
+        assert isinstance(first, SipUri)  # parse_routes saw to it
+        hop = call.hop or hop_to(first)
+        from_ = str(call.from_.with_tag(core.entropy.tag()))
+        to = str((call.to or NameAddr(None, call.target)).without_tag())
+        call_id = core.entropy.call_id()
+        request = request_outside("INVITE", call.target, hop, from_, to, call_id, routes, call.max_forwards)
+        request.headers.add("Contact", core.contact(call.contact_user, hop))
+        add_capabilities(request, core.config)
+        for name, value in call.headers:
+            request.headers.add(name, value)
+        set_body(request, call.offer, SDP)
+        session = core.open_session(UAC_TABLE, State.CALLING, hop)
+        session.digest = DigestSession(call.credentials) if call.credentials else None
+        outgoing = OutgoingRequest(Kind.INVITE, request, hop, session, digest=session.digest)
+        try:
+            self._client.send(outgoing, now)
+        except LocalError:
+            core.forget_session(session)
+            raise
+        session.outgoing = outgoing
+        return session.id
+
+    def acknowledge(self, session: InviteSession, body: bytes, now: float) -> None:
+        outgoing = session.outgoing
+        if outgoing is None or not outgoing.ack_due or session.dialog is None:
+            raise LocalError(f"session {session.id}: no answer to an offer of the far side is due")
+        self._acknowledge(outgoing, session.dialog, session, now, body)
+        session.outgoing = None
+
+    def reinvite(self, session: InviteSession, offer: bytes | None, now: float) -> str:
+        dialog = session.dialog
+        if session.state is not State.CONFIRMED or dialog is None:
+            raise LocalError(f"session {session.id}: no re-INVITE while {session.state.name}")
+        if session.outgoing is not None or session.incoming is not None:
+            raise LocalError(f"session {session.id}: another INVITE is under way (RFC 3261 §14.1)")
+        request = dialog.make_request("INVITE")
+        request.headers.add("Contact", dialog.contact)
+        add_capabilities(request, self._core.config)
+        outgoing = self._client.in_dialog(Kind.REINVITE, request, session, dialog, offer, SDP, now)
+        session.outgoing = outgoing
+        return outgoing.token
+
+    # ---- the first INVITE
+
+    def _progress(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        session = outgoing.session
+        if session is None or session.outgoing is not outgoing:
+            return
+        self._core.run(session, Input.PROVISIONAL, now)
+        if response.status == 100 or session.state is not State.PROCEEDING:
+            return
+        tag = response.to_tag or ""
+        if tag and tag not in session.early and len(session.early) < MAX_EARLY_DIALOGS:
+            dialog = session.early[tag] = Dialog.from_uac(outgoing.request, response)
+            self._core.add_dialog(session, dialog)
+        body = sdp_or_none(response)
+        self._core.tell(CallProgress(session.id, response.status, response.reason, tag, body))
+
+    def _invite_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        session = outgoing.session
+        assert session is not None
+        if response.status < 300:
+            self._invite_accepted(outgoing, session, response, now)
+            return
+        if session.outgoing is not outgoing:
+            return
+        session.outgoing = None
+        session.ended_status, session.ended_reason = response.status, response.reason
+        if response.status < 400:
+            session.contacts = tuple([str(contact.uri) for contact in response.contacts])
+        self._core.run(session, Input.FAILURE, now)
+
+    def _invite_accepted(
+        self, outgoing: OutgoingRequest, session: InviteSession, response: Response, now: float
+    ) -> None:
+        request = outgoing.request
+        dialog_id = DialogId(request.call_id, request.from_tag or "", response.to_tag or "")
+        if self.acks.repeat(dialog_id, request.cseq.number):
+            return
+        if session.dialog is not None and session.dialog.id == dialog_id:
+            return  # repeated while the caller thinks about its offer
+        if session.dialog is None and session.allows(Input.SUCCESS):
+            self._core.run(session, Input.SUCCESS, now, response)
+        elif session.unwanted >= MAX_EARLY_DIALOGS:
+            # Each would cost an ACK kept for 32 s and a BYE to wherever it says.
+            self._core.refuse(outgoing.hop, 0, "more forks answered than anybody has")
+        else:
+            session.unwanted += 1
+            self._end_fork(outgoing, session, response, now)
+
+    def _ack_and_report(self, session: InviteSession, now: float, message: Message | None) -> None:
+        outgoing = session.outgoing
+        assert outgoing is not None
+        assert isinstance(message, Response)
+        dialog = self._confirm(outgoing, session, message)
+        body = sdp_or_none(message)
+        self._settle_ack(outgoing, dialog, session, body, now)
+        self._core.tell(CallAnswered(session.id, body, dialog.id.remote_tag))
+
+    def _ack_and_bye(self, session: InviteSession, now: float, message: Message | None) -> None:
+        assert session.outgoing is not None
+        assert isinstance(message, Response)
+        self._end_fork(session.outgoing, session, message, now)
+
+    def _confirm(self, outgoing: OutgoingRequest, session: InviteSession, response: Response) -> Dialog:
+        """The dialog of a 2xx, now the session's only one (§13.2.2.4)."""
+        dialog = self._dialog_of(outgoing, session, response)
+        for other in session.early.values():
+            self._core.remove_dialog(other)
+        session.early.clear()
+        session.dialog = dialog
+        self._core.add_dialog(session, dialog)
+        return dialog
+
+    def _dialog_of(self, outgoing: OutgoingRequest, session: InviteSession, response: Response) -> Dialog:
+        """The dialog of a 2xx: the early one of its tag, or a new one."""
+        dialog = session.early.pop(response.to_tag or "", None)
+        if dialog is None:
+            return Dialog.from_uac(outgoing.request, response)
+        dialog.confirmed_by(response)
+        return dialog
+
+    def _settle_ack(
+        self, outgoing: OutgoingRequest, dialog: Dialog, session: InviteSession, offered: bytes | None, now: float
+    ) -> None:
+        """Send the ACK, or have it wait for our answer where the 2xx brought the offer (§13.2.1)."""
+        if offered is not None and not outgoing.request.body and session.state is not State.ENDED:
+            outgoing.ack_due = True
+            return
+        self._acknowledge(outgoing, dialog, session, now, None)
+        session.outgoing = None
+
+    def _end_fork(self, outgoing: OutgoingRequest, session: InviteSession, response: Response, now: float) -> None:
+        """A 2xx that is not wanted, or not wanted any more: ACK, then BYE (§13.2.2.4)."""
+        dialog = self._dialog_of(outgoing, session, response)
+        self._core.remove_dialog(dialog)
+        self._acknowledge(outgoing, dialog, session, now, None)
+        self._client.bye(session, dialog, now)
+
+    def _send_cancel(self, session: InviteSession, now: float, message: Message | None) -> None:
+        invite = session.outgoing
+        assert invite is not None
+        request = cancel_for(invite.request, session.parting_headers)
+        self._client.start(OutgoingRequest(Kind.CANCEL, request, invite.hop, session), now)
+
+    # ---- within a dialog
+
+    def _acknowledge(
+        self, outgoing: OutgoingRequest, dialog: Dialog, session: InviteSession, now: float, body: bytes | None
+    ) -> None:
+        """Send the ACK to a 2xx, and keep it for when the 2xx is repeated."""
+        number = outgoing.request.cseq.number
+        ack = dialog.make_request("ACK", cseq=number)
+        for name in CREDENTIALS:  # the same as in the INVITE (RFC 3261 §13.2.2.4, §22.1)
+            ack.headers.copy_fields(outgoing.request.headers, name)
+        set_body(ack, body, SDP)
+        hop = self._core.hop_for(dialog, session)
+        self._client.add_via(ack, hop)
+        self.acks.send(dialog.id, number, Packet(ack.to_bytes(), hop), now)
+        outgoing.ack_due = False
+
+    def _send_bye(self, session: InviteSession, now: float, message: Message | None) -> None:
+        dialog, outgoing = session.dialog, session.outgoing
+        assert dialog is not None
+        if outgoing is not None and outgoing.ack_due:
+            self._acknowledge(outgoing, dialog, session, now, None)
+        session.closing = self._client.bye(session, dialog, now)
+
+    def _reinvite_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        session, dialog = outgoing.session, outgoing.dialog
+        assert session is not None
+        assert dialog is not None
+        body = None
+        if response.status < 300:
+            if self.acks.repeat(dialog.id, outgoing.request.cseq.number) or outgoing.ack_due:
+                return
+            dialog.refresh_target(response)
+            body = sdp_or_none(response)
+            self._settle_ack(outgoing, dialog, session, body, now)
+        elif session.outgoing is outgoing:
+            session.outgoing = None
+        if session.state is State.ENDED:
+            return
+        wait_s = self._glare_wait_s(session) if response.status == 491 else 0.0
+        self._core.tell(ReinviteAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s))
+        if response.status in DIALOG_GONE:
+            self._core.run(session, Input.GONE, now)
+
+    def _glare_wait_s(self, session: InviteSession) -> float:
+        """2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other, in steps of 10 ms (§14.1)."""
+        chance = crc32(self._core.entropy.tag().encode())
+        return (210 + chance % 191) / 100 if session.table is UAC_TABLE else chance % 201 / 100

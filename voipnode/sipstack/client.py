@@ -1,0 +1,220 @@
+"""The UAC side of the endpoint: requests of ours, and what comes of them (RFC 3261 §8.1, §12.2.1, §15.1.1, §22.2).
+
+What is particular to INVITE is in `calling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voipnode.sipstack.bodies import SDP
+from voipnode.sipstack.core import Core
+from voipnode.sipstack.dialog import Dialog
+from voipnode.sipstack.digest import MAX_ATTEMPTS
+from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.message import Request, Response
+from voipnode.sipstack.requests import Kind, OutgoingRequest, repeat_with, request_outside, set_body
+from voipnode.sipstack.routing import hop_to
+from voipnode.sipstack.session import Input, InviteSession, State
+from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
+
+CHALLENGES = (401, 407)
+DIALOG_GONE = (481, 408)  # RFC 3261 §12.2.1.2
+
+Hearer = Callable[[OutgoingRequest, Response, float], None]
+
+
+class Client:
+    """Sends requests and hears their answers. `hearers` and `progress` say who acts on them; `calling` adds its own."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._requests: dict[str, OutgoingRequest] = {}
+        self.progress: dict[Kind, Hearer] = {}
+        self.hearers: dict[Kind, Hearer] = {
+            Kind.CANCEL: self._nothing_to_do,
+            Kind.BYE: self._bye_answered,
+            Kind.IN_DIALOG: self._finished,
+            Kind.OUTSIDE: self._finished,
+        }
+
+    def __len__(self) -> int:
+        """How many requests are being remembered."""
+        return len(self._requests)
+
+    # ---- commands
+
+    def info(self, session: InviteSession, content_type: str, body: bytes, now: float) -> str:
+        dialog = session.dialog
+        if session.state in (State.INCOMING, State.HANGING) or (dialog is None and not session.early):
+            raise LocalError(f"session {session.id}: no dialog to send INFO in while {session.state.name}")
+        if dialog is None:
+            dialog = next(reversed(session.early.values()))  # the fork that was heard of last
+        request = dialog.make_request("INFO")
+        return self.in_dialog(Kind.IN_DIALOG, request, session, dialog, body, content_type, now).token
+
+    def options(self, target: SipUri, hop: Hop | None, from_: NameAddr, now: float) -> str:
+        core = self._core
+        hop = hop or hop_to(target)
+        sender = str(from_.with_tag(core.entropy.tag()))
+        receiver = str(NameAddr(None, target))
+        request = request_outside("OPTIONS", target, hop, sender, receiver, core.entropy.call_id())
+        request.headers.add("Accept", SDP)
+        if core.config.user_agent:
+            request.headers.add("User-Agent", core.config.user_agent)
+        outgoing = OutgoingRequest(Kind.OUTSIDE, request, hop, token=core.number())
+        self.send(outgoing, now)
+        return outgoing.token
+
+    # ---- what the transaction layer tells
+
+    def response(self, transaction: str, response: Response, now: float) -> None:
+        """A response to a request of ours."""
+        outgoing = self._requests.get(transaction)
+        if outgoing is None:
+            return
+        if response.status < 200:
+            if outgoing.kind in self.progress:
+                self.progress[outgoing.kind](outgoing, response, now)
+            elif outgoing.kind is Kind.REINVITE and outgoing.session is not None:
+                self._while_it_lasts(outgoing.session, transaction, now)
+            return
+        if response.status in CHALLENGES and self._repeat_with_credentials(outgoing, response, now):
+            return
+        if response.status < 300 and outgoing.digest is not None:
+            outgoing.digest.learn(response.headers.items())
+        self.hearers[outgoing.kind](outgoing, response, now)
+        if outgoing.kind is not Kind.INVITE and outgoing.kind is not Kind.REINVITE:
+            self._requests.pop(transaction, None)  # only an INVITE may be answered more than once
+
+    def _while_it_lasts(self, session: InviteSession, transaction: str, now: float) -> None:
+        if session.state is State.ENDED:
+            self._core.layer.abandon(transaction, now)
+
+    def timed_out(self, transaction: str, now: float) -> None:
+        """No final response came (timers B and F, or 64*T1 after CANCEL): as good as 408 (§8.1.3.1)."""
+        self._failed(transaction, Input.TIMEOUT, Response(408), now)
+
+    def lost(self, transaction: str, now: float) -> None:
+        """The network refused the request: as good as 503 (§8.1.3.1)."""
+        self._failed(transaction, Input.LOST, Response(503), now)
+
+    def ended(self, transaction: str) -> None:
+        """The transaction is over."""
+        self._requests.pop(transaction, None)
+
+    def _failed(self, transaction: str, happened: Input, stand_in: Response, now: float) -> None:
+        outgoing = self._requests.pop(transaction, None)
+        if outgoing is None:
+            return
+        if outgoing.kind is not Kind.INVITE:
+            self.hearers[outgoing.kind](outgoing, stand_in, now)
+        elif outgoing.session is not None and outgoing.session.outgoing is outgoing:
+            outgoing.session.outgoing = None
+            self._core.run(outgoing.session, happened, now)
+
+    def _bye_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        """Whatever the answer, the dialog is over (§15.1.1)."""
+        assert outgoing.dialog is not None
+        self._core.remove_dialog(outgoing.dialog)
+
+    def _finished(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        session = outgoing.session
+        name = "" if session is None else session.id
+        self._core.tell(
+            RequestFinished(outgoing.token, outgoing.request.method, response.status, response.reason, name)
+        )
+        if session is not None and response.status in DIALOG_GONE and session.state is not State.ENDED:
+            self._core.run(session, Input.GONE, now)
+
+    def _nothing_to_do(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        """The answer to CANCEL says nothing: what counts is the INVITE's (§9.1)."""
+
+    # ---- sending
+
+    def send(self, outgoing: OutgoingRequest, now: float) -> None:
+        """Put Via on the request and start its transaction; LocalError where there is no room for one."""
+        request, limit = outgoing.request, self._core.config.tcp_above_bytes
+        if limit and not outgoing.hop.reliable and len(request.to_bytes()) > limit:
+            outgoing.hop = Hop("TCP", outgoing.hop.remote)  # §18.1.1: it would not fit one packet
+        self.add_via(request, outgoing.hop)
+        self.start(outgoing, now)
+
+    def start(self, outgoing: OutgoingRequest, now: float) -> None:
+        """Start the transaction of a request that has its Via; LocalError where there is no room for one."""
+        outgoing.transaction = self._core.layer.send_request(outgoing.request, outgoing.hop, now)
+        self._requests[outgoing.transaction] = outgoing
+
+    def add_via(self, request: Request, hop: Hop) -> None:
+        """Our Via with a fresh branch, asking for rport (RFC 3261 §8.1.1.7, RFC 3581 §3)."""
+        at = self._core.via_address(hop)
+        branch = self._core.entropy.branch()
+        request.headers.prepend("Via", f"SIP/2.0/{hop.transport} {at};branch={branch};rport")
+
+    def bye(self, session: InviteSession, dialog: Dialog, now: float) -> bool:
+        """Send BYE; False where there was no room for its transaction: the far side will find out by itself."""
+        dialog.terminate()
+        request = dialog.make_request("BYE")
+        for name, value in session.parting_headers:
+            request.headers.add(name, value)
+        try:
+            self.in_dialog(Kind.BYE, request, session, dialog, None, "", now)
+        except LocalError:
+            return False
+        return True
+
+    def in_dialog(
+        self,
+        kind: Kind,
+        request: Request,
+        session: InviteSession,
+        dialog: Dialog,
+        body: bytes | None,
+        content_type: str,
+        now: float,
+    ) -> OutgoingRequest:
+        """Send a request that `dialog` made, with the credentials that its peers are known to ask for (§22.2)."""
+        set_body(request, body, content_type)
+        digest = session.digest
+        if digest is not None:
+            cnonce = self._core.entropy.cnonce()
+            uri = request.uri_text
+            for name, value in digest.prepare(method=request.method, uri=uri, cnonce=cnonce, body=request.body):
+                request.headers.add(name, value)
+        hop = self._core.hop_for(dialog, session)
+        outgoing = OutgoingRequest(kind, request, hop, session, dialog, self._core.number(), digest)
+        self.send(outgoing, now)
+        return outgoing
+
+    def _repeat_with_credentials(self, outgoing: OutgoingRequest, response: Response, now: float) -> bool:
+        """Answer a challenge by sending the request again; False where it cannot or need not be."""
+        session, digest = outgoing.session, outgoing.digest
+        if digest is None or outgoing.attempts >= MAX_ATTEMPTS or outgoing.kind is Kind.CANCEL:
+            return False
+        first_invite = outgoing.kind is Kind.INVITE
+        if session is not None and first_invite and not session.allows(Input.CHALLENGED):
+            return False
+        request = outgoing.request
+        credentials = digest.respond(
+            response.headers.items(),
+            method=request.method,
+            uri=request.uri_text,
+            cnonce=self._core.entropy.cnonce(),
+            body=request.body,
+            refused=request.headers.items(),
+        )
+        if not credentials:
+            return False
+        self._requests.pop(outgoing.transaction, None)
+        outgoing.request = repeat_with(outgoing, credentials)
+        outgoing.attempts += 1
+        if session is not None and first_invite:
+            self._core.run(session, Input.CHALLENGED, now)
+        try:
+            self.send(outgoing, now)
+        except LocalError:
+            return False  # no room for another transaction: the 401 stands
+        return True

@@ -1,0 +1,53 @@
+"""What an `Endpoint` is told once, and what it is told for each call that it places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from voipnode.sipstack.digest import Credentials
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.timers import Timers
+from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """Settings of an endpoint; every limit is a count or bytes.
+
+    `accept_info`: content types of INFO that are told upwards (RFC 6086 names none; RFC 2976 left them open).
+    `supported`: option tags for Supported, and the ones a Require may name (RFC 3261 §8.2.2.3).
+    `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
+    """
+
+    user_agent: str = "voipnode"
+    timers: Timers = field(default_factory=Timers)
+    accept_info: tuple[str, ...] = ("application/dtmf-relay", "application/dtmf")
+    supported: tuple[str, ...] = ()
+    max_sessions: int = 1000
+    max_connections: int = 1000
+    max_body_bytes: int = 32_768
+    tcp_above_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInvite:
+    """One call to place.
+
+    `from_` carries no tag; `to` None means the target. `contact_user` is the user part of our Contact ("" = none).
+    `offer` is SDP, or None to let the far side offer (then `Endpoint.acknowledge` gives the answer).
+    `hop` None: the address is taken from the first route or the target (its port or 5060, its transport or UDP).
+    `routes`: Route field values, each a name-addr ("<sip:proxy.example.com;lr>"). `headers`: extra fields.
+    `max_forwards`: lower than 70 where the call continues one that came in (RFC 7332 against loops of such calls).
+    """
+
+    target: SipUri
+    from_: NameAddr
+    contact_user: str
+    offer: bytes | None
+    to: NameAddr | None = None
+    hop: Hop | None = None
+    routes: tuple[str, ...] = ()
+    credentials: Credentials | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    max_forwards: int = 70

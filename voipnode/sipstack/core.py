@@ -1,0 +1,181 @@
+"""What both sides of the endpoint share: transactions, sessions, dialogs, deadlines, and the way out.
+
+`run` is the one runner of the session tables; `client` and `server` register how they carry out the actions that are
+theirs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from itertools import count
+
+from voipnode.sipstack.config import EndpointConfig
+from voipnode.sipstack.connections import Connections
+from voipnode.sipstack.dialog import Dialog, DialogId
+from voipnode.sipstack.entropy import Entropy
+from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.events import EndCause, Event, Refused, SessionEnded
+from voipnode.sipstack.message import Message, Response
+from voipnode.sipstack.routing import SIP_PORT, hop_to
+from voipnode.sipstack.session import Action, Input, InviteSession, State, Table
+from voipnode.sipstack.timers import DeadlineQueue
+from voipnode.sipstack.transaction.layer import TransactionLayer
+from voipnode.sipstack.transport import Address, Hop, Packet
+from voipnode.sipstack.uri import normal_host
+
+Handler = Callable[[InviteSession, float, Message | None], None]
+Deadline = tuple[str, Hashable]
+"""What is due, and for whom: one of the kinds below with a session's id, or with an acknowledgement's key."""
+
+REPEAT_2XX = "repeat the 2xx"
+REPEAT_1XX = "repeat the provisional response"
+EXPIRES = "the INVITE expires"
+FORGET_ACK = "forget the ACK"
+_OF_SESSION = (REPEAT_2XX, REPEAT_1XX, EXPIRES)
+
+_CAUSES = {
+    Action.END_LOCAL: EndCause.LOCAL_HANGUP,
+    Action.END_REMOTE: EndCause.REMOTE_HANGUP,
+    Action.END_CANCELLED: EndCause.CANCELLED,
+    Action.END_REJECTED: EndCause.REJECTED,
+    Action.END_TIMEOUT: EndCause.TIMEOUT,
+    Action.END_LOST: EndCause.TRANSPORT,
+    Action.END_GONE: EndCause.GONE,
+}
+
+
+class Core:
+    """The endpoint's memory. Everything in it is bounded by sessions, by transactions, or by a deadline."""
+
+    def __init__(self, config: EndpointConfig, entropy: Entropy, local_address: Callable[[Hop], Address]) -> None:
+        self.config = config
+        self.entropy = entropy
+        self.local_address = local_address
+        self.is_stranger: Callable[[Hop], bool] = lambda source: False
+        self.layer = TransactionLayer(config.timers)
+        self.connections = Connections(config.max_connections)
+        self.sessions: dict[str, InviteSession] = {}
+        self.dialogs: dict[DialogId, tuple[InviteSession, Dialog]] = {}
+        self.deadlines: DeadlineQueue[Deadline] = DeadlineQueue()
+        self.handlers: dict[Action, Handler] = {}
+        self._events: deque[Event] = deque()
+        self._packets: list[Packet] = []
+        self._numbers = count(1)
+        self._sent_by: set[tuple[str, int]] = set()  # as many as there are interfaces
+
+    # ---- sessions
+
+    def open_session(self, table: Table, state: State, hop: Hop) -> InviteSession:
+        """A new session under a fresh name; LocalError at the limit."""
+        if len(self.sessions) >= self.config.max_sessions:
+            raise LocalError(f"{self.config.max_sessions} sessions are open, which is the limit")
+        session = InviteSession(f"s{next(self._numbers)}", table, state, hop)
+        self.sessions[session.id] = session
+        return session
+
+    def session(self, name: str) -> InviteSession:
+        """The session of that name; LocalError where there is none, or none any more."""
+        session = self.sessions.get(name)
+        if session is None:
+            raise LocalError(f"session {name!r} is unknown or has ended")
+        return session
+
+    def forget_session(self, session: InviteSession) -> None:
+        """Take back a session that nobody was told of."""
+        del self.sessions[session.id]
+
+    def run(self, session: InviteSession, happened: Input, now: float, message: Message | None = None) -> None:
+        """Advance the session's table and carry out what it says; LocalError as `InviteSession.advance`."""
+        for action in session.advance(happened):
+            cause = _CAUSES.get(action)
+            if cause is None:
+                self.handlers[action](session, now, message)
+            else:
+                self._end(session, cause, now)
+
+    def add_dialog(self, session: InviteSession, dialog: Dialog) -> None:
+        self.dialogs[dialog.id] = (session, dialog)
+
+    def remove_dialog(self, dialog: Dialog) -> None:
+        self.dialogs.pop(dialog.id, None)
+
+    def _end(self, session: InviteSession, cause: EndCause, now: float) -> None:
+        if session.incoming is not None:
+            # A re-INVITE that nobody will answer any more, or a 2xx that nobody need repeat (§15.1.2).
+            self.handlers[Action.SEND_487](session, now, None)
+        if session.outgoing is not None:
+            self.layer.abandon(session.outgoing.transaction, now)
+        del self.sessions[session.id]
+        for kind in _OF_SESSION:
+            self.deadlines.cancel((kind, session.id))
+        for dialog in session.early.values():
+            self.remove_dialog(dialog)
+        if session.dialog is not None and not session.closing:
+            self.remove_dialog(session.dialog)
+        self.tell(SessionEnded(session.id, cause, session.ended_status, session.ended_reason, session.contacts))
+
+    # ---- the way up
+
+    def tell(self, event: Event) -> None:
+        self._events.append(event)
+
+    def refuse(self, source: Hop, status: int, reason: str) -> None:
+        """Note that a message went no further; status 0 = dropped without an answer."""
+        self._events.append(Refused(source, status, reason))
+
+    def next_event(self) -> Event | None:
+        return self._events.popleft() if self._events else None
+
+    # ---- the way out
+
+    def transmit(self, packet: Packet) -> None:
+        """Send past the transaction layer (ACK to a 2xx, stateless answers), behind what it has queued so far."""
+        self._packets += self.layer.outbox()
+        self._packets.append(packet)
+
+    def outbox(self) -> list[Packet]:
+        packets = self._packets + self.layer.outbox()
+        self._packets = []
+        return packets
+
+    def hop_for(self, dialog: Dialog, session: InviteSession) -> Hop:
+        """Where a request of the dialog is sent (§8.1.2)."""
+        try:
+            return hop_to(dialog.next_uri())
+        except LocalError:
+            # The peer names a transport that we do not speak, though it reached us over one that both do.
+            return session.hop
+
+    def via_address(self, hop: Hop) -> Address:
+        """Our sent-by for a peer behind `hop`, remembered for `is_ours`."""
+        at = self.local_address(hop)
+        self._sent_by.add((normal_host(at.host), at.port))
+        return at
+
+    def is_ours(self, response: Response) -> bool:
+        """Whether a response came back to an address that we send from (§18.1.2), and is for nobody else (§8.1.3.3).
+
+        Asked before the transaction layer sees it: a response that is discarded must not complete anything.
+        """
+        via = response.via
+        return (via.host, via.port or SIP_PORT) in self._sent_by and len(response.vias) == 1
+
+    def contact(self, user: str, hop: Hop) -> str:
+        """Our Contact value for a peer behind `hop` (§8.1.1.8)."""
+        at = f"{user}@" if user else ""
+        transport = "" if hop.transport == "UDP" else f";transport={hop.transport.lower()}"
+        return f"<sip:{at}{self.local_address(hop)}{transport}>"
+
+    def number(self) -> str:
+        """A fresh token for a request."""
+        return f"r{next(self._numbers)}"
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "sessions": len(self.sessions),
+            "dialogs": len(self.dialogs),
+            "transactions": len(self.layer),
+            "deadlines": len(self.deadlines),
+            "connections": len(self.connections),
+        }

@@ -1,0 +1,193 @@
+"""The SIP user agent as one engine: bytes and commands in, packets and events out; no clock, no sockets, no randomness.
+
+An `Endpoint` is both a UAC and a UAS (RFC 3261 §8). Its five verbs are those of every engine here: `receive`, `outbox`,
+`next_deadline`, `on_deadline`, `next_event`. Beside them stand the commands of the layer above; each acts at once, and
+what it has to send is in the next `outbox`. `now` is any monotonic clock in seconds, the same one in every call.
+
+A session is named by the string that `invite` returned or that `IncomingCall` carried. It ends with exactly one
+`SessionEnded`; from then on its name is unknown, and a command that uses it raises `LocalError`. So does every command
+that the session's state does not allow; nothing has been sent then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voipnode.sipstack.answering import Answering
+from voipnode.sipstack.calling import Calling
+from voipnode.sipstack.client import Client
+from voipnode.sipstack.config import EndpointConfig, OutgoingInvite
+from voipnode.sipstack.core import Core
+from voipnode.sipstack.entropy import Entropy
+from voipnode.sipstack.events import Event
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.message import Headers
+from voipnode.sipstack.receiver import Receiver
+from voipnode.sipstack.server import Server
+from voipnode.sipstack.session import Input
+from voipnode.sipstack.transport import Address, Hop, Packet
+from voipnode.sipstack.uri import SipUri
+
+__all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite"]
+
+
+class Endpoint:
+    """One SIP user agent over any number of peers, connections and calls.
+
+    `local_address(hop)` names the address and port under which the peer behind `hop` reaches us, for Via and Contact.
+    """
+
+    def __init__(self, config: EndpointConfig, entropy: Entropy, local_address: Callable[[Hop], Address]) -> None:
+        self._core = Core(config, entropy, local_address)
+        self._client = Client(self._core)
+        self._calling = Calling(self._core, self._client)
+        self._answering = Answering(self._core)
+        server = Server(self._core, self._answering)
+        self._receiver = Receiver(self._core, self._client, self._calling, server, self._answering)
+
+    def screen(self, is_stranger: Callable[[Hop], bool]) -> None:
+        """Have requests from the sources that `is_stranger` names refused, outside the dialogs that there are.
+
+        They get one answer each, 403 or 481, and nothing of them is kept or told but `Refused`.
+        """
+        self._core.is_stranger = is_stranger
+
+    # ---- the five verbs, and what net has to tell
+
+    def receive(self, data: bytes, source: Hop, now: float) -> None:
+        """Take one datagram (UDP), or the next piece of a stream (`source.connection` says which). Never raises."""
+        self._receiver.receive(data, source, now)
+
+    def connection_closed(self, source: Hop, now: float) -> None:
+        """The stream connection `source.connection` is gone; what was half received is forgotten."""
+        self._core.connections.closed(source)
+
+    def send_failed(self, transaction: str, now: float) -> None:
+        """Sending a packet failed (`Packet.transaction`; "" is ignored): unreachable, refused (RFC 3261 §18.4)."""
+        self._receiver.send_failed(transaction, now)
+
+    def outbox(self, now: float) -> list[Packet]:
+        """What is to be sent now, in order; each packet is handed out once."""
+        self._receiver.drain(now)  # a command may have ended transactions
+        return self._core.outbox()
+
+    def closes(self) -> list[Hop]:
+        """Stream connections to close: what came over them can no longer be framed. Each is handed out once."""
+        return self._core.connections.closes()
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` wants to be called, or None."""
+        return self._receiver.next_deadline()
+
+    def on_deadline(self, now: float) -> None:
+        """Do everything that is due at `now`; calling it too early or twice does no harm."""
+        self._receiver.on_deadline(now)
+
+    def next_event(self) -> Event | None:
+        """The oldest event that was not handed out yet, or None."""
+        return self._core.next_event()
+
+    # ---- commands for calls that we place
+
+    def invite(self, call: OutgoingInvite, now: float) -> str:
+        """Place a call: send an INVITE and return its session's name.
+
+        Told: `CallProgress` for each 101-199, `CallAnswered`, `SessionEnded`. A 401 or 407 is answered with
+        `call.credentials` by itself. Raises `LocalError` at `max_sessions`, and for a target that needs TLS.
+        """
+        return self._calling.invite(call, now)
+
+    def acknowledge(self, session: str, body: bytes, now: float) -> None:
+        """Give the SDP answer in the ACK: only after an INVITE or re-INVITE sent without an offer was answered.
+
+        The ACK to an INVITE that carried an offer has been sent by then and needs no command.
+        """
+        self._calling.acknowledge(self._core.session(session), body, now)
+
+    # ---- commands for calls that came in
+
+    def ring(
+        self, session: str, now: float, status: int = 180, reason: str | None = None, body: bytes | None = None
+    ) -> None:
+        """Send a provisional response (101-199), with SDP for early media where `body` is given.
+
+        May be repeated. The endpoint repeats the last one every minute, against proxies that give up after three
+        (RFC 3261 §13.3.1.1).
+        """
+        self._answering.ring(self._core.session(session), now, status, reason, body)
+
+    def accept(self, session: str, body: bytes | None, now: float) -> None:
+        """Answer the call: 200 with SDP, repeated until the ACK comes. Told: `CallConfirmed`, or `SessionEnded`."""
+        self._answering.accept(self._core.session(session), body, now)
+
+    def reject(
+        self,
+        session: str,
+        status: int,
+        now: float,
+        reason: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Refuse the call with a final status 300-699; `headers` adds fields (Contact with 302, Warning with 488)."""
+        self._answering.reject(self._core.session(session), status, now, reason, headers)
+
+    # ---- commands for any call
+
+    def hang_up(self, session: str, now: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """End the call with what its state asks for; `headers` (Reason, for one) go into the BYE, CANCEL or 480.
+
+        Outgoing and unanswered: CANCEL, held back until a provisional response came (RFC 3261 §9.1); a 2xx that
+        crosses it gets ACK and BYE. Incoming and unanswered: 480. Answered: BYE, which waits for the ACK of our 2xx
+        (§15). `SessionEnded` follows at once or, with CANCEL or a missing ACK, within 64*T1.
+        """
+        call = self._core.session(session)
+        Headers(headers)  # refuses what cannot be written before anything has happened
+        call.parting_headers = headers
+        self._core.run(call, Input.HANG_UP, now)
+
+    def info(self, session: str, content_type: str, body: bytes, now: float) -> str:
+        """Send an INFO in the dialog, early or confirmed; returns the token that `RequestFinished` will carry."""
+        return self._client.info(self._core.session(session), content_type, body, now)
+
+    def reinvite(self, session: str, offer: bytes | None, now: float) -> str:
+        """Change the session: re-INVITE; returns the token that `ReinviteAnswered` will carry.
+
+        `offer` None asks the far side for one; its answer then goes into `acknowledge`. Raises `LocalError` while
+        another INVITE of this dialog is under way in either direction (RFC 3261 §14.1).
+        """
+        return self._calling.reinvite(self._core.session(session), offer, now)
+
+    def accept_reinvite(self, session: str, body: bytes, now: float) -> None:
+        """Answer `ReinviteReceived` with 200 and SDP (an offer where it brought none)."""
+        self._answering.accept_reinvite(self._core.session(session), body, now)
+
+    def reject_reinvite(self, session: str, status: int, now: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer `ReinviteReceived` with a final status 300-699 (488 as a rule); the session stays as it was."""
+        self._answering.reject_reinvite(self._core.session(session), status, now, headers)
+
+    # ---- what may have changed since an event was told: one piece of a stream can hold several messages
+
+    def knows(self, session: str) -> bool:
+        """Whether the session has not ended yet."""
+        return session in self._core.sessions
+
+    def is_waiting(self, session: str) -> bool:
+        """Whether an INVITE or re-INVITE of the session still waits for our answer."""
+        found = self._core.sessions.get(session)
+        return found is not None and found.incoming is not None and not found.incoming.accepted
+
+    # ---- commands outside a dialog
+
+    def options(self, target: SipUri, hop: Hop | None, from_: NameAddr, now: float) -> str:
+        """Ask a peer what it can do, or whether it lives; returns the token that `RequestFinished` will carry."""
+        return self._client.options(target, hop, from_, now)
+
+    # ---- what tests and monitoring look at
+
+    def counts(self) -> dict[str, int]:
+        """How much is being remembered: sessions, dialogs, transactions, requests,
+        INVITEs being answered, ACKs, deadlines, connections."""
+        counts = self._core.counts()
+        counts["requests"], counts["answering"] = len(self._client), len(self._answering)
+        counts["acks"] = len(self._calling.acks)
+        return counts

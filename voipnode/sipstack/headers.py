@@ -1,0 +1,197 @@
+"""The header field values that SIP itself works with, as immutable values: `X.parse(text)` and `str(x)`.
+
+`text` is an unfolded value, as `Headers.get` and `Headers.values` return it. The remaining fields of RFC 3261 §20
+are in `fields`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.grammar import (
+    QUOTED,
+    TOKEN_CHARS,
+    printable,
+    quote,
+    unquote,
+)
+from voipnode.sipstack.params import EMPTY, Params
+from voipnode.sipstack.uri import Uri, ipv6_host, parse_uri
+
+__all__ = ["CSeq", "MediaType", "NameAddr", "Params", "Via"]
+
+MAX_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
+
+_NAME_ADDR = re.compile(rf'({QUOTED}|[^"<>]*+)[ \t]*+<([^<>]*+)>[ \t]*+(;.*+)?', re.DOTALL)
+_VIA = re.compile(
+    rf"[{TOKEN_CHARS}]++[ \t]*+/[ \t]*+[{TOKEN_CHARS}]++[ \t]*+/[ \t]*+([{TOKEN_CHARS}]++)[ \t]++"
+    r"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?[ \t]*+(;.*+)?",
+    re.DOTALL,
+)
+_CSEQ = re.compile(rf"([0-9]{{1,32}}+)[ \t]++([{TOKEN_CHARS}]++)")
+_MEDIA_TYPE = re.compile(rf"([{TOKEN_CHARS}]++)[ \t]*+/[ \t]*+([{TOKEN_CHARS}]++)[ \t]*+")
+
+_new = object.__new__
+_set = object.__setattr__
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """A name-addr or addr-spec with its field parameters: From, To, Contact, Route, Refer-To ... (RFC 3261 §20.10).
+
+    `display_name` has its quotes undone and control characters replaced; None where there is none. It is written
+    back quoted, and the URI always in angle brackets.
+    """
+
+    display_name: str | None
+    uri: Uri
+    params: Params = EMPTY
+
+    @classmethod
+    def parse(cls, text: str) -> NameAddr:
+        """Raises ParseError; lenient with white space inside <> and with unquoted names that are not tokens
+        (RFC 4475 §3.1.2.14, §3.1.2.15), strict with a URI that needed angle brackets (§3.1.2.13)."""
+        text = text.strip(" \t")
+        match = _NAME_ADDR.fullmatch(text)
+        if match is None:
+            return cls._parse_addr_spec(text)
+        name, uri_text, tail = match.groups()
+        if name:
+            name = printable(unquote(name) if name[0] == '"' else name.strip(" \t"))
+        address = _new(cls)
+        _set(address, "display_name", name or None)
+        _set(address, "uri", parse_uri(uri_text.strip(" \t")))
+        _set(address, "params", Params.parse(tail) if tail else EMPTY)
+        return address
+
+    @classmethod
+    def _parse_addr_spec(cls, text: str) -> NameAddr:
+        # Without brackets every semicolon starts a field parameter, and ? and , may not stand there (§20.10).
+        uri_text, semicolon, params = text.partition(";")
+        if "?" in uri_text or "," in uri_text:
+            raise ParseError("an address with ? or , needs angle brackets")
+        return cls(None, parse_uri(uri_text.rstrip(" \t")), Params.parse(semicolon + params))
+
+    @property
+    def tag(self) -> str | None:
+        """The tag parameter (RFC 3261 §19.3), compared byte for byte."""
+        return self.params.get("tag")
+
+    def with_tag(self, tag: str) -> NameAddr:
+        """A copy that carries this tag."""
+        return replace(self, params=self.params.with_("tag", tag))
+
+    def without_tag(self) -> NameAddr:
+        """A copy that carries no tag."""
+        return replace(self, params=self.params.without("tag"))
+
+    def __str__(self) -> str:
+        name = "" if self.display_name is None else quote(self.display_name) + " "
+        return f"{name}<{self.uri}>{self.params}"
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One Via value (RFC 3261 §20.42). `transport` is in upper case; `host` has no brackets; `port` None: not given."""
+
+    transport: str
+    host: str
+    port: int | None = None
+    params: Params = EMPTY
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Raises ParseError. The protocol version is not looked at: a 505 goes back along a Via of that version."""
+        match = _VIA.fullmatch(text)
+        if match is None:
+            raise ParseError("malformed Via")
+        transport, host, port_text, tail = match.groups()
+        port = None
+        if port_text is not None:
+            port = int(port_text)
+            if not 0 < port < 65536:
+                raise ParseError("port out of range in Via")
+        via = _new(cls)
+        _set(via, "transport", transport.upper())
+        _set(via, "host", ipv6_host(host) if host[0] == "[" else host.lower())
+        _set(via, "port", port)
+        _set(via, "params", Params.parse(tail) if tail else EMPTY)
+        return via
+
+    @property
+    def branch(self) -> str | None:
+        """The branch parameter; a token that begins with z9hG4bK where the sender follows RFC 3261."""
+        return self.params.get("branch")
+
+    @property
+    def received(self) -> str | None:
+        """The received parameter without brackets, which some put round IPv6 addresses (RFC 5118 §4.5)."""
+        value = self.params.get("received")
+        return value.strip("[]") if value is not None else None
+
+    @property
+    def rport(self) -> int | None:
+        """The value of rport (RFC 3581); None where there is none. `"rport" in via.params` tells a request for it."""
+        value = self.params.get("rport")
+        if value is None or not (value.isascii() and value.isdigit()) or len(value) > 5:
+            return None
+        return int(value) if 0 < int(value) < 65536 else None
+
+    def with_param(self, name: str, value: str | None = None) -> Via:
+        """A copy with this parameter set; None makes it a flag."""
+        return replace(self, params=self.params.with_(name, value))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {host}{port}{self.params}"
+
+
+class CSeq(NamedTuple):
+    """A CSeq value (RFC 3261 §20.16): `number` is 0 to 2**31 - 1 (§8.1.1.5), the method is case-sensitive."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str) -> CSeq:
+        """Raises ParseError for other text and for a number out of range."""
+        match = _CSEQ.fullmatch(text)
+        if match is None:
+            raise ParseError("malformed CSeq")
+        number = int(match[1])
+        if number > MAX_CSEQ:
+            raise ParseError("CSeq number out of range")
+        return cls(number, match[2])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A media type or range, `type` and `subtype` in lower case, "*" for any (RFC 3261 §20.1, §20.15)."""
+
+    type: str
+    subtype: str
+    params: Params = EMPTY
+
+    @classmethod
+    def parse(cls, text: str) -> MediaType:
+        """Raises ParseError for anything but `type/subtype;parameters`."""
+        match = _MEDIA_TYPE.match(text)
+        tail = text[match.end() :] if match is not None else ""
+        if match is None or (tail and tail[0] != ";"):
+            raise ParseError("malformed media type")
+        return cls(match[1].lower(), match[2].lower(), Params.parse(tail))
+
+    @property
+    def essence(self) -> str:
+        """`type/subtype` without parameters."""
+        return f"{self.type}/{self.subtype}"
+
+    def __str__(self) -> str:
+        return f"{self.type}/{self.subtype}{self.params}"

@@ -1,0 +1,295 @@
+"""Offer and answer (RFC 3264): who sends which audio where, agreed by two descriptions.
+
+One `OfferAnswer` lives as long as its dialog. It owns what must stay the same over a dialog: the `o=` line, whose
+version grows by one when the description changes (§8), the number and order of `m=` lines, which never shrink (§8),
+and the meaning of payload type numbers (§8.3.2). The node speaks plain audio (RTP/AVP): the best `m=audio` line is
+taken, every other line of an offer is answered with port 0 in its place.
+
+            make_offer                          receive_answer
+    agreed ------------> our offer is open --------------------> agreed      receive_answer again: the latest counts
+      |  ^                      |                                            (183 and 200, or two forks)
+      |  '---- abandon_offer ---'
+      '-- receive_offer --> agreed      (while ours is open: 491)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from voipnode.sipstack.audio import (
+    TELEPHONE_EVENT,
+    AudioFormat,
+    AudioSession,
+    FormatKey,
+    LocalAudio,
+    audio_section,
+    format_key,
+)
+from voipnode.sipstack.errors import LocalError, RemoteError
+from voipnode.sipstack.remote_audio import Refusal, RemoteAudio, examine
+from voipnode.sipstack.sdp import Connection, Direction, MediaDescription, Origin, RtpMap, SessionDescription, parse
+
+__all__ = ["AudioFormat", "AudioSession", "LocalAudio", "OfferAnswer"]
+
+DYNAMIC_PAYLOAD_TYPES = range(96, 128)  # RFC 3551 §6
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What both sides last agreed on: our `m=` lines, which of them is the audio, and what it came to."""
+
+    media: tuple[MediaDescription, ...] = ()
+    slot: int = 0
+    session: AudioSession | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """An offer of ours: the formats and event numbers as we numbered them in it."""
+
+    local: LocalAudio
+    media: tuple[MediaDescription, ...]
+    slot: int
+    formats: tuple[AudioFormat, ...]
+    events: Mapping[int, int]
+
+    def meanings(self) -> dict[int, RtpMap]:
+        """What our numbers stand for: peers answer with them and leave out the rtpmap."""
+        found = {audio.payload_type: audio.rtpmap for audio in self.formats}
+        return found | {number: RtpMap(number, TELEPHONE_EVENT, clock) for clock, number in self.events.items()}
+
+
+@dataclass(slots=True)
+class _PayloadNumbers:
+    """Which number stands for which codec in our descriptions, once and for all (RFC 3264 §8.3.2)."""
+
+    _number_of: dict[FormatKey, int] = field(default_factory=dict)
+    _meaning_of: dict[int, FormatKey] = field(default_factory=dict)
+
+    def bind(self, key: FormatKey, number: int) -> int:
+        self._number_of[key] = number
+        self._meaning_of[number] = key
+        return number
+
+    def assign(self, key: FormatKey, wanted: int, used: set[int]) -> int:
+        """The number of a codec in our next offer; `used` are those that the offer has given away already."""
+        known = self._number_of.get(key)
+        number = known if known is not None and known not in used else self._fresh(key, wanted, used)
+        used.add(number)
+        return self.bind(key, number)
+
+    def _fresh(self, key: FormatKey, wanted: int, used: set[int]) -> int:
+        candidates = [wanted, *DYNAMIC_PAYLOAD_TYPES]
+        free = [n for n in candidates if n not in used and self._meaning_of.get(n, key) == key]
+        # A peer that re-numbers without end has bound them all: it has broken the rule, and gets a number again.
+        return free[0] if free else min(set(DYNAMIC_PAYLOAD_TYPES) - used)
+
+
+class OfferAnswer:
+    """The offers and answers of one dialog. `session_id` is the number in our `o=` line (RFC 8866 §5.2).
+
+    What the far side sends raises `ParseError` (400) when it is no SDP and `RemoteError` (488 with a Warning, 491 on
+    glare) when it is of no use; nothing changes then. Commands out of order raise `LocalError`.
+    """
+
+    def __init__(self, session_id: int) -> None:
+        self._session_id = session_id
+        self._last_sent: SessionDescription | None = None
+        self._numbers = _PayloadNumbers()
+        self._agreed = _Agreed()
+        self._before = _Agreed()  # what `abandon_offer` goes back to
+        self._offer: _Offer | None = None  # ours, as long as an answer to it may come
+        self._pending = False
+
+    @property
+    def session(self) -> AudioSession | None:
+        """What is agreed now; None before the first answer."""
+        return self._agreed.session
+
+    @property
+    def pending(self) -> bool:
+        """True while an offer of ours has no answer."""
+        return self._pending
+
+    def make_offer(self, local: LocalAudio) -> bytes:
+        """Our offer, as SDP. Raises LocalError while another one of ours is open."""
+        if self._pending:
+            raise LocalError("an offer is open: receive its answer or abandon it")
+        formats, events = self._number(local)
+        direction = Direction(local.direction)
+        slot = self._agreed.slot
+        media = [_switched_off(section) for section in self._agreed.media]
+        media[slot : slot + 1] = [audio_section(local, formats, events, direction, local.ptime_ms)]
+        body = self._publish(local, media)
+        self._before = self._agreed
+        self._offer = _Offer(local, tuple(media), slot, formats, events)
+        self._pending = True
+        return body
+
+    def receive_answer(self, body: bytes) -> AudioSession:
+        """Takes the answer to our offer; may be called again for the same offer, and the latest answer counts.
+
+        Raises ParseError, RemoteError(488) when the answer refuses our audio or does not fit the offer, and LocalError
+        when no offer of ours can be answered.
+        """
+        if (offer := self._offer) is None:
+            raise LocalError("no offer of ours waits for an answer")
+        description = parse(body)
+        # RFC 3264 §6: the i-th line of the answer answers the i-th line of the offer.
+        if len(description.media) <= offer.slot:
+            raise _refused(Refusal(0, 304, "The answer lacks the audio line"))
+        found = examine(description, description.media[offer.slot], offer.local, offer.meanings())
+        if isinstance(found, Refusal):
+            raise _refused(found)
+        session = _answered(offer, found)
+        self._agreed = _Agreed(offer.media, offer.slot, session)
+        self._pending = False
+        return session
+
+    def receive_offer(self, body: bytes, local: LocalAudio) -> tuple[bytes, AudioSession]:
+        """Our answer to the far side's offer, as SDP, and what it comes to.
+
+        Of the codecs that both know, the one that stands first in `local.formats` is answered, alone: that is the
+        owner's priority, and one codec needs no second offer to settle (RFC 3264 §10.2).
+        Raises ParseError, RemoteError 488 with a Warning when nothing in it serves us, RemoteError 491 on glare.
+        """
+        if self._pending:
+            raise RemoteError(491, "Request Pending")
+        description = parse(body)
+        slot, remote = self._choose(description, local)
+        ours, sending = _first_common(local.formats, remote)
+        receiving = replace(ours, payload_type=sending.payload_type)
+        events = _common_event(local, remote, ours.clock_rate_hz)
+        self._numbers.bind(receiving.key, receiving.payload_type)
+        for clock_rate_hz, number in events.items():
+            self._numbers.bind(format_key(TELEPHONE_EVENT, clock_rate_hz), number)
+
+        direction = _our_direction(local, remote)
+        ptime_ms = remote.ptime_for(local.ptime_ms)
+        media = [_switched_off(section) for section in description.media]
+        media[slot] = audio_section(local, [receiving], events, direction, ptime_ms)
+        answer = self._publish(local, media)
+        event = events.get(ours.clock_rate_hz)
+        session = _session(local, remote, sending, {receiving.payload_type: receiving}, event, event)
+        self._before, self._agreed = self._agreed, _Agreed(tuple(media), slot, session)
+        self._offer = None
+        return answer, session
+
+    def abandon_offer(self) -> None:
+        """The latest exchange did not come about (its request failed): back to what was agreed before it.
+
+        Does nothing when there was none. The `o=` version is not taken back (RFC 3264 §8).
+        """
+        self._agreed = self._before
+        self._offer = None
+        self._pending = False
+
+    def _number(self, local: LocalAudio) -> tuple[tuple[AudioFormat, ...], dict[int, int]]:
+        used: set[int] = set()
+        formats = tuple(
+            replace(audio, payload_type=self._numbers.assign(audio.key, audio.payload_type, used))
+            for audio in local.formats
+        )
+        events: dict[int, int] = {}
+        if local.event_payload_type is not None:
+            # One per clock: events travel on the codec's own timeline, which has one clock (RFC 3550 §5.2).
+            for clock_rate_hz in dict.fromkeys(audio.clock_rate_hz for audio in local.formats):
+                key = format_key(TELEPHONE_EVENT, clock_rate_hz)
+                events[clock_rate_hz] = self._numbers.assign(key, local.event_payload_type, used)
+        return formats, events
+
+    def _choose(self, description: SessionDescription, local: LocalAudio) -> tuple[int, RemoteAudio]:
+        """The section to talk on: the one that we talk on already if it still serves, else the first that does."""
+        order = sorted(range(len(description.media)), key=lambda index: index != self._agreed.slot)
+        refusals = [Refusal(-1, 304, "Media type not available")]
+        for index in order:
+            found = examine(description, description.media[index], local, {})
+            if isinstance(found, RemoteAudio):
+                return index, found
+            refusals.append(found)
+        raise _refused(max(refusals, key=lambda refusal: refusal.step))
+
+    def _publish(self, local: LocalAudio, media: Sequence[MediaDescription]) -> bytes:
+        """Writes a description of ours; its version grows by one when it differs from the last (RFC 3264 §8)."""
+        connection = Connection.to_host(local.host)
+        last = self._last_sent
+        # Only the version of the o= line may ever change, so it keeps the first address even when the media moves.
+        origin = (
+            last.origin if last else Origin(local.user, str(self._session_id), "1", connection.address_type, local.host)
+        )
+        description = SessionDescription(origin, local.session_name, connection, media=tuple(media))
+        if last is not None and description != last:
+            description = replace(
+                description, origin=replace(origin, session_version=str(int(origin.session_version) + 1))
+            )
+        body = description.to_bytes()
+        self._last_sent = description
+        return body
+
+
+def _answered(offer: _Offer, remote: RemoteAudio) -> AudioSession:
+    """What the answer makes of our offer: its first codec is what we send, all of them may come."""
+    offered = {audio.key: audio for audio in offer.formats}
+    taken = [audio for audio in remote.formats if audio.key in offered]
+    ours = offered[taken[0].key]
+    sending = replace(ours, payload_type=taken[0].payload_type, fmtp=taken[0].fmtp)
+    receiving = {offered[audio.key].payload_type: offered[audio.key] for audio in taken}
+    event = remote.events.get(ours.clock_rate_hz) if ours.clock_rate_hz in offer.events else None
+    event_receive = offer.events[ours.clock_rate_hz] if event is not None else None
+    return _session(offer.local, remote, sending, receiving, event, event_receive)
+
+
+def _session(
+    local: LocalAudio,
+    remote: RemoteAudio,
+    sending: AudioFormat,
+    receiving: Mapping[int, AudioFormat],
+    event_send: int | None,
+    event_receive: int | None,
+) -> AudioSession:
+    direction = _our_direction(local, remote)
+    return AudioSession(
+        format=sending,
+        receive_payload_types=receiving,
+        event_send_payload_type=event_send,
+        event_receive_payload_type=event_receive,
+        remote_host=remote.host,
+        remote_rtp_port=remote.rtp_port,
+        remote_rtcp_port=remote.rtcp_port,
+        ptime_ms=remote.ptime_for(local.ptime_ms),
+        # RFC 6337 §5.4: 0.0.0.0 stops us from sending but does not show in the direction that we answer.
+        send=direction.sends and remote.reachable,
+        receive=direction.receives,
+        remote_on_hold=remote.on_hold,
+        remote_rtcp_host=remote.rtcp_host,
+        reachable=remote.reachable,
+    )
+
+
+def _our_direction(local: LocalAudio, remote: RemoteAudio) -> Direction:
+    """What is left of our wish by the far side's, seen from here (RFC 3264 §6.1)."""
+    wish = Direction(local.direction)
+    return Direction.of(send=wish.sends and remote.direction.receives, receive=wish.receives and remote.direction.sends)
+
+
+def _first_common(formats: Sequence[AudioFormat], remote: RemoteAudio) -> tuple[AudioFormat, AudioFormat]:
+    """Our first format that the far side has too: as ours, and as we send it."""
+    pairs = ((audio, remote.sending_as(audio)) for audio in formats)
+    return next((ours, sending) for ours, sending in pairs if sending is not None)
+
+
+def _common_event(local: LocalAudio, remote: RemoteAudio, clock_rate_hz: int) -> dict[int, int]:
+    number = remote.events.get(clock_rate_hz)
+    return {} if number is None or local.event_payload_type is None else {clock_rate_hz: number}
+
+
+def _switched_off(media: MediaDescription) -> MediaDescription:
+    """A section that keeps its place and is refused: port 0 (RFC 3264 §6, §8.2)."""
+    return MediaDescription(media.kind, 0, media.protocol, media.formats or ("0",))
+
+
+def _refused(refusal: Refusal) -> RemoteError:
+    # warn-agent may be a pseudonym (RFC 3261 §25.1); an address would tell a stranger where the door is.
+    warning = f'{refusal.code} voipnode "{refusal.text}"'
+    return RemoteError(488, "Not Acceptable Here", (("Warning", warning),))

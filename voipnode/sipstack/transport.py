@@ -1,0 +1,43 @@
+"""Where bytes come from and go to, as plain values: the stack names addresses, `net` owns the sockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """An IP address or host name without brackets, and a port (0 to 65535; 0 means "to be looked up")."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One end of a path to a peer: the transport, the peer's address, and the connection where there is one.
+
+    `transport` is "UDP" or "TCP". `connection` is the number `net` gave to a stream connection; None for UDP, and
+    None on an outgoing packet that may use any open connection to `remote` or open a new one.
+    """
+
+    transport: str
+    remote: Address
+    connection: int | None = None
+
+    @property
+    def reliable(self) -> bool:
+        """True where the transport repeats lost data by itself, so that no timer has to."""
+        return self.transport != "UDP"
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One SIP message on its way out. `transaction` names who wants to hear when sending fails ("" = nobody)."""
+
+    data: bytes
+    hop: Hop
+    transaction: str = ""

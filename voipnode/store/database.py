@@ -1,0 +1,87 @@
+"""The tables of state.db and the engine that opens it: one schema for SQLite at the door and PostgreSQL for a fleet."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, event
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+BUSY_TIMEOUT_MS = 2000
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("started_utc", String(32), nullable=False),
+    Column("stopped_utc", String(32)),  # empty until the run stops cleanly, so for ever after a kill or a power cut
+    Index("runs_by_node", "node", "started_utc"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at_utc", String(32), nullable=False),
+    Column("run_id", String(64), ForeignKey("runs.run_id"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("events_by_run", "run_id", "id"),
+    sqlite_autoincrement=True,  # an id once given out is never given to another event, also after retention
+)
+
+
+def utc_text(moment: datetime) -> str:
+    """ISO 8601 with milliseconds and "Z": sorts as text, in every database."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def open_engine(url: URL) -> AsyncEngine:
+    """An engine for `url`; nothing is connected yet. A new SQLite file is readable by its owner only."""
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite and url.database and url.database != ":memory:":
+        path = Path(url.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # It tells who called whom. SQLite gives -wal and -shm the mode of the file itself.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    engine = create_async_engine(url, pool_pre_ping=not is_sqlite)
+    if is_sqlite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """WAL: readers never wait for the writer. FULL: a commit is on the disk, so a power cut loses nothing committed."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def is_damaged(error: BaseException) -> bool:
+    """Whether `error` says that the file is no database any more, so that trying again cannot help."""
+    text = str(error)
+    return "file is not a database" in text or "database disk image is malformed" in text
+
+
+def set_aside(url: URL, now_utc: datetime) -> Path | None:
+    """Rename a damaged SQLite file (and its log) so that a new one can begin; the path it has now, None elsewhere."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    path = Path(url.database)
+    aside = path.with_name(f"{path.name}.damaged-{now_utc:%Y%m%dT%H%M%SZ}")
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        beside = Path(f"{path}{suffix}")
+        if beside.exists():
+            beside.replace(f"{aside}{suffix}")
+    return aside

@@ -1,0 +1,165 @@
+"""The HTTP API: commands in, the view and the events out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Header, Path, Query, Response
+
+from voipnode.calls.commands import AnswerCall, HangUp, PlaceCall, PressInput, SendDtmf
+from voipnode.calls.errors import UnknownNameError
+from voipnode.calls.hooks import Commands
+from voipnode.web import models, problems
+from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
+from voipnode.web.view import View
+
+Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
+CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
+
+API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
+DESCRIPTION = """
+Rings, calls and listens at a network door intercom.
+
+The API serves programs on the same machine; it refuses requests that a browser sends for pages of other sites.
+Bodies are JSON of at most 16 KiB. Errors are RFC 9457 problem details that name the field, its value and what is right.
+"""
+_EVENTS_DOC = """
+Everything that happens, as server-sent events. Each has an `id` and JSON `data`: its name as `event`, its own fields
+and the time of day. Comments arrive every 15 s while nothing happens. After a break, send the last id as
+`Last-Event-ID` (browsers do): what was missed comes first. If it is too long ago, a `gap` event says so and the newest
+500 follow. A reader that does not keep up is disconnected; there may be 16.
+"""
+_EVENT_EXAMPLE = (
+    "id: 5f1c2a90-41\n"
+    'data: {"event": "door.opened", "at": 512.3, "port": "door", "who": "sip:desk@192.0.2.10", "how": "dtmf \\"1\\"", '
+    '"duration_s": 7.0, "time": "2026-11-20T08:00:00.000Z"}\n\n'
+)
+
+
+def build_app(view: View, stream: EventStream, commands: Commands, about: Mapping[str, Any]) -> FastAPI:
+    """The application: its paths read `view`, follow `stream`, execute `commands`, and read `about` at each request."""
+    app = problems.ProblemApp(
+        title="voipnode",
+        summary="Door intercom and small SIP softswitch",
+        description=DESCRIPTION,
+        version=API_VERSION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # the usual pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    problems.install(app)
+    _add_reading(app, view, stream, about)
+    _add_acting(app, view, commands)
+    return app
+
+
+def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[str, Any]) -> None:
+    @app.get("/api/v1/status", tags=["status"], summary="Everything at once", responses=problems.documented(403, 421))
+    async def status() -> models.Status:
+        node = {**view.node(), **{key: value for key, value in about.items() if key in models.Node.model_fields}}
+        defaults = {"name": "", "sip_addresses": [], "audio": "", "accounts": [], "inputs": []}
+        return models.Status.model_validate(
+            {
+                "node": {**defaults, **node},
+                "light": view.light(),
+                "guardian": view.guardian(),
+                "calls": view.calls(),
+                "ports": view.ports(),
+                "inputs": view.inputs(),
+                "problems": view.problems(),
+                "last_event_id": stream.last_id,
+            }
+        )
+
+    @app.get("/api/v1/calls", tags=["calls"], summary="Calls that go on or ended lately")
+    async def calls() -> list[models.Call]:
+        return [models.Call.model_validate(call) for call in view.calls()]
+
+    @app.get("/api/v1/ports", tags=["ports"], summary="Output lines and what is left of their leases")
+    async def ports() -> list[models.Port]:
+        return [models.Port.model_validate(port) for port in view.ports()]
+
+    @app.get(
+        "/api/v1/events",
+        tags=["events"],
+        summary="Live events",
+        description=_EVENTS_DOC,
+        response_class=Response,
+        responses={
+            200: {"description": "Never ends", "content": {"text/event-stream": {"example": _EVENT_EXAMPLE}}},
+            **problems.documented(403, 503),
+        },
+    )
+    async def events(
+        last_event_id: Annotated[str, Header(max_length=64, description="Continue after this event")] = "",
+        newest: Annotated[int, Query(ge=0, le=RING_EVENTS, description="Begin with this many past events")] = 0,
+    ) -> Response:
+        return EventsResponse(stream, last_event_id, newest)
+
+
+def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
+    @app.post(
+        "/api/v1/inputs/{name}/press",
+        tags=["inputs"],
+        summary="Press and release an input",
+        description="As a visitor does; a call button rings its recipients, or those given here for this press.",
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def press(name: Name, wish: Annotated[models.PressRequest | None, Body()] = None) -> models.PressResult:
+        wish = wish or models.PressRequest()
+        command = PressInput(input=name, recipients=tuple(wish.recipients), source=wish.source)
+        return models.PressResult(call=await commands.execute(command))
+
+    @app.post(
+        "/api/v1/calls",
+        status_code=201,
+        tags=["calls"],
+        summary="Place a call",
+        description="Digits that the other party presses in such a call open nothing: a call button's do.",
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def place(wish: models.CallRequest, response: Response) -> models.CallCreated:
+        call = await commands.execute(PlaceCall(to=wish.to, account=wish.account))
+        response.headers["location"] = f"/api/v1/calls/{call}"
+        return models.CallCreated(id=call)
+
+    @app.get(
+        "/api/v1/calls/{id}", tags=["calls"], summary="One call", responses=problems.documented(404), name="one_call"
+    )
+    async def one_call(id: CallId) -> models.Call:
+        call = view.call(id)
+        if call is None:
+            raise UnknownNameError(f"there is no call {problems.short(id)!r}; it may have ended long ago")
+        return models.Call.model_validate(call)
+
+    @app.delete(
+        "/api/v1/calls/{id}",
+        status_code=204,
+        tags=["calls"],
+        summary="End a call",
+        description="Cancels it while it rings out, rejects it while it rings in, hangs up once it is active.",
+        responses=problems.documented(404, 409),
+    )
+    async def hang_up(id: CallId) -> None:
+        await commands.execute(HangUp(call=id))
+
+    @app.post(
+        "/api/v1/calls/{id}/answer",
+        status_code=204,
+        tags=["calls"],
+        summary="Answer an incoming call",
+        responses=problems.documented(404, 409),
+    )
+    async def answer(id: CallId) -> None:
+        await commands.execute(AnswerCall(call=id))
+
+    @app.post(
+        "/api/v1/calls/{id}/dtmf",
+        status_code=204,
+        tags=["calls"],
+        summary="Send digits",
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def dtmf(id: CallId, wish: models.DtmfRequest) -> None:
+        await commands.execute(SendDtmf(call=id, digits=wish.digits))

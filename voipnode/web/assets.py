@@ -1,0 +1,35 @@
+"""The front panel's files, read once and served from memory with an ETag."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+
+STATIC = Path(__file__).parent / "static"
+FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/static/panel.css": ("panel.css", "text/css; charset=utf-8"),
+    "/static/panel.js": ("panel.js", "text/javascript; charset=utf-8"),
+    "/static/words.js": ("words.js", "text/javascript; charset=utf-8"),
+    "/static/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+def add_assets(app: FastAPI) -> None:
+    """Serve the panel at "/" and its files under "/static/"."""
+    for path, (file, kind) in FILES.items():
+        _add(app, path, (STATIC / file).read_bytes(), kind)
+
+
+def _add(app: FastAPI, path: str, content: bytes, kind: str) -> None:
+    etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {"etag": etag, "cache-control": "no-cache"}  # kept by the browser, asked for again each time
+
+    async def asset(request: Request) -> Response:
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
+
+    app.add_api_route(path, asset, methods=["GET", "HEAD"], include_in_schema=False)

@@ -1,0 +1,145 @@
+"""Stands before the API and keeps pages of other sites, in a browser on this machine, from using it.
+
+The server listens on loopback and knows no accounts, so whoever can send it a request may act. A web page from anywhere
+can make its reader's browser send requests to loopback; three things tell them apart:
+- `Host`: DNS rebinding makes a foreign name point here, but the name stays foreign. Only loopback names are served.
+- `Origin` and `Sec-Fetch-Site` (Fetch Metadata): a browser says which site a request came from. Programs send neither.
+- the body's type: a page may send forms and text across sites unasked, but never application/json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voipnode.web.problems import ProblemResponse
+
+MAX_BODY_BYTES = 16_384
+BODY_TIMEOUT_S = 10.0
+MAX_PATH_CHARS = 1024
+
+_READING = {"GET", "HEAD", "OPTIONS"}
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
+
+SECURITY_HEADERS: Mapping[bytes, bytes] = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        b"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+class Guard:
+    """ASGI middleware: refuses foreign and oversized requests as problems, adds security headers to every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", []))
+                present = {name.lower() for name, _ in headers}
+                headers += [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
+                if b"cache-control" not in present:
+                    headers.append((b"cache-control", b"no-store"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None and scope["method"] not in _READING:
+            body = await self._body(scope, receive)
+            if isinstance(body, ProblemResponse):
+                refusal = body
+            else:
+                receive = _replay(body, receive)
+        await (self._app if refusal is None else refusal)(scope, receive, send_secured)
+
+    def _refusal(self, scope: Scope) -> ProblemResponse | None:
+        """Why this request is not served, from its head alone; None when it is."""
+        hosts = _header(scope, b"host")
+        if len(hosts) != 1 or not _is_loopback(hosts[0]):
+            detail = "the Host header must be a loopback name or address, such as localhost or 127.0.0.1"
+            return ProblemResponse(421, detail)
+        if len(scope["path"]) > MAX_PATH_CHARS:
+            return ProblemResponse(414, f"paths here have at most {MAX_PATH_CHARS} characters")
+        if scope["path"].startswith("/api/") or scope["method"] not in _READING:
+            return self._foreign(scope, hosts[0])
+        return None
+
+    def _foreign(self, scope: Scope, host: str) -> ProblemResponse | None:
+        """Refuses what a browser says comes from another site; `same-site` is another port of this machine."""
+        for origin in _header(scope, b"origin"):
+            if origin.lower() != f"http://{host}".lower():
+                return ProblemResponse(403, "pages of other sites may not use this API (Origin)")
+        for site in _header(scope, b"sec-fetch-site"):
+            if site not in ("same-origin", "none"):
+                return ProblemResponse(403, "pages of other sites may not use this API (Sec-Fetch-Site)")
+        return None
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | ProblemResponse:
+        """The whole body, at most `MAX_BODY_BYTES` within `BODY_TIMEOUT_S`; what is not empty must be JSON."""
+        too_large = ProblemResponse(
+            413, f"bodies here have at most {MAX_BODY_BYTES} bytes", headers={"connection": "close"}
+        )
+        lengths = _header(scope, b"content-length")
+        if lengths and int(lengths[0]) > MAX_BODY_BYTES:  # the server has checked that it is a number
+            return too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while True:
+                    message = await receive()
+                    body += message.get("body", b"")
+                    if len(body) > MAX_BODY_BYTES:
+                        return too_large
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            return ProblemResponse(408, "the body did not arrive in time", headers={"connection": "close"})
+        kinds = [kind.partition(";")[0].strip().lower() for kind in _header(scope, b"content-type")]
+        if kinds not in ([], ["application/json"]) or (body and not kinds):
+            return ProblemResponse(415, "the body must be JSON, with Content-Type: application/json")
+        return bytes(body)
+
+
+def _header(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def _is_loopback(host: str) -> bool:
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name = found["name"].lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read already, then what comes after it (the disconnect)."""
+    waiting = [body]
+
+    async def replayed() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return replayed

@@ -1,0 +1,147 @@
+"""The messages of the API: what is sent and what comes back, with the words and examples of its description."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from voipnode.calls.events import CallReason, CallState
+
+MAX_URI_CHARS = 256
+MAX_RECIPIENTS = 6
+
+
+def _address(text: str) -> str:
+    """A SIP URI or host without blanks and control characters; whether it can be called, the call layer decides."""
+    if not text or len(text) > MAX_URI_CHARS or not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", text):
+        raise ValueError(
+            f"must be a SIP address such as sip:desk@192.0.2.10, at most {MAX_URI_CHARS} characters, no blanks"
+        )
+    return text
+
+
+def _digits(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Da-d#*]{1,32}", text):
+        raise ValueError("must be 1 to 32 of the digits 0-9 A-D # *")
+    return text.upper()
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Digits = Annotated[str, AfterValidator(_digits)]
+
+
+class Request(BaseModel):
+    """Base of what is sent: what is not known is refused, never ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PressRequest(Request):
+    """A press of an input."""
+
+    recipients: list[Address] = Field(
+        [],
+        max_length=MAX_RECIPIENTS,
+        description="Rings these instead of the button's own recipients, for this press only",
+        examples=[["sip:desk@192.0.2.10"]],
+    )
+    source: Literal["api", "panel"] = Field("api", description="Who pressed, for the event log")
+
+
+class PressResult(BaseModel):
+    call: str = Field(description="The id of the call that the press began, empty when it began none", examples=["c7"])
+
+
+class CallRequest(Request):
+    """A call to place."""
+
+    to: Address = Field(description="SIP address to call", examples=["sip:desk@192.0.2.10"])
+    account: str = Field("", max_length=128, description="Account to call from; empty: the default", examples=[""])
+
+
+class CallCreated(BaseModel):
+    id: str = Field(description="The id of the new call", examples=["c7"])
+
+
+class DtmfRequest(Request):
+    digits: Digits = Field(description="1 to 32 of 0-9 A-D # *", examples=["42#"])
+
+
+class Call(BaseModel):
+    """A call that goes on or ended lately."""
+
+    id: str = Field(examples=["c7"])
+    state: CallState = Field(examples=["Active"])
+    reason: CallReason = Field(description="Why it entered this state", examples=["AcceptedByRemote"])
+    direction: Literal["incoming", "outgoing"]
+    remote: str = Field(description="The other party", examples=["sip:desk@192.0.2.10"])
+    account: str = Field(examples=["peer to peer"])
+    status: int = Field(description="The SIP status that led here, 0 for none", examples=[200])
+    detail: str = Field(description="In words, for people", examples=["answered"])
+    began_utc: str = Field(examples=["2026-11-20T08:00:00.000Z"])
+    active_s: float = Field(description="Seconds since it was answered, or that it lasted", examples=[12.5])
+
+
+class Port(BaseModel):
+    """An output line, such as the door's relay."""
+
+    name: str = Field(examples=["door"])
+    active: bool = Field(description="Differs from its normal state: the door is open")
+    why: str = Field(description="Why it changed last", examples=["pulse"])
+    who: str = Field(description="Who opened", examples=["sip:desk@192.0.2.10"])
+    how: str = Field(description="By what", examples=['dtmf "1"'])
+    lease_s: float = Field(description="For how long it was opened; 0 when it is not", examples=[7.0])
+    remaining_s: float = Field(description="What is left of that", examples=[5.2])
+
+
+class Input(BaseModel):
+    """A digital input that has changed since the node started."""
+
+    name: str = Field(examples=["button"])
+    active: bool
+    source: str = Field(description="Who did it", examples=["hardware"])
+
+
+class Guardian(BaseModel):
+    """The process that alone holds the outputs."""
+
+    up: bool
+    detail: str
+
+
+class ProblemNote(BaseModel):
+    """Something that a maintainer should read."""
+
+    time: str = Field(examples=["2026-11-20T08:00:00.000Z"])
+    where: str = Field(examples=["store"])
+    detail: str
+
+
+class Node(BaseModel):
+    """What this node is."""
+
+    name: str = Field(description="Name on the plate", examples=["Main entrance"])
+    version: str = Field(examples=["0.1.0"])
+    started_utc: str = Field(examples=["2026-11-20T08:00:00.000Z"])
+    previous: str = Field(description="How the run before ended, empty on the first", examples=["stopped cleanly"])
+    sip_addresses: list[str] = Field(
+        description="Addresses that this node can be called at", examples=[["sip:192.0.2.20:5060"]]
+    )
+    audio: str = Field(description="The audio device", examples=["simulated"])
+    accounts: list[Any] = Field(description="SIP accounts")
+    inputs: list[str] = Field(description="Inputs that can be pressed", examples=[["button"]])
+
+
+class Status(BaseModel):
+    """Everything at once."""
+
+    node: Node
+    light: str = Field(description='"off", "amber", "amber-flash", "blue" or "green"', examples=["blue"])
+    guardian: Guardian | None = Field(description="null until it has reported")
+    calls: list[Call]
+    ports: list[Port]
+    inputs: list[Input]
+    problems: list[ProblemNote] = Field(description="The newest, newest first")
+    last_event_id: str = Field(description="Continue the event stream from here", examples=["5f1c2a90-41"])

@@ -1,0 +1,400 @@
+// The front panel: shows what the node says, sends what is pressed. The node's status is the only truth: an event says
+// that something changed, then the status is read again; nothing is worked out twice.
+
+import { bare, callWords, clock, isOver, isRingingIn, sentence } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const API = "/api/v1";
+const STORED = "voipnode.target";
+const MAX_LOG = 200;
+const FIRST_EVENTS = 60;
+const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
+
+let status = null;
+let readAt = 0; // performance.now() when the status was true
+let spoken = "";
+let dismissed = ""; // problems up to this time are not shown any more
+
+// ---- asking the node -------------------------------------------------------------------------------------------------
+
+async function ask(method, path, body) {
+  const options = { method, headers: {} };
+  if (method !== "GET") {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body ?? {});
+  }
+  let answer;
+  try {
+    answer = await fetch(API + path, options);
+  } catch {
+    throw new Error("The node does not answer.");
+  }
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail || `The node answered ${answer.status}.`);
+}
+
+let isReading = false;
+let isStale = false;
+
+async function refresh() {
+  isStale = true;
+  if (isReading) return;
+  isReading = true;
+  try {
+    while (isStale) {
+      isStale = false;
+      status = await ask("GET", "/status");
+      readAt = performance.now();
+      render();
+    }
+  } catch {
+    // the event stream shows that the node is away, and reads the status again once it is back
+  } finally {
+    isReading = false;
+  }
+}
+
+// ---- the event stream ------------------------------------------------------------------------------------------------
+
+function follow() {
+  const source = new EventSource(`${API}/events?newest=${FIRST_EVENTS}`);
+  let isFirst = true;
+  source.onopen = () => {
+    if (isFirst) clearLog();
+    isFirst = false;
+    linkIs("live", "Live");
+    refresh();
+  };
+  source.onmessage = (message) => {
+    const event = JSON.parse(message.data);
+    if (event.event === "gap") clearLog();
+    else addToLog(event);
+    refresh();
+  };
+  source.onerror = () => {
+    linkIs("lost", "Reconnecting…");
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+  };
+}
+
+function linkIs(state, words) {
+  document.body.dataset.link = state;
+  $("link-words").textContent = words;
+  render();
+}
+
+// ---- drawing ---------------------------------------------------------------------------------------------------------
+
+function render() {
+  const isLive = document.body.dataset.link === "live";
+  if (!status) {
+    if (!isLive) glass("No contact", "with the node");
+    return;
+  }
+  const { node, calls, ports } = status;
+  $("name").textContent = node.name || "Door station";
+  document.title = node.name || "Door station";
+  document.body.dataset.light = isLive ? status.light : "off";
+  renderInputs(node.inputs.length ? node.inputs : status.inputs.map((input) => input.name));
+  renderGlass(isLive, calls, ports);
+  renderDock(isLive && shownCall(calls));
+  renderCalls(calls);
+  renderDoors(ports);
+  renderNotices();
+  renderAbout(node);
+  tick();
+}
+
+function glass(main, sub) {
+  $("glass-main").textContent = main;
+  $("glass-sub").textContent = sub || "\u00a0";
+  const words = sub ? `${main}, ${sub}` : main;
+  if (words === spoken) return;
+  spoken = words;
+  $("announce").textContent = words;
+}
+
+function renderGlass(isLive, calls, ports) {
+  const open = ports.find((port) => port.active);
+  const current = shownCall(calls);
+  if (!isLive) glass("No contact", "waiting for the node");
+  else if (open) glass("Door open", open.who ? `by ${bare(open.who)}` : open.name);
+  else if (!current) glass("Ready", "press the bell to ring");
+  else if (current.state === "Active") glass("In a call", bare(current.remote));
+  else if (isRingingIn(current)) glass("Incoming call", bare(current.remote));
+  else glass(current.state === "Ringing" ? "Ringing…" : "Calling…", bare(current.remote));
+}
+
+function shownCall(calls) {
+  const going = calls.filter((call) => !isOver(call));
+  return going.find((call) => call.state === "Active") || going.find(isRingingIn) || going[0];
+}
+
+// On a narrow screen the calls are far below the bell: what can be done with the present one stays in reach.
+function renderDock(call) {
+  $("dock").hidden = !call;
+  if (!call) return;
+  $("dock-who").textContent = bare(call.remote);
+  $("dock-answer").hidden = !isRingingIn(call);
+  $("dock-hangup").textContent = isRingingIn(call) ? "Decline" : "Hang up";
+  $("dock-answer").onclick = () => act($("dock-answer"), () => ask("POST", `${callPath(call.id)}/answer`));
+  $("dock-hangup").onclick = () => act($("dock-hangup"), () => ask("DELETE", callPath(call.id)));
+}
+
+function renderInputs(inputs) {
+  const names = inputs.length ? inputs : ["button"];
+  const select = $("input");
+  if (names.join("\n") !== [...select.options].map((option) => option.value).join("\n")) {
+    select.replaceChildren(...names.map((name) => new Option(name, name)));
+  }
+  $("input-field").hidden = names.length < 2;
+}
+
+// Rows are kept while what they show lives, so that the focus stays where it is.
+function reconcile(list, template, items, key, fill, prepare) {
+  const rows = new Map([...list.children].map((row) => [row.dataset.key, row]));
+  items.forEach((item, index) => {
+    const name = item[key];
+    let row = rows.get(name);
+    if (!row) {
+      row = $(template).content.firstElementChild.cloneNode(true);
+      row.dataset.key = name;
+      prepare?.(row, name);
+    }
+    rows.delete(name);
+    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+    fill(row, item);
+  });
+  rows.forEach((row) => row.remove());
+}
+
+function renderCalls(calls) {
+  $("no-calls").hidden = calls.length > 0;
+  reconcile($("calls"), "call-row", calls, "id", fillCall, prepareCall);
+}
+
+function callPath(id) {
+  return `/calls/${encodeURIComponent(id)}`;
+}
+
+function prepareCall(row, id) {
+  const path = callPath(id);
+  const button = (act) => row.querySelector(`[data-act=${act}]`);
+  const keys = row.querySelector(".keys");
+  button("answer").onclick = () => act(button("answer"), () => ask("POST", `${path}/answer`));
+  button("hangup").onclick = () => act(button("hangup"), () => ask("DELETE", path));
+  button("keys").onclick = () => {
+    keys.hidden = !keys.hidden;
+    button("keys").setAttribute("aria-expanded", String(!keys.hidden));
+  };
+  for (const digit of KEYS) {
+    const key = document.createElement("button");
+    key.type = "button";
+    key.textContent = digit;
+    key.onclick = () => act(key, () => ask("POST", `${path}/dtmf`, { digits: digit }));
+    keys.append(key);
+  }
+}
+
+function fillCall(row, call) {
+  const over = isOver(call);
+  const kind = over ? "over" : call.state === "Active" ? "active" : "ringing";
+  row.dataset.kind = kind;
+  row.dataset.direction = call.direction;
+  row.querySelector(".call-remote").textContent = bare(call.remote);
+  row.querySelector(".call-remote").title = call.remote;
+  row.querySelector(".call-words").textContent =
+    `${call.direction === "incoming" ? "Incoming" : "Outgoing"} · ${callWords(call)}`;
+  const show = { answer: isRingingIn(call), hangup: !over, keys: call.state === "Active" };
+  for (const [name, isShown] of Object.entries(show)) {
+    const button = row.querySelector(`[data-act=${name}]`);
+    button.hidden = !isShown;
+    const words = { answer: "Answer", hangup: isRingingIn(call) ? "Decline" : "Hang up", keys: "Keypad" }[name];
+    button.textContent = words;
+    button.setAttribute("aria-label", `${words}: ${bare(call.remote)}`);
+  }
+  if (!show.keys) row.querySelector(".keys").hidden = true;
+}
+
+function renderDoors(ports) {
+  reconcile($("doors"), "door-row", ports, "name", (row, port) => {
+    row.dataset.open = String(port.active);
+    row.querySelector(".door-name").textContent = port.name;
+  });
+}
+
+function renderNotices() {
+  const notices = [];
+  if (status.guardian && !status.guardian.up) {
+    const lost = "The process that holds the outputs is lost, so every door is in its normal state";
+    notices.push(["bad", `${lost} (${status.guardian.detail}).`]);
+  }
+  const problems = status.problems.filter((problem) => problem.time > dismissed).slice(0, 3);
+  for (const problem of problems) notices.push(["warn", `${timeOf(problem.time)} · ${problem.where}: ${problem.detail}`]);
+  const words = JSON.stringify(notices);
+  if ($("notices").dataset.words === words) return; // an alert is read aloud when it changes, so only then
+  $("notices").dataset.words = words;
+  $("notices").replaceChildren(...notices.map(([kind, text]) => element("p", `notice notice-${kind}`, text)));
+  if (!problems.length) return;
+  const dismiss = element("button", "quiet dismiss", "Dismiss");
+  dismiss.type = "button";
+  dismiss.onclick = () => {
+    dismissed = status.problems[0]?.time ?? "";
+    renderNotices();
+  };
+  $("notices").append(dismiss);
+}
+
+function timeOf(iso) {
+  return new Date(iso).toLocaleTimeString([], { hour12: false });
+}
+
+function renderAbout(node) {
+  const accounts = node.accounts.map(accountWords);
+  const rows = [
+    ["SIP", node.sip_addresses],
+    ["Accounts", accounts],
+    ["Audio", [node.audio]],
+    ["Version", [node.version && `voipnode ${node.version}`]],
+    ["Since", [node.started_utc && new Date(node.started_utc).toLocaleString()]],
+    ["Run before", [node.previous]],
+  ];
+  const words = JSON.stringify(rows);
+  if ($("about").dataset.words === words) return;
+  $("about").dataset.words = words;
+  $("about").replaceChildren(
+    ...rows.flatMap(([name, values]) => {
+      const shown = values.filter(Boolean);
+      return shown.length ? [element("dt", "", name), ...shown.map((value) => element("dd", "", value))] : [];
+    }),
+  );
+}
+
+function accountWords(account) {
+  if (typeof account !== "object") return String(account);
+  const notes = [account.default && "default", account.active === false && "off"];
+  return [account.name, account.type, account.user_id, ...notes].filter(Boolean).join(" · ");
+}
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+// What moves by itself: the clocks of calls and the rings of open doors.
+function tick() {
+  if (!status) return;
+  const passed = (performance.now() - readAt) / 1000;
+  const current = shownCall(status.calls);
+  const open = status.ports.find((port) => port.active);
+  const left = (port) => Math.max(0, port.remaining_s - passed);
+  const isTalking = !open && current?.state === "Active";
+  $("glass-clock").textContent =
+    open?.lease_s > 0 ? `${Math.ceil(left(open))} s` : isTalking ? clock(current.active_s + passed) : "";
+  for (const row of $("calls").children) {
+    const call = status.calls.find((other) => other.id === row.dataset.key);
+    const since = call.state === "Active" ? passed : 0;
+    row.querySelector(".call-clock").textContent = call.active_s + since > 0 ? clock(call.active_s + since) : "";
+  }
+  for (const row of $("doors").children) {
+    const port = status.ports.find((other) => other.name === row.dataset.key);
+    const words = !port.active ? "closed" : port.lease_s > 0 ? `open, ${Math.ceil(left(port))} s left` : "open";
+    const place = row.querySelector(".door-words");
+    if (place.textContent !== words) place.textContent = words;
+    const share = port.lease_s > 0 ? left(port) / port.lease_s : 1;
+    row.querySelector(".door-left").style.strokeDashoffset = String(100 - 100 * share);
+  }
+}
+
+// ---- the log ---------------------------------------------------------------------------------------------------------
+
+function clearLog() {
+  $("log").replaceChildren();
+  $("no-log").hidden = false;
+}
+
+function addToLog(event) {
+  const [kind, text] = sentence(event);
+  if (!text) return;
+  const row = document.createElement("li");
+  row.dataset.kind = kind;
+  const time = element("time", "", timeOf(event.time));
+  time.dateTime = event.time;
+  row.append(time, element("span", "", text));
+  $("log").prepend(row);
+  while ($("log").children.length > MAX_LOG) $("log").lastElementChild.remove();
+  $("no-log").hidden = true;
+}
+
+// ---- what is pressed -------------------------------------------------------------------------------------------------
+
+async function act(button, work) {
+  complain("");
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch (error) {
+    complain(error.message);
+  } finally {
+    button.removeAttribute("aria-busy");
+    refresh();
+  }
+}
+
+function complain(words) {
+  $("target-error").textContent = words;
+  if (words) $("target").setAttribute("aria-invalid", "true");
+  else $("target").removeAttribute("aria-invalid");
+}
+
+function target() {
+  const text = $("target").value.trim();
+  return !text || /^[a-z][a-z0-9+.-]*:[^0-9]/i.test(text) || /^sips?:/i.test(text) ? text : `sip:${text}`;
+}
+
+function ring(button) {
+  const recipient = target();
+  remember(recipient);
+  const input = $("input").value || "button";
+  const wish = { source: "panel", recipients: recipient ? [recipient] : [] };
+  return act(button, () => ask("POST", `/inputs/${encodeURIComponent(input)}/press`, wish));
+}
+
+function sayTarget() {
+  const recipient = target();
+  $("target-words").textContent = recipient ? `rings ${bare(recipient)}` : "rings the button’s own recipients";
+}
+
+function remember(text) {
+  try {
+    localStorage.setItem(STORED, text);
+  } catch {
+    // without storage the field is empty next time
+  }
+}
+
+function recall() {
+  try {
+    $("target").value = localStorage.getItem(STORED) || "";
+  } catch {
+    // as above
+  }
+}
+
+$("ring").onsubmit = (event) => {
+  event.preventDefault();
+  ring($("submit"));
+};
+$("bell").onclick = () => ring($("bell"));
+$("target").oninput = () => {
+  complain("");
+  sayTarget();
+};
+
+recall();
+sayTarget();
+follow();
+setInterval(tick, 100);

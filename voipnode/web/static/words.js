@@ -1,0 +1,91 @@
+// What happened, in words: one sentence per event for the log, and the names of states.
+
+export function bare(uri) {
+  return String(uri || "").replace(/^<|>$/g, "").replace(/^sips?:/i, "") || "unknown";
+}
+
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const hours = Math.floor(whole / 3600);
+  const two = (number) => String(number).padStart(2, "0");
+  const rest = `${hours ? two(Math.floor(whole / 60) % 60) : Math.floor(whole / 60)}:${two(whole % 60)}`;
+  return hours ? `${hours}:${rest}` : rest;
+}
+
+const ENDED = {
+  Denied: "refused",
+  NoAnswer: "no answer",
+  Busy: "busy",
+  Failed: "failed",
+  Terminated: "ended",
+};
+
+const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+const seconds = (value) => `${Number(value.toFixed(1))} s`;
+const withDetail = (words, detail) => (detail ? `${words} (${detail})` : words);
+
+export function isOver(call) {
+  return call.state === "Terminated" || call.state === "Terminating" || call.state === "Idle";
+}
+
+export function isRingingIn(call) {
+  return call.state === "Ringing" && call.direction === "incoming";
+}
+
+// The state of a call as its row says it.
+export function callWords(call) {
+  switch (call.state) {
+    case "Calling": return "calling";
+    case "Ringing": return isRingingIn(call) ? "is calling" : "ringing";
+    case "Active": return "in a call";
+    case "Terminating": return "ending";
+    case "Terminated": return withDetail(ENDED[call.reason] || "ended", call.detail);
+    default: return "";
+  }
+}
+
+function callSentence(event) {
+  const who = bare(event.remote);
+  const incoming = event.direction === "incoming";
+  switch (event.state) {
+    case "Calling": return `Calling ${who}`;
+    case "Ringing": return incoming ? `${who} is calling` : `Ringing at ${who}`;
+    case "Active": return incoming ? `Call from ${who} answered` : `${who} answered`;
+    case "Terminating": return "";
+    case "Terminated": return `Call ${incoming ? "from" : "to"} ${who}: ${withDetail(ENDED[event.reason] || "ended", event.detail)}`;
+    default: return "";
+  }
+}
+
+const PORT_REASONS = {
+  expired: "its time is over",
+  released: "released",
+  restart: "outputs were set to normal",
+  "engine-lost": "the node was lost",
+  "guardian-lost": "the process that holds the outputs was lost",
+};
+
+const SENTENCES = {
+  "node.started": (e) => ["node", withDetail(`voipnode ${e.version} started`, e.previous && `the run before ${e.previous}`)],
+  "node.stopping": () => ["node", "The node is stopping"],
+  "call.changed": (e) => ["call", callSentence(e)],
+  "dtmf.received": (e) => ["call", `${bare(e.remote)} pressed ${e.digit}${e.authorised ? "" : " (may not act)"}`],
+  "dtmf.matched": (e) => ["call", `${bare(e.remote)} dialled ${e.sequence}: ${e.label}`],
+  "input.changed": (e) => ["input", e.active ? `${capital(e.input)} pressed${e.source === "hardware" ? "" : ` (${e.source})`}` : ""],
+  "port.changed": (e) => (e.active ? ["door", ""] : ["door", withDetail(`${capital(e.port)} closed`, PORT_REASONS[e.why] || e.why)]),
+  "door.opened": (e) => ["open", `${capital(e.port)} opened for ${seconds(e.duration_s)} by ${bare(e.who)}, ${e.how}`],
+  "door.refused": (e) => ["bad", `${capital(e.port)} stays closed: ${bare(e.who)}, ${e.how}: ${e.why}`],
+  "guardian.changed": (e) => [e.up ? "node" : "bad", `Outputs ${e.up ? "are held" : "are released"}: ${e.detail}`],
+  "light.changed": () => ["light", ""], // the light itself shows it
+  "settings.changed": (e) => ["node", `New settings are in force: ${e.section}`],
+  problem: (e) => ["bad", `${capital(e.where)}: ${e.detail}`],
+};
+
+// [kind, sentence] of an event; an empty sentence is one that another event tells already.
+export function sentence(event) {
+  const known = SENTENCES[event.event];
+  if (known) return known(event);
+  const { event: name, at, time, ...rest } = event;
+  const fields = Object.entries(rest).map(([key, value]) => `${key} ${value}`);
+  return ["node", [name, ...fields].join(", ")];
+}

@@ -1,0 +1,177 @@
+"""What the web knows of the node: a read model made of events of the bus and nothing else."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from voipnode.calls.events import (
+    CallChanged,
+    CallState,
+    Event,
+    GuardianChanged,
+    InputChanged,
+    LightChanged,
+    NodeStarted,
+    PortChanged,
+    Problem,
+)
+
+MAX_CALLS = 200
+MAX_ENDED_CALLS = 20
+MAX_PROBLEMS = 20
+MAX_NAMES = 256  # inputs and ports: far more than any door has
+
+
+@dataclass(slots=True)
+class CallRow:
+    """The newest of a call, and when it began, was answered and ended, in the engine's monotonic seconds."""
+
+    newest: CallChanged
+    began_at: float
+    began_utc: str
+    active_at: float | None = None
+    ended_at: float | None = None
+
+
+class View:
+    """Keeps the newest state of everything; `on_event` is its listener on the bus.
+
+    `clock` is the engine's monotonic clock (for what is left of a lease), `utc_now` the time of day.
+    """
+
+    def __init__(self, clock: Callable[[], float], utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+        self._utc_now = utc_now
+        self._calls: dict[str, CallRow] = {}
+        self._ports: dict[str, tuple[PortChanged, float]] = {}  # with its time
+        self._inputs: dict[str, InputChanged] = {}
+        self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
+        self._light = "off"
+        self._guardian: GuardianChanged | None = None
+        self._started: NodeStarted | None = None
+        self._started_utc = ""
+
+    def on_event(self, event: Event) -> None:
+        """Take in one event; those that change nothing here are passed over."""
+        match event:
+            case CallChanged():
+                self._call(event)
+            case PortChanged():
+                self._name(self._ports, event.port, (event, self._at(event)))
+            case InputChanged():
+                self._name(self._inputs, event.input, event)
+            case LightChanged():
+                self._light = event.colour
+            case GuardianChanged():
+                self._guardian = event
+            case NodeStarted():
+                self._started, self._started_utc = event, self._time()
+            case Problem():
+                self._problems.append({"time": self._time(), "where": event.where, "detail": event.detail})
+            case _:
+                pass
+
+    def node(self) -> dict[str, Any]:
+        """What the start of the node told: version ("" before it), when, and how the run before ended."""
+        started = self._started
+        return {
+            "version": started.version if started else "",
+            "started_utc": self._started_utc,
+            "previous": started.previous if started else "",
+        }
+
+    def light(self) -> str:
+        return self._light
+
+    def guardian(self) -> dict[str, Any] | None:
+        """The process that holds the outputs; None before it has said anything."""
+        return {"up": self._guardian.up, "detail": self._guardian.detail} if self._guardian else None
+
+    def problems(self) -> list[dict[str, str]]:
+        """The newest problems, newest first."""
+        return list(reversed(self._problems))
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Calls that go on, then those that ended last; newest first in each."""
+        rows = sorted(self._calls.values(), key=lambda row: (row.ended_at is not None, -row.began_at))
+        return [self._call_data(row) for row in rows]
+
+    def call(self, name: str) -> dict[str, Any] | None:
+        row = self._calls.get(name)
+        return self._call_data(row) if row else None
+
+    def ports(self) -> list[dict[str, Any]]:
+        """The output lines by name; `remaining_s` is what is left of the lease, 0 when there is none."""
+        now = self._clock()
+        return [
+            {
+                "name": name,
+                "active": port.active,
+                "why": port.why,
+                "who": port.who,
+                "how": port.how,
+                "lease_s": port.until_s if port.active else 0.0,
+                "remaining_s": round(max(0.0, port.until_s - (now - at)), 3) if port.active else 0.0,
+            }
+            for name, (port, at) in sorted(self._ports.items(), key=lambda item: item[0])
+        ]
+
+    def inputs(self) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "active": change.active, "source": change.source}
+            for name, change in sorted(self._inputs.items())
+        ]
+
+    def _call(self, event: CallChanged) -> None:
+        row = self._calls.get(event.call)
+        if row is None:
+            self._make_room()
+            row = self._calls[event.call] = CallRow(event, self._at(event), self._time())
+        row.newest = event
+        if event.state is CallState.ACTIVE and row.active_at is None:
+            row.active_at = self._at(event)
+        if event.state is CallState.TERMINATED and row.ended_at is None:
+            row.ended_at = self._at(event)
+            self._forget_ended(MAX_ENDED_CALLS)
+
+    def _forget_ended(self, keep: int) -> None:
+        ended = sorted((row.ended_at, name) for name, row in self._calls.items() if row.ended_at is not None)
+        for _, name in ended[: max(0, len(ended) - keep)]:
+            del self._calls[name]
+
+    def _make_room(self) -> None:
+        if len(self._calls) >= MAX_CALLS:
+            self._forget_ended(0)
+        if len(self._calls) >= MAX_CALLS:
+            del self._calls[next(iter(self._calls))]
+
+    def _call_data(self, row: CallRow) -> dict[str, Any]:
+        newest, until = row.newest, row.ended_at if row.ended_at is not None else self._clock()
+        return {
+            "id": newest.call,
+            "state": newest.state.value,
+            "reason": newest.reason.value,
+            "direction": newest.direction,
+            "remote": newest.remote,
+            "account": newest.account,
+            "status": newest.status,
+            "detail": newest.detail,
+            "began_utc": row.began_utc,
+            "active_s": round(max(0.0, until - row.active_at), 3) if row.active_at is not None else 0.0,
+        }
+
+    @staticmethod
+    def _name(table: dict[str, Any], name: str, newest: object) -> None:
+        if name in table or len(table) < MAX_NAMES:
+            table[name] = newest
+
+    def _at(self, event: Event) -> float:
+        """The event's time, or now for one that was published without."""
+        return event.at or self._clock()
+
+    def _time(self) -> str:
+        return self._utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
