@@ -71,6 +71,19 @@ def test_nobody_there_ends_the_call_by_the_calling_timeout_or_timer_b() -> None:
     board.assert_quiet()
 
 
+def test_what_the_network_says_about_a_call_is_told() -> None:
+    board = Switchboard()
+    why = "the certificate of 192.168.1.20 expired on 2024-05-01"
+    board.wire.refused = lambda packet: board.switch.send_failed(packet.transaction, board.wire.now, why)
+    phone = board.phone("anna", "192.168.1.20", plan=rings)
+    board.wire.detach(phone.hop.remote)
+    board.ring(phone)
+    board.wire.run(0.0)
+    board.wire.run(1.0)
+    assert (board.last.reason, board.last.detail) == (CallReason.FAILED, why)
+    board.assert_quiet()
+
+
 def test_of_several_phones_the_first_to_answer_wins_and_the_others_learn_why() -> None:
     board = Switchboard()
     phones = [board.phone(f"p{i}", f"192.168.1.2{i}", plan=rings) for i in range(6)]

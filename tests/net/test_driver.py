@@ -37,8 +37,8 @@ class Ladder:
     def connection_closed(self, source: Hop, now: float) -> None:
         self._happens(f"connection_closed {source.connection}")
 
-    def send_failed(self, transaction: str, now: float) -> None:
-        self._happens(f"send_failed {transaction}")
+    def send_failed(self, transaction: str, now: float, why: str = "") -> None:
+        self._happens(f"send_failed {transaction} {why}".rstrip())
 
     def outbox(self, now: float) -> list[Packet]:
         packets, self.packets = self.packets, []
@@ -75,11 +75,11 @@ def test_an_input_is_followed_by_events_then_packets_then_closes(run: Run) -> No
         ladder.to_close.append(Hop("TCP", PEER.remote, 7))
         driver.receive(b"question", PEER)
         driver.connection_closed(Hop("TCP", PEER.remote, 3))
-        driver.send_failed("t1")
+        driver.send_failed("t1", "refused")
         assert ladder.log == [
             "receive question", "events", "send answer", "close 7",
             "connection_closed 3", "events", "send answer",
-            "send_failed t1", "events", "send answer",
+            "send_failed t1 refused", "events", "send answer",
         ]  # fmt: skip
 
     run(main())

@@ -90,6 +90,7 @@ def test_an_icmp_error_tells_the_transactions_sent_to_that_address_and_reading_g
             await sink.until(lambda attempt=attempt: sink.failed == [f"t{n}" for n in range(attempt + 1)])  # type: ignore[misc] -- default binds it
             udp.send(Packet(b"still here", udp_hop(host, udp.port)))
             await sink.until(lambda attempt=attempt: len(sink.received) == attempt + 2)  # type: ignore[misc] -- as above
+            assert sink.why[-1] == f"nobody listens at {dead.remote} (UDP)"
         udp.close()
 
     run(main())
@@ -156,7 +157,7 @@ def test_a_host_name_is_looked_up_before_sending_and_a_wrong_one_fails(
         udp.send(Packet(b"3", udp_hop("DOOR.test.", udp.port), "good"))
         await sink.until(lambda: len(sink.received) == 2)
         assert [data for data, _ in sink.received] == [b"1", b"3"]
-        assert sink.failed == ["bad"]
+        assert (sink.failed, sink.why) == (["bad"], ['the name "nowhere.test" cannot be resolved'])
         udp.close()
 
     run(main())

@@ -216,12 +216,13 @@ def test_a_call_that_nobody_hears_times_out_at_32_s() -> None:
 
 def test_a_call_that_the_network_refuses_ends_at_once() -> None:
     wire, alice, _ = two_agents()
-    wire.refused = lambda packet: alice.endpoint.send_failed(packet.transaction, wire.now)
+    why = "nobody listens there"
+    wire.refused = lambda packet: alice.endpoint.send_failed(packet.transaction, wire.now, why)
     session = alice.endpoint.invite(call_to(CAROL), 0.0)
     wire.run(until=0.0)
     wire.run(until=1.0)
     alice.outbox(1.0)
-    assert alice.told(SessionEnded) == [SessionEnded(session, EndCause.TRANSPORT)]
+    assert alice.told(SessionEnded) == [SessionEnded(session, EndCause.TRANSPORT, 0, why)]
     assert alice.forgot_all()
 
 

@@ -15,6 +15,7 @@ class Recorder:
         self.received: list[tuple[bytes, Hop]] = []
         self.closed: list[Hop] = []
         self.failed: list[str] = []
+        self.why: list[str] = []
         self._changed = asyncio.Event()
 
     def receive(self, data: bytes, source: Hop) -> None:
@@ -25,8 +26,9 @@ class Recorder:
         self.closed.append(source)
         self._changed.set()
 
-    def send_failed(self, transaction: str) -> None:
+    def send_failed(self, transaction: str, why: str = "") -> None:
         self.failed.append(transaction)
+        self.why.append(why)
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -73,8 +73,8 @@ class User:
         self.layer.on_deadline(now)
         self._collect(now)
 
-    def send_failed(self, transaction: str, now: float) -> None:
-        self.layer.send_failed(transaction, now)
+    def send_failed(self, transaction: str, now: float, why: str = "") -> None:
+        self.layer.send_failed(transaction, now, why)
         self._collect(now)
 
     # ---- for tests

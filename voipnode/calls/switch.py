@@ -80,10 +80,10 @@ class Switch:
         self._endpoint.connection_closed(source, now)
         self._drain()
 
-    def send_failed(self, transaction: str, now: float) -> None:
-        """A packet of `transaction` could not be sent."""
+    def send_failed(self, transaction: str, now: float, why: str = "") -> None:
+        """A packet of `transaction` could not be sent; `why` is told to people where a call fails by it."""
         self._core.now = now
-        self._endpoint.send_failed(transaction, now)
+        self._endpoint.send_failed(transaction, now, why)
         self._drain()
 
     def outbox(self, now: float) -> list[Packet]:
@@ -255,7 +255,7 @@ def _outcome(event: sip.SessionEnded) -> Outcome:
         sip.EndCause.REMOTE_HANGUP: (CallReason.TERMINATED, "hung up by the far side"),
         sip.EndCause.CANCELLED: (CallReason.TERMINATED, "the caller gave up"),
         sip.EndCause.TIMEOUT: (CallReason.FAILED, "the far side does not reply"),
-        sip.EndCause.TRANSPORT: (CallReason.FAILED, "the network refused our packets"),
+        sip.EndCause.TRANSPORT: (CallReason.FAILED, printable(event.reason) or "the network refused our packets"),
         sip.EndCause.GONE: (CallReason.FAILED, "the far side does not know the call any more"),
     }
     reason, detail = words[event.cause]

@@ -20,7 +20,7 @@ class SipEngine(Protocol):
 
     def connection_closed(self, source: Hop, now: float) -> None: ...
 
-    def send_failed(self, transaction: str, now: float) -> None: ...
+    def send_failed(self, transaction: str, now: float, why: str = "") -> None: ...
 
     def outbox(self, now: float) -> Iterable[Packet]: ...
 
@@ -82,14 +82,14 @@ class EngineDriver:
             self.mishaps.note(source)
         self._after_input(failures)
 
-    def send_failed(self, transaction: str) -> None:
-        """A packet of `transaction` could not be sent, or the network said that nobody is there."""
+    def send_failed(self, transaction: str, why: str = "") -> None:
+        """A packet of `transaction` could not be sent, or the network said that nobody is there; `why` in words."""
         if self._closed:
             return
         failures = self.mishaps.count
         self._busy = True
         try:
-            self._engine.send_failed(transaction, self._time())
+            self._engine.send_failed(transaction, self._time(), why)
         except Exception:  # noqa: BLE001 -- the edge, as in receive
             self.mishaps.note(transaction)
         self._after_input(failures)

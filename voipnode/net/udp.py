@@ -25,7 +25,7 @@ class Sink(Protocol):
 
     def connection_closed(self, source: Hop) -> None: ...
 
-    def send_failed(self, transaction: str) -> None: ...
+    def send_failed(self, transaction: str, why: str = "") -> None: ...
 
 
 class SipUdp:
@@ -69,7 +69,7 @@ class SipUdp:
         if target is not None:
             self._send_to(packet, *target)
         elif self._resolver.known(packet.hop.remote.host) is not None or len(self._lookups) >= MAX_WAITING:
-            self._fail(packet.transaction)
+            self._fail(packet.transaction, f'the name "{packet.hop.remote.host}" has no address that we can reach')
         else:
             task = self._loop.create_task(self._look_up_and_send(packet))
             self._lookups.add(task)
@@ -101,7 +101,7 @@ class SipUdp:
         await self._resolver.addresses(packet.hop.remote.host)
         target = self._target(packet.hop.remote)
         if target is None:
-            self._fail(packet.transaction)
+            self._fail(packet.transaction, f'the name "{packet.hop.remote.host}" cannot be resolved')
         else:
             self._send_to(packet, *target)
 
@@ -109,11 +109,11 @@ class SipUdp:
         if packet.transaction:
             self._remember(packet.transaction, to)
         if not opened.send(packet.data, to):
-            self._fail(packet.transaction)
+            self._fail(packet.transaction, f"the network refuses packets to {packet.hop.remote}")
 
-    def _fail(self, transaction: str) -> None:
+    def _fail(self, transaction: str, why: str = "") -> None:
         if transaction:
-            self._loop.call_soon(self._sink.send_failed, transaction)
+            self._loop.call_soon(self._sink.send_failed, transaction, why)
 
     def _remember(self, transaction: str, to: SockAddr) -> None:
         key = (to[0], to[1])
@@ -133,7 +133,7 @@ class SipUdp:
         since = self._loop.time() - MEMORY_S
         for transaction, sent_at in self._recent.pop((to[0], to[1]), {}).items():
             if sent_at >= since:
-                self._fail(transaction)
+                self._fail(transaction, f"nobody listens at {Address(to[0], to[1])} (UDP)")
 
     def _on_datagram(self, data: bytes, source: SockAddr) -> None:
         hop = self._hops.get(source)

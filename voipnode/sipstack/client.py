@@ -13,6 +13,7 @@ from voipnode.sipstack.dialog import Dialog
 from voipnode.sipstack.digest import MAX_ATTEMPTS
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Request, Response
 from voipnode.sipstack.requests import Kind, OutgoingRequest, repeat_with, request_outside, set_body
@@ -98,15 +99,15 @@ class Client:
         """No final response came (timers B and F, or 64*T1 after CANCEL): as good as 408 (§8.1.3.1)."""
         self._failed(transaction, Input.TIMEOUT, Response(408), now)
 
-    def lost(self, transaction: str, now: float) -> None:
-        """The network refused the request: as good as 503 (§8.1.3.1)."""
-        self._failed(transaction, Input.LOST, Response(503), now)
+    def lost(self, transaction: str, now: float, why: str = "") -> None:
+        """The network refused the request: as good as 503 (§8.1.3.1), with `why` for a reason phrase."""
+        self._failed(transaction, Input.LOST, Response(503, printable(why) or None), now, why)
 
     def ended(self, transaction: str) -> None:
         """The transaction is over."""
         self._requests.pop(transaction, None)
 
-    def _failed(self, transaction: str, happened: Input, stand_in: Response, now: float) -> None:
+    def _failed(self, transaction: str, happened: Input, stand_in: Response, now: float, why: str = "") -> None:
         outgoing = self._requests.pop(transaction, None)
         if outgoing is None:
             return
@@ -114,6 +115,7 @@ class Client:
             self.hearers[outgoing.kind](outgoing, stand_in, now)
         elif outgoing.session is not None and outgoing.session.outgoing is outgoing:
             outgoing.session.outgoing = None
+            outgoing.session.ended_reason = why
             self._core.run(outgoing.session, happened, now)
 
     def _bye_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:

@@ -62,9 +62,12 @@ class Endpoint:
         """The stream connection `source.connection` is gone; what was half received is forgotten."""
         self._core.connections.closed(source)
 
-    def send_failed(self, transaction: str, now: float) -> None:
-        """Sending a packet failed (`Packet.transaction`; "" is ignored): unreachable, refused (RFC 3261 §18.4)."""
-        self._receiver.send_failed(transaction, now)
+    def send_failed(self, transaction: str, now: float, why: str = "") -> None:
+        """Sending a packet failed (`Packet.transaction`; "" is ignored): unreachable, refused (RFC 3261 §18.4).
+
+        `why` says it in words; it is the reason of the `SessionEnded` or `RequestFinished` that comes of it.
+        """
+        self._receiver.send_failed(transaction, now, why)
 
     def outbox(self, now: float) -> list[Packet]:
         """What is to be sent now, in order; each packet is handed out once."""

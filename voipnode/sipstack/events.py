@@ -74,6 +74,8 @@ class CallConfirmed(Event):
 class SessionEnded(Event):
     """An INVITE session is over, whatever its road; `status` and `reason` are the peer's where it gave one, else 0, "".
 
+    With `EndCause.TRANSPORT` the reason is what the network said ("" where it said nothing).
+
     `contacts`: the URIs of a 3xx to our INVITE, in its order (RFC 3261 §8.1.3.4); whom to try next is for the caller.
     """
 
@@ -138,6 +140,8 @@ class InfoReceived(Event):
 @dataclass(frozen=True, slots=True)
 class RequestFinished(Event):
     """A request of ours that is no INVITE has its final answer; status 408 = time-out, 503 = transport.
+
+    The reason of the latter is what the network said.
 
     `token` is what the command returned; `session` is "" outside a dialog.
     """

@@ -53,8 +53,8 @@ class Receiver:
             self._datagram(data, source, now)
         self.drain(now)
 
-    def send_failed(self, transaction: str, now: float) -> None:
-        self._core.layer.send_failed(transaction, now)
+    def send_failed(self, transaction: str, now: float, why: str = "") -> None:
+        self._core.layer.send_failed(transaction, now, why)
         self.drain(now)
 
     def next_deadline(self) -> float | None:
@@ -183,8 +183,8 @@ class Receiver:
                 client.ended(transaction)
             case TransactionTimeout(transaction):
                 client.timed_out(transaction, now)
-            case TransactionTransportError(transaction):
-                client.lost(transaction, now)
+            case TransactionTransportError(transaction, why):
+                client.lost(transaction, now, why)
                 answering.lost(transaction, now)
             case StrayResponse():
                 pass  # a UA discards it (§18.1.2); a 2xx is repeated no longer than its transaction lives (RFC 6026)

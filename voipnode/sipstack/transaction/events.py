@@ -32,9 +32,10 @@ class TransactionTimeout(TransactionEvent):
 
 @dataclass(frozen=True, slots=True)
 class TransactionTransportError(TransactionEvent):
-    """The network refused what this transaction sent (RFC 3261 §17.1.4, §17.2.4)."""
+    """The network refused what this transaction sent (RFC 3261 §17.1.4, §17.2.4); `why` in words, where it told."""
 
     transaction_id: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,8 @@ class TransactionLayer:
             return
         self._step(transaction, _RECEIVED.get(response.status // 100, Event.RECEIVE_3XX_6XX), now, response)
 
-    def send_failed(self, transaction_id: str, now: float) -> None:
-        """The network refused a packet of this transaction (RFC 3261 §18.4).
+    def send_failed(self, transaction_id: str, now: float, why: str = "") -> None:
+        """The network refused a packet of this transaction (RFC 3261 §18.4); `why` is what it said.
 
         A response whose connection is gone is first tried over a new one, to the port of sent-by (§18.2.2).
         """
@@ -186,6 +186,7 @@ class TransactionLayer:
             transaction.packet = replace(transaction.packet, hop=transaction.hop)
             self._runner.packets.append(transaction.packet)
             return
+        transaction.why = why
         self._step(transaction, Event.TRANSPORT_ERROR, now)
 
     # ---- the verbs of every engine

@@ -53,7 +53,7 @@ class Transaction:
     (server without the cookie). `packet` is the message as bytes, made once however often it is sent.
     """
 
-    __slots__ = ("ack", "fallback", "hop", "id", "interval_s", "keys", "machine", "packet", "request", "state")
+    __slots__ = ("ack", "fallback", "hop", "id", "interval_s", "keys", "machine", "packet", "request", "state", "why")
 
     def __init__(self, transaction_id: str, machine: Machine, hop: Hop, request: Request | None) -> None:
         self.id = transaction_id
@@ -66,6 +66,7 @@ class Transaction:
         self.fallback: Hop | None = None
         self.interval_s = 0.0
         self.keys: list[Key] = []
+        self.why = ""  # in words, what the network said when it refused a packet
 
 
 @dataclass(slots=True)
@@ -202,4 +203,4 @@ class Runner:
     def _report_transport_error(
         self, transaction: Transaction, event: Trigger, now: float, message: Message | None
     ) -> None:
-        self.events.append(TransactionTransportError(transaction.id))
+        self.events.append(TransactionTransportError(transaction.id, transaction.why))
