@@ -27,7 +27,7 @@ def challenge(**parameters: str) -> str:
 
 def answer(value: str, *, credentials: Credentials = ALICE, cnonce: str = "c1", body: bytes = b"") -> dict[str, str]:
     """The parameters of the credentials that a fresh session gives to one challenge; {} when it gives up."""
-    fields = DigestSession(credentials).respond(
+    fields = DigestSession((credentials,)).respond(
         [(WWW, value)], method="INVITE", uri="sip:bob@example.com", cnonce=cnonce, body=body
     )
     return split_auth(fields[0][1])[0][1] if fields else {}
@@ -72,7 +72,7 @@ RFC_7616 = (
     ],
 )
 def test_the_examples_of_rfc_7616_are_reproduced(algorithm: str, response: str) -> None:
-    session = DigestSession(Credentials("Mufasa", "Circle of Life"))
+    session = DigestSession((Credentials("Mufasa", "Circle of Life"),))
     ((name, value),) = session.respond(
         [(WWW, RFC_7616.format(algorithm))],
         method="GET",
@@ -106,7 +106,7 @@ def test_the_userhash_example_of_rfc_7616_is_reproduced_with_the_hash_that_it_wa
     monkeypatch.setitem(
         challenge_module.HASHES, "SHA-512-256", lambda data: hashlib.sha512(data).hexdigest()[: 256 // 4]
     )
-    session = DigestSession(Credentials("J\u00e4s\u00f8n Doe", "Secret, or not?"))
+    session = DigestSession((Credentials("J\u00e4s\u00f8n Doe", "Secret, or not?"),))
     ((_, value),) = session.respond(
         [
             (
@@ -132,7 +132,7 @@ def test_sha_512_256_is_the_function_of_fips_180_4() -> None:
 
 
 def test_the_example_of_rfc_2617_is_reproduced() -> None:
-    session = DigestSession(Credentials("Mufasa", "Circle Of Life"))
+    session = DigestSession((Credentials("Mufasa", "Circle Of Life"),))
     value = (
         'Digest realm="testrealm@host.com", qop="auth,auth-int",'
         ' nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c403ebaf9f0171e9517f40e41"'
@@ -173,14 +173,14 @@ CURL = [  # curl 7.88.1 --digest -u 'alice:Secret, or not?' .../unit: algorithm,
 def test_curl_gives_the_same_answer(algorithm: str, qop: str, cnonce: str, response: str) -> None:
     nonce = "7ypf" if qop == "auth-int" else "7ypf/xlj9XXwfDPEoM4URrv"
     value = challenge(nonce=nonce, qop=qop, algorithm=algorithm)
-    ((_, credentials),) = DigestSession(ALICE).respond([(WWW, value)], method="GET", uri="/unit", cnonce=cnonce)
+    ((_, credentials),) = DigestSession((ALICE,)).respond([(WWW, value)], method="GET", uri="/unit", cnonce=cnonce)
     ((_, told),) = split_auth(credentials)
     assert (told["response"], told["qop"], told["algorithm"]) == (response, qop, algorithm)
 
 
 def test_curl_gives_the_same_answer_without_qop() -> None:
     value = 'Digest realm="door.example.org", nonce="7ypf"'
-    ((_, credentials),) = DigestSession(ALICE).respond([(WWW, value)], method="GET", uri="/unit", cnonce="x")
+    ((_, credentials),) = DigestSession((ALICE,)).respond([(WWW, value)], method="GET", uri="/unit", cnonce="x")
     assert credentials == (
         'Digest username="alice", realm="door.example.org", nonce="7ypf", uri="/unit",'
         ' response="381460bf139378b5f0c1136206398ec9"'
@@ -202,7 +202,7 @@ def test_the_server_of_these_tests_accepts_httpx(algorithm: str) -> None:
 @pytest.mark.parametrize("qop", ["auth", "auth-int"])
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512-256", "MD5-sess", "SHA-256-sess", "SHA-512-256-sess"])
 def test_a_server_accepts_every_algorithm_and_qop(algorithm: str, qop: str) -> None:
-    session = DigestSession(ALICE)
+    session = DigestSession((ALICE,))
     body = b"v=0\r\n"
     value = challenge(algorithm=algorithm, qop=qop)
     first = session.respond([(WWW, value)], method="INVITE", uri="sip:b@x", cnonce="c1", body=body)
@@ -224,7 +224,7 @@ def test_the_strongest_known_algorithm_of_a_realm_is_answered_once() -> None:
         (WWW, challenge(algorithm="SHA-256", nonce="top")),
         (WWW, challenge(algorithm="SHA-256-sess", nonce="second")),
     ]
-    ((_, credentials),) = DigestSession(ALICE).respond(fields, method="REGISTER", uri="sip:x", cnonce="c")
+    ((_, credentials),) = DigestSession((ALICE,)).respond(fields, method="REGISTER", uri="sip:x", cnonce="c")
     assert 'nonce="top"' in credentials
     assert "algorithm=SHA-256," in credentials
 
@@ -242,7 +242,7 @@ def test_several_challenges_in_one_field_are_told_apart() -> None:
 
 def test_401_and_407_challenges_are_answered_in_their_own_fields() -> None:
     challenges = [("www-AUTHENTICATE", challenge(realm="uas")), (PROXY, challenge(realm="proxy")), ("Via", "Digest x")]
-    fields = DigestSession(ALICE).respond(challenges, method="INVITE", uri="sip:x", cnonce="c")
+    fields = DigestSession((ALICE,)).respond(challenges, method="INVITE", uri="sip:x", cnonce="c")
     assert [(name, split_auth(value)[0][1]["realm"]) for name, value in fields] == [
         ("Authorization", "uas"),
         ("Proxy-Authorization", "proxy"),
@@ -302,7 +302,7 @@ class Ladder:
     """Sends one kind of request again and again through one session, as an endpoint does."""
 
     def __init__(self) -> None:
-        self.session = DigestSession(ALICE)
+        self.session = DigestSession((ALICE,))
         self.fields: list[tuple[str, str]] = []
 
     def challenged(self, *challenges: tuple[str, str]) -> list[tuple[str, str]]:
@@ -391,7 +391,7 @@ def test_a_next_nonce_is_left_alone_where_it_is_not_clear_whose_it_is() -> None:
 
 
 def test_two_requests_refused_with_the_same_old_nonce_are_both_repeated() -> None:
-    session = DigestSession(ALICE)
+    session = DigestSession((ALICE,))
     session.respond([(WWW, challenge(nonce="1"))], method="INVITE", uri="sip:x", cnonce="c")
     info, bye = (session.prepare(method=method, uri="sip:x", cnonce="c") for method in ("INFO", "BYE"))
     for method, had, nonce in (("INFO", info, "2"), ("BYE", bye, "3")):
@@ -404,7 +404,7 @@ def test_the_first_of_two_parameters_of_one_name_counts() -> None:
 
 
 def test_a_session_key_keeps_its_first_client_nonce() -> None:
-    session = DigestSession(ALICE)
+    session = DigestSession((ALICE,))
     session.respond([(WWW, challenge(algorithm="MD5-sess"))], method="INVITE", uri="sip:x", cnonce="first")
     ((_, credentials),) = session.prepare(method="BYE", uri="sip:x", cnonce="second")
     assert 'cnonce="first"' in credentials
@@ -412,7 +412,7 @@ def test_a_session_key_keeps_its_first_client_nonce() -> None:
 
 
 def test_realms_without_end_are_not_remembered_without_end() -> None:
-    session = DigestSession(ALICE)
+    session = DigestSession((ALICE,))
     for number in range(50):
         session.respond([(WWW, challenge(realm=f"r{number}"))], method="INVITE", uri="sip:x", cnonce="c")
     assert len(session.prepare(method="INVITE", uri="sip:x", cnonce="c")) == 8
@@ -442,7 +442,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=40).map("".join) | st.text(max_size=80))
 def test_no_challenge_makes_us_raise_or_write_a_second_line(value: str) -> None:
-    session = DigestSession(ALICE)
+    session = DigestSession((ALICE,))
     session.learn([("Authentication-Info", value)])
     fields = session.respond(
         [(WWW, value), (PROXY, value)], method="INVITE", uri="sip:x", cnonce="c", refused=[("Authorization", value)]

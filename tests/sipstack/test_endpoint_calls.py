@@ -23,7 +23,7 @@ from tests.support.sip_agents import (
     two_agents,
 )
 from tests.support.wire import Link
-from voipnode.sipstack.endpoint import EndpointConfig
+from voipnode.sipstack.endpoint import EndpointConfig, OutsideRequest
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import (
     CallAnswered,
@@ -515,9 +515,12 @@ def test_an_in_dialog_request_that_nobody_answers_ends_the_call_after_32_s() -> 
 def test_options_is_answered_with_what_we_can_do() -> None:
     wire, alice, bob = two_agents()
     caller = call_to(BOB)
-    token = alice.endpoint.options(caller.target, None, caller.from_, 0.0)
+    token = alice.endpoint.request(OutsideRequest("OPTIONS", caller.target, caller.from_), 0.0)
     wire.run(until=1.0)
-    assert alice.one(RequestFinished) == RequestFinished(token, "OPTIONS", 200, "OK")
+    finished = alice.one(RequestFinished)
+    assert (finished.token, finished.method, finished.status, finished.reason) == (token, "OPTIONS", 200, "OK")
+    assert finished.response is not None
+    assert finished.response.to_tag
     answer = wire.ladder.pick("200 OPTIONS")[0].data
     assert field(answer, "Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
     assert "application/sdp" in field(answer, "Accept")
@@ -531,9 +534,10 @@ def test_options_to_nobody_is_told_as_408_after_32_s() -> None:
     wire, alice, _ = two_agents()
     wire.drop = lambda rung: True
     caller = call_to(BOB)
-    alice.endpoint.options(caller.target, None, caller.from_, 0.0)
+    alice.endpoint.request(OutsideRequest("OPTIONS", caller.target, caller.from_), 0.0)
     wire.run(until=100.0)
     assert alice.one(RequestFinished).status == 408
+    assert alice.one(RequestFinished).response is None
     assert alice.when(RequestFinished) == [32.0]
 
 
@@ -643,7 +647,7 @@ def test_a_target_that_wants_tls_or_an_unknown_transport_is_refused() -> None:
         call.target.with_(params=call.target.params.with_("transport", "sctp")),
     ):
         with pytest.raises(LocalError):
-            alice.endpoint.options(target, None, call.from_, 0.0)
+            alice.endpoint.request(OutsideRequest("OPTIONS", target, call.from_), 0.0)
     assert alice.forgot_all()
 
 

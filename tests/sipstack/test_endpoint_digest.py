@@ -23,7 +23,7 @@ from tests.support.wire import Wire
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.events import CallAnswered, CallProgress, EndCause, RequestFinished, SessionEnded
 
-SECRET = Credentials("alice", "wonderland")
+SECRET = (Credentials("alice", "wonderland"),)
 CONTACT = "Contact: <sip:bob@192.0.2.2:5060>"
 
 
@@ -117,7 +117,7 @@ def test_a_stale_nonce_is_answered_again() -> None:
 
 def test_a_wrong_password_ends_the_call_with_401_and_no_endless_loop() -> None:
     wire, alice, _, _ = challenged()
-    alice.endpoint.invite(call_to(BOB, credentials=Credentials("alice", "wrong")), 0.0)
+    alice.endpoint.invite(call_to(BOB, credentials=(Credentials("alice", "wrong"),)), 0.0)
     wire.run(until=1.0)
     assert len(wire.ladder.pick("INVITE")) == 2
     assert alice.one(SessionEnded) == SessionEnded("s1", EndCause.REJECTED, 401, "Unauthorized")

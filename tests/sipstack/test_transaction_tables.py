@@ -78,6 +78,9 @@ non-INVITE client | completed  | 2xx received     | completed  |                
 non-INVITE client | completed  | 300-699 received | completed  |                 | K
 non-INVITE client | completed  | transport error  | completed  |                 | K
 non-INVITE client | completed  | timer K          | terminated | ended           |
+non-INVITE client | trying     | give up          | terminated | ended           |
+non-INVITE client | proceeding | give up          | terminated | ended           |
+non-INVITE client | completed  | give up          | completed  |                 | K
 
 INVITE server | new        | request           | proceeding | request         |
 INVITE server | proceeding | request           | proceeding | again           |
@@ -160,7 +163,7 @@ SERVER_EVENTS = {Event.REQUEST, Event.TRANSPORT_ERROR, Event.SEND_1XX, Event.SEN
 # What can happen to each machine once it runs: a table is only ever given these.
 POSSIBLE = {
     "INVITE client": CLIENT_EVENTS | {Event.CANCEL},
-    "non-INVITE client": CLIENT_EVENTS,
+    "non-INVITE client": CLIENT_EVENTS | {Event.GIVE_UP},
     "INVITE server": SERVER_EVENTS | {Event.ACK},
     "non-INVITE server": SERVER_EVENTS,
 }

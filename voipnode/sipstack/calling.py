@@ -59,7 +59,7 @@ class Calling:
         from_ = str(call.from_.with_tag(core.entropy.tag()))
         to = str((call.to or NameAddr(None, call.target)).without_tag())
         call_id = core.entropy.call_id()
-        request = request_outside("INVITE", call.target, hop, from_, to, call_id, routes, call.max_forwards)
+        request = request_outside("INVITE", call.target, from_, to, call_id, routes, call.max_forwards)
         request.headers.add("Contact", core.contact(call.contact_user, hop))
         add_capabilities(request, core.config)
         for name, value in call.headers:

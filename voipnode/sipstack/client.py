@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voipnode.sipstack.bodies import SDP
 from voipnode.sipstack.core import Core
 from voipnode.sipstack.dialog import Dialog
-from voipnode.sipstack.digest import MAX_ATTEMPTS
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import RequestFinished
 from voipnode.sipstack.grammar import printable
-from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Request, Response
-from voipnode.sipstack.requests import Kind, OutgoingRequest, repeat_with, request_outside, set_body
-from voipnode.sipstack.routing import hop_to
+from voipnode.sipstack.requests import Kind, OutgoingRequest, repeat_with, set_body
 from voipnode.sipstack.session import Input, InviteSession, State
 from voipnode.sipstack.transport import Hop
-from voipnode.sipstack.uri import SipUri
 
 CHALLENGES = (401, 407)
 DIALOG_GONE = (481, 408)  # RFC 3261 §12.2.1.2
@@ -29,7 +24,10 @@ Hearer = Callable[[OutgoingRequest, Response, float], None]
 
 
 class Client:
-    """Sends requests and hears their answers. `hearers` and `progress` say who acts on them; `calling` adds its own."""
+    """Sends requests and hears their answers.
+
+    `hearers` and `progress` say who acts on them; `calling` and `outside` add their own.
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -39,7 +37,6 @@ class Client:
             Kind.CANCEL: self._nothing_to_do,
             Kind.BYE: self._bye_answered,
             Kind.IN_DIALOG: self._finished,
-            Kind.OUTSIDE: self._finished,
         }
 
     def __len__(self) -> int:
@@ -57,19 +54,6 @@ class Client:
         request = dialog.make_request("INFO")
         return self.in_dialog(Kind.IN_DIALOG, request, session, dialog, body, content_type, now).token
 
-    def options(self, target: SipUri, hop: Hop | None, from_: NameAddr, now: float) -> str:
-        core = self._core
-        hop = hop or hop_to(target)
-        sender = str(from_.with_tag(core.entropy.tag()))
-        receiver = str(NameAddr(None, target))
-        request = request_outside("OPTIONS", target, hop, sender, receiver, core.entropy.call_id())
-        request.headers.add("Accept", SDP)
-        if core.config.user_agent:
-            request.headers.add("User-Agent", core.config.user_agent)
-        outgoing = OutgoingRequest(Kind.OUTSIDE, request, hop, token=core.number())
-        self.send(outgoing, now)
-        return outgoing.token
-
     # ---- what the transaction layer tells
 
     def response(self, transaction: str, response: Response, now: float) -> None:
@@ -85,6 +69,7 @@ class Client:
             return
         if response.status in CHALLENGES and self._repeat_with_credentials(outgoing, response, now):
             return
+        outgoing.answered = True
         if response.status < 300 and outgoing.digest is not None:
             outgoing.digest.learn(response.headers.items())
         self.hearers[outgoing.kind](outgoing, response, now)
@@ -107,6 +92,11 @@ class Client:
         """The transaction is over."""
         self._requests.pop(transaction, None)
 
+    def drop(self, outgoing: OutgoingRequest, now: float) -> None:
+        """Nobody wants the answer any more: forget the request and let its transaction repeat it no longer."""
+        self._requests.pop(outgoing.transaction, None)
+        self._core.layer.give_up(outgoing.transaction, now)
+
     def _failed(self, transaction: str, happened: Input, stand_in: Response, now: float, why: str = "") -> None:
         outgoing = self._requests.pop(transaction, None)
         if outgoing is None:
@@ -126,8 +116,9 @@ class Client:
     def _finished(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
         session = outgoing.session
         name = "" if session is None else session.id
+        answer = response if outgoing.answered else None
         self._core.tell(
-            RequestFinished(outgoing.token, outgoing.request.method, response.status, response.reason, name)
+            RequestFinished(outgoing.token, outgoing.request.method, response.status, response.reason, name, answer)
         )
         if session is not None and response.status in DIALOG_GONE and session.state is not State.ENDED:
             self._core.run(session, Input.GONE, now)
@@ -194,7 +185,7 @@ class Client:
     def _repeat_with_credentials(self, outgoing: OutgoingRequest, response: Response, now: float) -> bool:
         """Answer a challenge by sending the request again; False where it cannot or need not be."""
         session, digest = outgoing.session, outgoing.digest
-        if digest is None or outgoing.attempts >= MAX_ATTEMPTS or outgoing.kind is Kind.CANCEL:
+        if digest is None or outgoing.attempts >= digest.max_attempts or outgoing.kind is Kind.CANCEL:
             return False
         first_invite = outgoing.kind is Kind.INVITE
         if session is not None and first_invite and not session.allows(Input.CHALLENGED):

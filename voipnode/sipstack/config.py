@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.series import Series
 from voipnode.sipstack.timers import Timers
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri
@@ -48,6 +49,31 @@ class OutgoingInvite:
     to: NameAddr | None = None
     hop: Hop | None = None
     routes: tuple[str, ...] = ()
-    credentials: Credentials | None = None
+    credentials: tuple[Credentials, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     max_forwards: int = 70
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideRequest:
+    """One request outside a dialog: REGISTER, OPTIONS, MESSAGE, a first SUBSCRIBE, PUBLISH.
+
+    `target` is the Request-URI, `to` None means the same; `from_` carries no tag. `hop` and `routes` are as in
+    `OutgoingInvite`. `credentials` answer challenges, and are ignored where `series` is given: it has its own.
+    `headers`: extra fields; User-Agent goes by itself, and so does Accept with OPTIONS.
+    `timeout_s`: after so long without a final response the request is given up (status 408), challenges and their
+    repetitions included; None leaves it at timer F, 32 s for each.
+    """
+
+    method: str
+    target: SipUri
+    from_: NameAddr
+    to: NameAddr | None = None
+    hop: Hop | None = None
+    routes: tuple[str, ...] = ()
+    credentials: tuple[Credentials, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    content_type: str = ""
+    series: Series | None = None
+    timeout_s: float | None = None

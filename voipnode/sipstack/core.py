@@ -7,7 +7,7 @@ theirs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 
 from voipnode.sipstack.config import EndpointConfig
@@ -26,12 +26,13 @@ from voipnode.sipstack.uri import normal_host
 
 Handler = Callable[[InviteSession, float, Message | None], None]
 Deadline = tuple[str, Hashable]
-"""What is due, and for whom: one of the kinds below with a session's id, or with an acknowledgement's key."""
+"""What is due, and for whom: one of the kinds below with a session's id, a request's token, or an ACK's key."""
 
 REPEAT_2XX = "repeat the 2xx"
 REPEAT_1XX = "repeat the provisional response"
 EXPIRES = "the INVITE expires"
 FORGET_ACK = "forget the ACK"
+GIVE_UP = "give up a request"
 _OF_SESSION = (REPEAT_2XX, REPEAT_1XX, EXPIRES)
 
 _CAUSES = {
@@ -161,11 +162,12 @@ class Core:
         via = response.via
         return (via.host, via.port or SIP_PORT) in self._sent_by and len(response.vias) == 1
 
-    def contact(self, user: str, hop: Hop) -> str:
-        """Our Contact value for a peer behind `hop` (§8.1.1.8)."""
+    def contact(self, user: str, hop: Hop, params: Iterable[tuple[str, str | None]] = ()) -> str:
+        """Our Contact value for a peer behind `hop` (§8.1.1.8); `params` stand behind the URI, as they are written."""
         at = f"{user}@" if user else ""
         transport = "" if hop.transport == "UDP" else f";transport={hop.transport.lower()}"
-        return f"<sip:{at}{self.local_address(hop)}{transport}>"
+        after = "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
+        return f"<sip:{at}{self.local_address(hop)}{transport}>{after}"
 
     def number(self) -> str:
         """A fresh token for a request."""

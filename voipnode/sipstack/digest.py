@@ -1,7 +1,9 @@
 """The client's side of digest authentication (RFC 3261 §22, RFC 7616, RFC 8760; RFC 2617 for peers without qop).
 
 A `DigestSession` belongs to one dialog or registration. It answers the challenges of a 401 or 407, keeps each realm's
-nonce and the count of its uses (nc), and signs later requests without being asked again.
+nonce and the count of its uses (nc), and signs later requests without being asked again. It may hold the credentials of
+several askers, those of the account and one for each proxy on the way: a realm gets those that name it, else the first
+that it has not refused.
 
 Which challenge of a realm is answered is local policy (RFC 8760 §2.4): the strongest algorithm that we know, and of
 equally strong ones the topmost. The text inside a challenge's quotation marks is hashed and sent back as it stands:
@@ -17,7 +19,7 @@ from voipnode.sipstack.challenge import HASHES, Challenge, parse_challenges, par
 from voipnode.sipstack.grammar import check_writable, quote
 
 MAX_ATTEMPTS = 4
-"""How often one request may go out, all told: a hostile peer can call every nonce stale."""
+"""How often one request may go out with one set of credentials: a hostile peer can call every nonce stale."""
 
 MAX_REALMS = 8
 
@@ -26,6 +28,7 @@ _Space = tuple[str, str]  # protection space: the name of the answering field, a
 
 _ANSWER_TO = {"www-authenticate": "Authorization", "proxy-authenticate": "Proxy-Authorization"}
 _ANSWERS = {name.lower(): name for name in _ANSWER_TO.values()}
+_INFO_OF = {"authentication-info": "Authorization", "proxy-authentication-info": "Proxy-Authorization"}
 
 _STRENGTH = {name: place for place, name in enumerate(HASHES)}
 
@@ -48,19 +51,31 @@ class Credentials:
 
 @dataclass(slots=True)
 class _Nonce:
-    """A challenge in use: how often its nonce was used, and the client nonce that its "-sess" key was made of."""
+    """A challenge in use: whom it is answered for, how often its nonce was used, and the client nonce that its "-sess"
+    key was made of."""
 
     challenge: Challenge
+    credentials: Credentials
     uses: int = 0
     session_cnonce: str = ""
 
+    def answers(self, challenge: Challenge) -> bool:
+        """Whether this challenge asks for nothing new."""
+        return (self.challenge.nonce, self.challenge.algorithm) == (challenge.nonce, challenge.algorithm)
+
 
 class DigestSession:
-    """Answers challenges with one set of credentials and remembers them. Hostile challenges never raise."""
+    """Answers challenges with the credentials that fit and remembers them. Hostile challenges never raise."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: tuple[Credentials, ...]) -> None:
         self._credentials = credentials
         self._nonces: dict[_Space, _Nonce] = {}
+        self._refused: dict[_Space, list[Credentials]] = {}
+
+    @property
+    def max_attempts(self) -> int:
+        """How often one request may go out, all told."""
+        return MAX_ATTEMPTS - 1 + len(self._credentials)
 
     def respond(
         self,
@@ -76,18 +91,13 @@ class DigestSession:
 
         `challenges` are the header fields of the 401 or 407, `refused` those of the request that it answers; fields of
         other names are skipped. `uri` is the Request-URI as sent, `cnonce` a fresh token. Nothing is returned when no
-        challenge can be answered or when the password itself was refused (RFC 3261 §22.1); a stale nonce is not
-        that, so bound the repeats by MAX_ATTEMPTS.
+        challenge can be answered or when every password for it was refused (RFC 3261 §22.1); the realm is forgotten
+        then, so that the next request begins anew and how often that may be is for the caller to say. A stale nonce is
+        no refusal, so bound the repeats by `max_attempts`.
         """
         had = _used_nonces(refused)
         asked = _strongest(challenges)
-        answered = [
-            space
-            for space, challenge in asked.items()
-            if self._credentials.realm in (None, challenge.realm)
-            and self._worth_answering(challenge, space, had.get(space))
-            and self._remember(space, challenge)
-        ]
+        answered = [space for space, challenge in asked.items() if self._take(space, challenge, had.get(space))]
         if not answered:
             return []
         # A proxy that let the request pass did so for its credentials: they go along again (RFC 3261 §22.3).
@@ -101,31 +111,41 @@ class DigestSession:
     def learn(self, headers: Iterable[Header]) -> None:
         """Takes the next nonce that a 2xx may carry in Authentication-Info (RFC 7616 §3.5, RFC 3261 §20.6)."""
         for name, value in headers:
-            if name.lower() != "authentication-info":
+            if (answer := _INFO_OF.get(name.lower())) is None:
                 continue
             nonce = parse_parameters(value).get("nextnonce")
-            spaces = [space for space in self._nonces if space[0] == "Authorization"]
+            spaces = [space for space in self._nonces if space[0] == answer]
             # The field names no realm: with two it is anybody's guess, and a wrong one costs only a stale=true.
-            if nonce and len(spaces) == 1 and not (old := self._nonces[spaces[0]].challenge).session:
-                self._nonces[spaces[0]] = _Nonce(replace(old, nonce=nonce, stale=False))
+            if nonce and len(spaces) == 1 and not (held := self._nonces[spaces[0]]).challenge.session:
+                self._nonces[spaces[0]] = _Nonce(replace(held.challenge, nonce=nonce, stale=False), held.credentials)
 
-    def _worth_answering(self, challenge: Challenge, space: _Space, refused_nonce: str | None) -> bool:
-        if refused_nonce is None:
-            return True
-        if challenge.nonce == refused_nonce:
-            return False
-        # A new nonce without "stale" says that the password is wrong, unless the old one has served before: then it
-        # ran out, and the server did not care to say so. An older nonce than the one we hold was in flight with it.
+    def _take(self, space: _Space, challenge: Challenge, refused_nonce: str | None) -> bool:
+        """Make this challenge the one that its realm's requests are signed for; False where there is nobody to sign."""
         held = self._nonces.get(space)
-        return challenge.stale or (held is not None and (held.uses > 1 or held.challenge.nonce != refused_nonce))
-
-    def _remember(self, space: _Space, challenge: Challenge) -> bool:
-        held = self._nonces.get(space)
-        if held is None and len(self._nonces) >= MAX_REALMS:
+        if held is None:
+            if len(self._nonces) >= MAX_REALMS or challenge.nonce == refused_nonce:
+                return False
+            credentials = self._choose(space, challenge.realm)
+        elif refused_nonce is not None and _refuses(challenge, held, refused_nonce):
+            self._refused.setdefault(space, []).append(held.credentials)
+            credentials = self._choose(space, challenge.realm)
+        else:
+            credentials = held.credentials
+        if credentials is None:
+            self._nonces.pop(space, None)
+            self._refused.pop(space, None)
             return False
-        if held is None or held.challenge.nonce != challenge.nonce or held.challenge.algorithm != challenge.algorithm:
-            self._nonces[space] = _Nonce(challenge)
+        if held is not None and held.answers(challenge):
+            held.credentials = credentials  # nc counts the uses of the nonce, whoever signs
+        else:
+            self._nonces[space] = _Nonce(challenge, credentials)
         return True
+
+    def _choose(self, space: _Space, realm: str) -> Credentials | None:
+        """Those that name the realm before those that are good for any, without those that it refused."""
+        left = [each for each in self._credentials if each not in self._refused.get(space, ())]
+        named = (each for each in left if each.realm == realm)
+        return next(named, None) or next((each for each in left if each.realm is None), None)
 
     def _sign(self, space: _Space, method: str, uri: str, body: bytes, cnonce: str) -> Header:
         held = self._nonces[space]
@@ -134,7 +154,16 @@ class DigestSession:
         challenge = held.challenge
         # A "-sess" key is made of the first client nonce (RFC 7616 §3.4.2); staying with it suits every reading.
         client_nonce = held.session_cnonce if challenge.session else cnonce
-        return space[0], _credentials_value(challenge, self._credentials, method, uri, body, held.uses, client_nonce)
+        return space[0], _credentials_value(challenge, held.credentials, method, uri, body, held.uses, client_nonce)
+
+
+def _refuses(challenge: Challenge, held: _Nonce, refused_nonce: str) -> bool:
+    """Whether a challenge to a request that had credentials says that they are wrong."""
+    if challenge.nonce == refused_nonce:
+        return True
+    # A new nonce without "stale" says that the password is wrong, unless the old one has served before: then it
+    # ran out, and the server did not care to say so. An older nonce than the one we hold was in flight with it.
+    return not challenge.stale and held.uses <= 1 and held.challenge.nonce == refused_nonce
 
 
 def _strongest(headers: Iterable[Header]) -> dict[_Space, Challenge]:

@@ -16,19 +16,20 @@ from collections.abc import Callable
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
-from voipnode.sipstack.config import EndpointConfig, OutgoingInvite
+from voipnode.sipstack.config import EndpointConfig, OutgoingInvite, OutsideRequest
 from voipnode.sipstack.core import Core
+from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.events import Event
-from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Headers
+from voipnode.sipstack.outside import Outside
 from voipnode.sipstack.receiver import Receiver
+from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.session import Input
 from voipnode.sipstack.transport import Address, Hop, Packet
-from voipnode.sipstack.uri import SipUri
 
-__all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite"]
+__all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite", "OutsideRequest", "Series"]
 
 
 class Endpoint:
@@ -41,9 +42,10 @@ class Endpoint:
         self._core = Core(config, entropy, local_address)
         self._client = Client(self._core)
         self._calling = Calling(self._core, self._client)
+        self._outside = Outside(self._core, self._client)
         self._answering = Answering(self._core)
         server = Server(self._core, self._answering)
-        self._receiver = Receiver(self._core, self._client, self._calling, server, self._answering)
+        self._receiver = Receiver(self._core, self._client, self._calling, self._outside, server, self._answering)
 
     def screen(self, is_stranger: Callable[[Hop], bool]) -> None:
         """Have requests from the sources that `is_stranger` names refused, outside the dialogs that there are.
@@ -181,16 +183,29 @@ class Endpoint:
 
     # ---- commands outside a dialog
 
-    def options(self, target: SipUri, hop: Hop | None, from_: NameAddr, now: float) -> str:
-        """Ask a peer what it can do, or whether it lives; returns the token that `RequestFinished` will carry."""
-        return self._client.options(target, hop, from_, now)
+    def series(self, credentials: tuple[Credentials, ...] = ()) -> Series:
+        """Begin a series of requests that share Call-ID, From tag, rising CSeq and digest state (RFC 3261 §10.2)."""
+        return self._outside.series(credentials)
+
+    def request(self, call: OutsideRequest, now: float) -> str:
+        """Send a request outside a dialog; returns the token that `RequestFinished` will carry.
+
+        A 401 or 407 is answered with the credentials by itself, each set once. Raises LocalError for what cannot be
+        written, for a target that names no transport of ours, and where there is no room for a transaction.
+        """
+        return self._outside.request(call, now)
+
+    def contact(self, user: str, hop: Hop, params: tuple[tuple[str, str | None], ...] = ()) -> str:
+        """Our Contact value for the peer behind `hop`, for REGISTER and its like; `params` follow the URI."""
+        return self._core.contact(user, hop, params)
 
     # ---- what tests and monitoring look at
 
     def counts(self) -> dict[str, int]:
         """How much is being remembered: sessions, dialogs, transactions, requests,
-        INVITEs being answered, ACKs, deadlines, connections."""
+        those outside a dialog that wait, INVITEs being answered, ACKs, deadlines, connections."""
         counts = self._core.counts()
         counts["requests"], counts["answering"] = len(self._client), len(self._answering)
+        counts["outside"] = len(self._outside)
         counts["acks"] = len(self._calling.acks)
         return counts

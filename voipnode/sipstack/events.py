@@ -5,10 +5,10 @@ Bodies are bytes as they came; `sdp` parses them. Every INVITE session ends with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voipnode.sipstack.message import Request
+from voipnode.sipstack.message import Request, Response
 from voipnode.sipstack.transport import Hop
 
 
@@ -139,11 +139,10 @@ class InfoReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class RequestFinished(Event):
-    """A request of ours that is no INVITE has its final answer; status 408 = time-out, 503 = transport.
+    """A request of ours that is no INVITE has its final answer.
 
-    The reason of the latter is what the network said.
-
-    `token` is what the command returned; `session` is "" outside a dialog.
+    `token` is what the command returned; `session` is "" outside a dialog. `response` None: nobody answered in time
+    (status 408), or the network refused the request (503, with what it said for a reason).
     """
 
     token: str
@@ -151,6 +150,7 @@ class RequestFinished(Event):
     status: int
     reason: str
     session: str = ""
+    response: Response | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from hashlib import blake2b
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
-from voipnode.sipstack.core import EXPIRES, FORGET_ACK, REPEAT_1XX, REPEAT_2XX, Core, Deadline
+from voipnode.sipstack.core import EXPIRES, FORGET_ACK, GIVE_UP, REPEAT_1XX, REPEAT_2XX, Core, Deadline
 from voipnode.sipstack.dialog import DialogId
 from voipnode.sipstack.errors import ParseError, SipError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.message import Message, Request, Response, parse_message, respond
+from voipnode.sipstack.outside import Outside
 from voipnode.sipstack.routing import mark_arrival
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.session import Input
@@ -39,10 +40,19 @@ PONG = b"\r\n"
 class Receiver:
     """Parses and checks what arrives, hands it to the transaction layer, and what that tells to client and server."""
 
-    def __init__(self, core: Core, client: Client, calling: Calling, server: Server, answering: Answering) -> None:
+    def __init__(
+        self,
+        core: Core,
+        client: Client,
+        calling: Calling,
+        outside: Outside,
+        server: Server,
+        answering: Answering,
+    ) -> None:
         self._core = core
         self._client = client
         self._calling = calling
+        self._outside = outside
         self._server = server
         self._answering = answering
 
@@ -195,6 +205,9 @@ class Receiver:
         kind, key = due
         if kind is FORGET_ACK:
             self._calling.acks.forget(key)
+            return
+        if kind is GIVE_UP:
+            self._outside.give_up(str(key), now)
             return
         session = self._core.sessions.get(str(key))
         if session is None:

@@ -12,6 +12,7 @@ from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Headers, Request
+from voipnode.sipstack.series import Series
 from voipnode.sipstack.session import InviteSession
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uas import ALLOW
@@ -28,7 +29,7 @@ class Kind(Enum):
     CANCEL = auto()
     BYE = auto()
     IN_DIALOG = auto()  # INFO
-    OUTSIDE = auto()  # OPTIONS
+    OUTSIDE = auto()  # REGISTER, OPTIONS and whatever else needs no dialog
 
 
 @dataclass(slots=True, eq=False)
@@ -42,20 +43,22 @@ class OutgoingRequest:
     dialog: Dialog | None = None
     token: str = ""
     digest: DigestSession | None = None
+    series: Series | None = None
     attempts: int = 1
     transaction: str = ""
+    answered: bool = False  # with a final response of somebody's, and not by time or the network
     ack_due: bool = False  # answered with an offer; the ACK waits for the caller's answer to it
 
 
 def request_outside(
     method: str,
     target: SipUri,
-    hop: Hop,
     from_: str,
     to: str,
     call_id: str,
     routes: tuple[NameAddr, ...] = (),
     max_forwards: int = MAX_FORWARDS,
+    cseq: int = 1,
 ) -> Request:
     """A request outside a dialog, complete but for Via and body."""
     uri, route_values = route_request(target.with_(headers=()) if target.headers else target, routes)
@@ -64,7 +67,7 @@ def request_outside(
     headers.add("From", from_)
     headers.add("To", to)
     headers.add("Call-ID", call_id)
-    headers.add("CSeq", f"1 {method}")
+    headers.add("CSeq", f"{cseq} {method}")
     for value in route_values:
         headers.add("Route", value)
     return Request(method, uri, headers)
@@ -87,6 +90,8 @@ def repeat_with(outgoing: OutgoingRequest, credentials: Iterable[tuple[str, str]
     if outgoing.dialog is not None:
         outgoing.dialog.local_cseq += 1
         number = outgoing.dialog.local_cseq
+    elif outgoing.series is not None:
+        number = outgoing.series.next_cseq()
     else:
         number = outgoing.request.cseq.number + 1
     headers = request.headers

@@ -129,6 +129,12 @@ class TransactionLayer:
         if (transaction, Timer.CANCEL) not in self._runner.deadlines:
             self._step(transaction, Event.CANCEL, now)
 
+    def give_up(self, transaction_id: str, now: float) -> None:
+        """Repeat this request no longer, whatever was heard; an answer that still comes is a stray one."""
+        transaction = self._by_id.get(transaction_id)
+        if transaction is not None:
+            self._step(transaction, Event.GIVE_UP, now)
+
     # ---- the network's side
 
     def receive_request(self, request: Request, source: Hop, now: float) -> ServerArrival | None:

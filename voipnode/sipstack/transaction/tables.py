@@ -41,6 +41,7 @@ class Event(StrEnum):
     # From the transaction user.
     START = "start"  # the request that creates a client transaction
     CANCEL = "CANCEL sent"  # of this INVITE; the CANCEL itself is a transaction of its own
+    GIVE_UP = "give up"  # nobody wants the answer of this request any more
     SEND_1XX = "send 1xx"
     SEND_2XX = "send 2xx"
     SEND_3XX_6XX = "send 300-699"
@@ -59,7 +60,7 @@ class Action(StrEnum):
 
 
 # What the user does; every other event comes from outside.
-LOCAL_EVENTS = frozenset({Event.START, Event.CANCEL, Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX})
+LOCAL_EVENTS = frozenset({Event.START, Event.CANCEL, Event.GIVE_UP, Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX})
 
 Trigger: TypeAlias = Event | Timer
 Table: TypeAlias = Mapping[tuple[State, Trigger], tuple[State, tuple[Action | Timer, ...]]]
@@ -112,6 +113,10 @@ NON_INVITE_CLIENT: Table = {
     (State.COMPLETED, Event.RECEIVE_3XX_6XX): (State.COMPLETED, ()),
     (State.COMPLETED, Event.TRANSPORT_ERROR): (State.COMPLETED, ()),
     (State.COMPLETED, Timer.K): (State.TERMINATED, ()),
+    # Not in the figure: the user has set itself a time, after which copies of the request only do harm.
+    (State.TRYING, Event.GIVE_UP): (State.TERMINATED, ()),
+    (State.PROCEEDING, Event.GIVE_UP): (State.TERMINATED, ()),
+    (State.COMPLETED, Event.GIVE_UP): (State.COMPLETED, ()),
 }
 
 # RFC 6026 Figure 7: INVITE server transaction. Timers G, H, I and L. The 100 is the user's to send, at once.
