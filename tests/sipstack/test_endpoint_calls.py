@@ -639,11 +639,11 @@ def test_commands_that_the_state_does_not_allow_raise_and_send_nothing() -> None
     alice.one(CallAnswered)
 
 
-def test_a_target_that_wants_tls_or_an_unknown_transport_is_refused() -> None:
+def test_a_target_that_wants_an_impossible_or_an_unknown_transport_is_refused() -> None:
     _, alice, _ = two_agents()
     call = call_to(BOB)
     for target in (
-        call.target.with_(scheme="sips"),
+        call.target.with_(scheme="sips", params=call.target.params.with_("transport", "udp")),
         call.target.with_(params=call.target.params.with_("transport", "sctp")),
     ):
         with pytest.raises(LocalError):

@@ -179,10 +179,10 @@ def test_a_peer_that_names_a_transport_we_do_not_speak_is_answered_over_the_one_
     wire, alice, far = agent_and_far_side()
     session = alice.endpoint.invite(call_to(BOB), 0.0)
     wire.run(until=0.0)
-    contact = "Contact: <sips:bob@192.0.2.2;transport=ws>"
+    contact = "Contact: <sips:bob@192.0.2.2;transport=sctp>"
     far.say(response_to(far.last("INVITE"), "200 OK", contact, body=ANSWER), ALICE)
     wire.run(until=0.0)
-    assert far.last("ACK sips:bob@192.0.2.2;transport=ws SIP/2.0")
+    assert far.last("ACK sips:bob@192.0.2.2;transport=sctp SIP/2.0")
     alice.endpoint.hang_up(session, 0.0)
     wire.run(until=0.0)
     assert far.last("BYE")

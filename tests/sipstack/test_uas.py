@@ -209,13 +209,21 @@ def test_an_info_package_that_nobody_announced_is_469() -> None:
         ("sip:x@192.0.2.5:5080;transport=TCP", Hop("TCP", Address("192.0.2.5", 5080))),
         ("sip:x@[2001:db8::1]", Hop("UDP", Address("2001:db8::1", 5060))),
         ("sip:x@example.com;maddr=192.0.2.7", Hop("UDP", Address("192.0.2.7", 5060))),
+        ("sip:x@192.0.2.5;transport=tls", Hop("TLS", Address("192.0.2.5", 5061), domain="192.0.2.5")),
+        ("sips:x@example.com", Hop("TLS", Address("example.com", 5061), domain="example.com")),
+        ("sips:x@example.com;transport=tcp", Hop("TLS", Address("example.com", 5061), domain="example.com")),
+        ("sips:x@example.com;transport=tls", Hop("TLS", Address("example.com", 5061), domain="example.com")),
+        ("sips:x@example.com;maddr=192.0.2.7", Hop("TLS", Address("192.0.2.7", 5061), domain="example.com")),
+        ("sip:x@example.com;transport=ws", Hop("WS", Address("example.com", 80), domain="example.com")),
+        ("sips:x@example.com;transport=ws", Hop("WSS", Address("example.com", 443), domain="example.com")),
+        ("sip:x@example.com:8443;transport=wss", Hop("WSS", Address("example.com", 8443), domain="example.com")),
     ],
 )
 def test_a_uri_names_a_hop(text: str, hop: Hop) -> None:
-    assert hop_to(parse_uri(text)) == hop  # type: ignore[arg-type]  # all four are SIP URIs
+    assert hop_to(parse_uri(text)) == hop  # type: ignore[arg-type]  # all are SIP URIs
 
 
-@pytest.mark.parametrize("text", ["sips:192.0.2.5", "sip:192.0.2.5;transport=tls"])
+@pytest.mark.parametrize("text", ["sips:192.0.2.5;transport=udp", "sip:192.0.2.5;transport=sctp"])
 def test_a_uri_that_we_cannot_reach_is_refused(text: str) -> None:
     with pytest.raises(LocalError):
         hop_to(parse_uri(text))  # type: ignore[arg-type]  # both are SIP URIs

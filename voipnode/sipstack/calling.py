@@ -25,10 +25,9 @@ from voipnode.sipstack.requests import (
     request_outside,
     set_body,
 )
-from voipnode.sipstack.routing import hop_to
+from voipnode.sipstack.routing import demands_tls, first_hop
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS, UAC_TABLE, Action, Input, InviteSession, State
 from voipnode.sipstack.transport import Packet
-from voipnode.sipstack.uri import SipUri
 
 
 class Calling:
@@ -53,14 +52,13 @@ class Calling:
     def invite(self, call: OutgoingInvite, now: float) -> str:
         core = self._core
         routes = parse_routes(call.routes)
-        first = routes[0].uri if routes else call.target
-        assert isinstance(first, SipUri)  # parse_routes saw to it
-        hop = call.hop or hop_to(first)
+        hop = first_hop(call.target, routes, call.hop)
+        secure = demands_tls(call.target, routes)
         from_ = str(call.from_.with_tag(core.entropy.tag()))
         to = str((call.to or NameAddr(None, call.target)).without_tag())
         call_id = core.entropy.call_id()
         request = request_outside("INVITE", call.target, from_, to, call_id, routes, call.max_forwards)
-        request.headers.add("Contact", core.contact(call.contact_user, hop))
+        request.headers.add("Contact", core.contact(call.contact_user, hop, secure=secure))
         add_capabilities(request, core.config)
         for name, value in call.headers:
             request.headers.add(name, value)

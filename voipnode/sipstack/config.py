@@ -18,6 +18,7 @@ class EndpointConfig:
 
     `accept_info`: content types of INFO that are told upwards (RFC 6086 names none; RFC 2976 left them open).
     `supported`: option tags for Supported, and the ones a Require may name (RFC 3261 §8.2.2.3).
+    `nowhere`: host in Via and Contact where `local_address` gives port 0: we are reached over our connection alone.
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
 
@@ -29,6 +30,7 @@ class EndpointConfig:
     max_connections: int = 1000
     max_body_bytes: int = 32_768
     tcp_above_bytes: int = 0
+    nowhere: str = "voipnode.invalid"
 
 
 @dataclass(frozen=True, slots=True)

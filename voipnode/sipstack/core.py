@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from itertools import count
 
 from voipnode.sipstack.config import EndpointConfig
@@ -17,7 +18,7 @@ from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import EndCause, Event, Refused, SessionEnded
 from voipnode.sipstack.message import Message, Response
-from voipnode.sipstack.routing import SIP_PORT, hop_to
+from voipnode.sipstack.routing import DEFAULT_PORTS, hop_to
 from voipnode.sipstack.session import Action, Input, InviteSession, State, Table
 from voipnode.sipstack.timers import DeadlineQueue
 from voipnode.sipstack.transaction.layer import TransactionLayer
@@ -34,6 +35,17 @@ EXPIRES = "the INVITE expires"
 FORGET_ACK = "forget the ACK"
 GIVE_UP = "give up a request"
 _OF_SESSION = (REPEAT_2XX, REPEAT_1XX, EXPIRES)
+
+# WSS has no name of its own in a URI: it is ws of a sips URI, or of one that came over WSS (RFC 7118 §5.2, §8.1).
+_WS_PARAMETER = ";transport=ws"
+_SIP_PARAMETERS = {
+    "UDP": "",
+    "TCP": ";transport=tcp",
+    "TLS": ";transport=tls",
+    "WS": _WS_PARAMETER,
+    "WSS": _WS_PARAMETER,
+}
+_SIPS_PARAMETERS = {"TLS": "", "WSS": _WS_PARAMETER}  # TLS over TCP is what sips means (§26.2.2)
 
 _CAUSES = {
     Action.END_LOCAL: EndCause.LOCAL_HANGUP,
@@ -142,17 +154,32 @@ class Core:
 
     def hop_for(self, dialog: Dialog, session: InviteSession) -> Hop:
         """Where a request of the dialog is sent (§8.1.2)."""
+        known = session.hop
         try:
-            return hop_to(dialog.next_uri())
+            hop = hop_to(dialog.next_uri())
         except LocalError:
             # The peer names a transport that we do not speak, though it reached us over one that both do.
-            return session.hop
+            return known
+        if (hop.transport, hop.remote) == (known.transport, known.remote):
+            return known  # with the name and the profile that were asked for first
+        if known.connection is not None and known.transport != "TCP":
+            # Telephones have no certificate to show when they are connected to, browsers cannot be connected to at all
+            # (RFC 5923 §1, RFC 7118 §5.3): what came over a connection is answered over it.
+            return known
+        if dialog.secure and not hop.secure:
+            return known  # a sips call leaves TLS at no hop of ours, whatever the Contact says (§26.2.2)
+        return replace(hop, profile=known.profile) if known.profile else hop
 
     def via_address(self, hop: Hop) -> Address:
         """Our sent-by for a peer behind `hop`, remembered for `is_ours`."""
-        at = self.local_address(hop)
-        self._sent_by.add((normal_host(at.host), at.port))
+        at = self._reached_at(hop)
+        self._sent_by.add((normal_host(at.host), at.port or DEFAULT_PORTS[hop.transport]))
         return at
+
+    def _reached_at(self, hop: Hop) -> Address:
+        """Where a peer reaches us; a name that leads nowhere where only the connection does (RFC 7118 §B.1)."""
+        at = self.local_address(hop)
+        return at if at.port else Address(self.config.nowhere, 0)
 
     def is_ours(self, response: Response) -> bool:
         """Whether a response came back to an address that we send from (§18.1.2), and is for nobody else (§8.1.3.3).
@@ -160,14 +187,22 @@ class Core:
         Asked before the transaction layer sees it: a response that is discarded must not complete anything.
         """
         via = response.via
-        return (via.host, via.port or SIP_PORT) in self._sent_by and len(response.vias) == 1
+        port = via.port or DEFAULT_PORTS.get(via.transport, 5060)
+        return (via.host, port) in self._sent_by and len(response.vias) == 1
 
-    def contact(self, user: str, hop: Hop, params: Iterable[tuple[str, str | None]] = ()) -> str:
-        """Our Contact value for a peer behind `hop` (§8.1.1.8); `params` stand behind the URI, as they are written."""
+    def contact(
+        self, user: str, hop: Hop, params: Iterable[tuple[str, str | None]] = (), *, secure: bool = False
+    ) -> str:
+        """Our Contact value for a peer behind `hop`, a sips URI where `secure` (§8.1.1.8).
+
+        `params` stand behind the URI, as they are written.
+        """
+        if secure and not hop.secure:
+            hop = Hop("TLS", hop.remote)  # a sips request that reached us in the clear: by TLS we can be reached too
         at = f"{user}@" if user else ""
-        transport = "" if hop.transport == "UDP" else f";transport={hop.transport.lower()}"
+        transport = (_SIPS_PARAMETERS if secure else _SIP_PARAMETERS)[hop.transport]
         after = "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
-        return f"<sip:{at}{self.local_address(hop)}{transport}>{after}"
+        return f"<{'sips' if secure else 'sip'}:{at}{self._reached_at(hop)}{transport}>{after}"
 
     def number(self) -> str:
         """A fresh token for a request."""

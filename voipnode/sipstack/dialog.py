@@ -41,6 +41,7 @@ class Dialog:
     """One dialog. `local` and `remote` are the From and To values of our requests, tags included.
 
     `routes` are the Route values of our requests in their order; `remote_cseq` is None until the peer sent a request.
+    `secure`: it was begun over TLS with a sips URI, and its requests go over TLS alone.
     """
 
     id: DialogId
@@ -52,6 +53,7 @@ class Dialog:
     contact: str
     local_cseq: int
     remote_cseq: int | None
+    secure: bool = False
 
     @classmethod
     def from_uac(cls, request: Request, response: Response) -> Dialog:
@@ -70,10 +72,11 @@ class Dialog:
             request.headers.get("Contact") or "",
             request.cseq.number,
             None,
+            _called_uri(request).scheme == "sips",  # which `Calling` sends over TLS alone
         )
 
     @classmethod
-    def from_uas(cls, request: Request, local_tag: str, contact: str) -> Dialog:
+    def from_uas(cls, request: Request, local_tag: str, contact: str, *, over_tls: bool = False) -> Dialog:
         """The early dialog that our 101-199 to an INVITE makes, or the one that our 2xx confirms (§12.1.1).
 
         A request without Contact, as RFC 2543 allowed, is answered to where it says it is from. ParseError where
@@ -97,6 +100,7 @@ class Dialog:
             contact,
             0,
             request.cseq.number,
+            over_tls and isinstance(request.uri, SipUri) and request.uri.scheme == "sips",
         )
 
     def confirm(self) -> None:

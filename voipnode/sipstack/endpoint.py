@@ -35,7 +35,8 @@ __all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite", "OutsideRequest", "Se
 class Endpoint:
     """One SIP user agent over any number of peers, connections and calls.
 
-    `local_address(hop)` names the address and port under which the peer behind `hop` reaches us, for Via and Contact.
+    `local_address(hop)` names the address and port under which the peer behind `hop` reaches us, for Via and Contact;
+    port 0 where it does so over the connection that we opened, and in no other way.
     """
 
     def __init__(self, config: EndpointConfig, entropy: Entropy, local_address: Callable[[Hop], Address]) -> None:
@@ -98,7 +99,8 @@ class Endpoint:
         """Place a call: send an INVITE and return its session's name.
 
         Told: `CallProgress` for each 101-199, `CallAnswered`, `SessionEnded`. A 401 or 407 is answered with
-        `call.credentials` by itself. Raises `LocalError` at `max_sessions`, and for a target that needs TLS.
+        `call.credentials` by itself. Raises `LocalError` at `max_sessions`, and where sips would go over a hop without
+        TLS.
         """
         return self._calling.invite(call, now)
 

@@ -18,10 +18,9 @@ from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Request, Response
 from voipnode.sipstack.reasons import reason_phrase
 from voipnode.sipstack.requests import Kind, OutgoingRequest, parse_routes, request_outside, set_body
-from voipnode.sipstack.routing import hop_to
+from voipnode.sipstack.routing import first_hop
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.transport import Hop
-from voipnode.sipstack.uri import SipUri
 
 _NO_REQUEST_OF_ITS_OWN = ("INVITE", "ACK", "CANCEL", "BYE")
 
@@ -71,9 +70,7 @@ class Outside:
 
     def _build(self, call: OutsideRequest, series: Series) -> tuple[Request, Hop]:
         routes = parse_routes(call.routes)
-        first = routes[0].uri if routes else call.target
-        assert isinstance(first, SipUri)  # parse_routes saw to it
-        hop = call.hop or hop_to(first)
+        hop = first_hop(call.target, routes, call.hop)
         request = request_outside(
             call.method,
             call.target,

@@ -34,6 +34,7 @@ from voipnode.sipstack.validate import validate
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_BYTES = b"\r\n\x00 "  # what peers send over UDP to keep a NAT binding open (RFC 5626 §4.4.2, and worse)
+PING = b"\r\n\r\n"  # RFC 5626 §3.5.1
 PONG = b"\r\n"
 
 
@@ -57,7 +58,9 @@ class Receiver:
         self._answering = answering
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
-        if source.reliable:
+        if source.transport in ("WS", "WSS"):
+            self._web_socket(data, source, now)
+        elif source.reliable:
             self._stream(data, source, now)
         else:
             self._datagram(data, source, now)
@@ -99,6 +102,13 @@ class Receiver:
             self._malformed(error, source)
         else:
             self._message(message, source, now)
+
+    def _web_socket(self, data: bytes, source: Hop, now: float) -> None:
+        """One message, whole, so that it needs no Content-Length (RFC 7118 §5); a CRLF ping gets its pong (§6)."""
+        if data == PING:
+            self._core.transmit(Packet(PONG, source))
+        else:
+            self._datagram(data, source, now)
 
     def _stream(self, data: bytes, source: Hop, now: float) -> None:
         connections = self._core.connections

@@ -14,7 +14,7 @@ from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.errors import LocalError, RemoteError
 from voipnode.sipstack.events import IncomingCall, InfoReceived, ReinviteCancelled, ReinviteReceived
 from voipnode.sipstack.message import Request, respond
-from voipnode.sipstack.routing import is_literal
+from voipnode.sipstack.routing import is_literal, wants_secure_contact
 from voipnode.sipstack.session import UAS_TABLE, Input, InviteSession, State
 from voipnode.sipstack.transaction.events import ArrivalKind, ServerArrival
 from voipnode.sipstack.transport import Hop
@@ -78,8 +78,8 @@ class Server:
         core, request, source = self._core, arrival.request, arrival.source
         offer = inspect_offer(request)
         expires_s = request.expires
-        contact = core.contact(_user(request), source)
-        dialog = Dialog.from_uas(request, core.entropy.tag(), contact)
+        contact = core.contact(_user(request), source, secure=wants_secure_contact(request))
+        dialog = Dialog.from_uas(request, core.entropy.tag(), contact, over_tls=source.secure)
         try:
             session = core.open_session(UAS_TABLE, State.INCOMING, source)
         except LocalError as error:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from voipnode.sipstack.entropy import MAGIC_COOKIE
 from voipnode.sipstack.headers import Via
 from voipnode.sipstack.message import Request
+from voipnode.sipstack.routing import DEFAULT_PORTS, is_literal
 from voipnode.sipstack.transport import Address, Hop
 
 # A tuple of what must be equal; its length and first element keep the kinds of key apart.
@@ -22,12 +23,11 @@ CANCELLABLE = (
 OLD = "RFC 2543"
 
 _COOKIE = MAGIC_COOKIE.lower()
-_DEFAULT_PORTS = {"TLS": 5061, "WSS": 5061}
 
 
 def sent_by(via: Via) -> tuple[str, int]:
     """Host and port of a Via, the port filled in with its default (RFC 3261 §18.1.1)."""
-    return via.host.lower(), via.port or _DEFAULT_PORTS.get(via.transport, 5060)
+    return via.host.lower(), via.port or DEFAULT_PORTS.get(via.transport, 5060)
 
 
 def has_cookie(via: Via) -> bool:
@@ -83,10 +83,15 @@ def response_hop(request: Request, source: Hop) -> Hop:
 
 
 def fallback_hop(request: Request, source: Hop) -> Hop | None:
-    """Where to try once more when the connection a request came on is gone (RFC 3261 §18.2.2); None for UDP."""
-    if not source.reliable:
+    """Where to try once more when the connection a request came on is gone (RFC 3261 §18.2.2).
+
+    None for UDP, and for WebSocket, whose clients cannot be connected to (RFC 7118 §5.3).
+    """
+    if source.transport not in ("TCP", "TLS"):
         return None
-    return Hop(source.transport, Address(source.remote.host, sent_by(request.via)[1]))
+    host, port = sent_by(request.via)
+    domain = host if source.secure and not is_literal(host) else ""
+    return Hop(source.transport, Address(source.remote.host, port), domain=domain, profile=source.profile)
 
 
 def _old_key(request: Request, method: str, to_tag: str | None) -> Key:
