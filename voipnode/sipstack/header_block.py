@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from voipnode.sipstack.errors import LocalError, ParseError
-from voipnode.sipstack.grammar import check_writable, is_token, split_commas, unfold
+from voipnode.sipstack.grammar import TOKEN_CHARS, check_writable, is_token, split_commas, unfold
 from voipnode.sipstack.header_names import SPELLINGS, field_key, line_key
 
 MAX_HEADER_FIELDS = 256
 
-
-# Fields that stand there once, as they are nearly always spelt. They are found by a search for these bytes, which
-# spares routing the cut into lines; any other spelling is found in the cut.
-_NEEDLES = {
-    "via": "\r\nVia:",
-    "from": "\r\nFrom:",
-    "to": "\r\nTo:",
-    "call-id": "\r\nCall-ID:",
-    "cseq": "\r\nCSeq:",
-    "max-forwards": "\r\nMax-Forwards:",
-    "content-length": "\r\nContent-Length:",
-    "content-type": "\r\nContent-Type:",
-}
+_NAMES = re.compile(rf"\n([{TOKEN_CHARS}]++):")
 _BLANKS = (" ", "\t")
 
 
@@ -34,13 +23,12 @@ class Headers:
     Values written by a program must hold no CR, LF or NUL, else LocalError.
     """
 
-    __slots__ = ("_block", "_keys", "_lines", "_wrong", "cache", "changed")
+    __slots__ = ("_keys", "_lines", "_wrong", "cache", "changed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         """From (name, value) pairs, one field line each; LocalError as `add`."""
         self._keys: list[str] = []
         self._lines: list[str] = []
-        self._block: str | None = None  # what was received, until it is cut into lines
         self._wrong: ParseError | None = None
         self.cache: dict[str, Any] = {}
         """What the typed accessors of `Message` read out of these fields; emptied by every change."""
@@ -50,47 +38,33 @@ class Headers:
             self.add(name, value)
 
     @classmethod
-    def received(cls, block: str) -> Headers:
-        """The fields of a received block: CRLF and a field line, again and again. Cut into lines when needed.
+    def received(cls, text: str, lines: list[str]) -> Headers:
+        """The fields of a received head: `text` with its start line, and the `lines` after that one, which are kept.
 
         CR and LF stand in it only together, and MAX_HEADER_FIELDS was seen to: the parser's part.
         """
         headers = cls.__new__(cls)
-        headers._block = block
         headers._wrong = None
         headers.cache = {}
         headers.changed = False
+        # All names at one stroke. A folded line has none there, and a rare name no place in the table.
+        keys = [SPELLINGS.get(name, "") for name in _NAMES.findall(text)]
+        if len(keys) != len(lines) or "" in keys:
+            keys, lines = headers._read_rare_names(_join_folded(lines))
+        headers._keys = keys
+        headers._lines = lines
         return headers
-
-    def __getattr__(self, name: str) -> Any:
-        # Only asked where a slot is still empty: the first use of the lines makes the cut.
-        if name in ("_keys", "_lines"):
-            self._cut(self._block or "")
-            return getattr(self, name)
-        raise AttributeError(name)
 
     def check(self) -> None:
         """Raise ParseError where a received line was no `name: value`; such a line is left out of everything else."""
-        if self._block is not None:
-            self._cut(self._block)
         if self._wrong is not None:
             raise self._wrong
-
-    def _cut(self, block: str) -> None:
-        lines = block.split("\r\n")
-        lines.pop(0)  # what stands before the first CRLF: nothing
-        # A folded line, which begins with white space, misses this table like every rare name does.
-        keys = [SPELLINGS.get(line[: line.find(":") + 1], "") for line in lines]
-        if "" in keys:
-            lines = _join_folded(lines)
-            keys, lines = self._read_rare_names(lines)
-        self._keys, self._lines, self._block = keys, lines, None
 
     def _read_rare_names(self, lines: list[str]) -> tuple[list[str], list[str]]:
         keys, kept = [], []
         for line in lines:
             try:
-                keys.append(SPELLINGS.get(line[: line.find(":") + 1]) or line_key(line))
+                keys.append(line_key(line))
                 kept.append(line)
             except ParseError as error:
                 self._wrong = self._wrong or error
@@ -102,21 +76,11 @@ class Headers:
 
     def first(self, key: str) -> str | None:
         """As `get`, for a name that is already a key: lower case, not compact."""
-        block = self._block
-        if block is not None and key in _NEEDLES:
-            needle = _NEEDLES[key]
-            at = block.find(needle)
-            if at == 0 or (at > 0 and key != "via"):  # the top Via must be the first of all, however spelt
-                end = block.find("\r\n", at + 2)
-                if end < 0:
-                    return block[at + len(needle) :].strip(" \t")
-                if block[end + 2 : end + 3] not in " \t":  # else the line is folded
-                    return block[at + len(needle) : end].strip(" \t")
-        try:
-            line = self._lines[self._keys.index(key)]
-        except ValueError:
+        keys = self._keys
+        if key not in keys:
             return None
-        return unfold(line[line.find(":") + 1 :])
+        value = self._lines[keys.index(key)].partition(":")[2].strip(" \t")
+        return unfold(value) if "\r\n" in value else value
 
     def get_all(self, name: str) -> list[str]:
         """The value of every field line of this name, unfolded and stripped, commas and all."""
@@ -126,14 +90,16 @@ class Headers:
         at = -1
         for _ in range(keys.count(key)):
             at = keys.index(key, at + 1)
-            line = self._lines[at]
-            values.append(unfold(line[line.find(":") + 1 :]))
+            values.append(unfold(self._lines[at].partition(":")[2]))
         return values
 
     def values(self, name: str) -> list[str]:
         """All values of this name over all its lines, cut at commas; ParseError as `split_commas`."""
-        lines = self.get_all(name)
-        return split_commas(lines[0]) if len(lines) == 1 else [value for line in lines for value in split_commas(line)]
+        key = field_key(name)
+        count = self._keys.count(key)
+        if count == 1:
+            return split_commas(self.first(key) or "")
+        return [value for line in self.get_all(key) for value in split_commas(line)] if count else []
 
     def count(self, name: str) -> int:
         """How many field lines have this name."""

@@ -48,18 +48,21 @@ def _spellings() -> dict[str, str]:
     table: dict[str, str] = {}
     for name in _COMMON.split():
         for spelling in (name, name.lower(), name.upper(), name.title()):
-            table[spelling + ":"] = name.lower()
+            table[spelling] = name.lower()
     for letter, name in COMPACT.items():
-        table[letter + ":"] = table[letter.upper() + ":"] = name
+        table[letter] = table[letter.upper()] = name
     return table
 
 
 SPELLINGS: Final[dict[str, str]] = _spellings()
-"""Common spellings with their colon, `Via:`, to the key that names the field everywhere in the stack."""
+"""Common spellings, `Via`, to the key that names the field everywhere in the stack."""
 
 
 def field_key(name: str) -> str:
     """The key of a header field name: lower case, compact form expanded."""
+    key = SPELLINGS.get(name)
+    if key is not None:
+        return key
     lower = name.lower()
     return COMPACT.get(lower, lower)
 

@@ -1,23 +1,17 @@
 """The header field values that SIP itself works with, as immutable values: `X.parse(text)` and `str(x)`.
 
 `text` is an unfolded value, as `Headers.get` and `Headers.values` return it. The remaining fields of RFC 3261 §20
-are in `fields`.
+are in `fields`. What repeats from call to call, an address without its tag, a sent-by, is read once and remembered.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from voipnode.sipstack.errors import ParseError
-from voipnode.sipstack.grammar import (
-    QUOTED,
-    TOKEN_CHARS,
-    printable,
-    quote,
-    unquote,
-)
+from voipnode.sipstack.grammar import QUOTED, TOKEN_CHARS, printable, quote, unquote
+from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.params import EMPTY, Params
 from voipnode.sipstack.uri import Uri, ipv6_host, parse_uri
 
@@ -25,21 +19,18 @@ __all__ = ["CSeq", "MediaType", "NameAddr", "Params", "Via"]
 
 MAX_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
 
-_NAME_ADDR = re.compile(rf'({QUOTED}|[^"<>]*+)[ \t]*+<([^<>]*+)>[ \t]*+(;.*+)?', re.DOTALL)
-_VIA = re.compile(
+_NAME_ADDR = re.compile(rf'({QUOTED}|[^"<>]*+)[ \t]*+<([^<>]*+)>', re.DOTALL)
+_SENT_BY = re.compile(
     rf"[{TOKEN_CHARS}]++[ \t]*+/[ \t]*+[{TOKEN_CHARS}]++[ \t]*+/[ \t]*+([{TOKEN_CHARS}]++)[ \t]++"
-    r"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?[ \t]*+(;.*+)?",
-    re.DOTALL,
+    r"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?[ \t]*+"
 )
 _CSEQ = re.compile(rf"([0-9]{{1,32}}+)[ \t]++([{TOKEN_CHARS}]++)")
 _MEDIA_TYPE = re.compile(rf"([{TOKEN_CHARS}]++)[ \t]*+/[ \t]*+([{TOKEN_CHARS}]++)[ \t]*+")
 
-_new = object.__new__
-_set = object.__setattr__
+_new = tuple.__new__  # what the constructor of a NamedTuple ends in
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(NamedTuple):
     """A name-addr or addr-spec with its field parameters: From, To, Contact, Route, Refer-To ... (RFC 3261 §20.10).
 
     `display_name` has its quotes undone and control characters replaced; None where there is none. It is written
@@ -55,20 +46,21 @@ class NameAddr:
         """Raises ParseError; lenient with white space inside <> and with unquoted names that are not tokens
         (RFC 4475 §3.1.2.14, §3.1.2.15), strict with a URI that needed angle brackets (§3.1.2.13)."""
         text = text.strip(" \t")
-        match = _NAME_ADDR.fullmatch(text)
-        if match is None:
-            return cls._parse_addr_spec(text)
-        name, uri_text, tail = match.groups()
-        if name:
-            name = printable(unquote(name) if name[0] == '"' else name.strip(" \t"))
-        address = _new(cls)
-        _set(address, "display_name", name or None)
-        _set(address, "uri", parse_uri(uri_text.strip(" \t")))
-        _set(address, "params", Params.parse(tail) if tail else EMPTY)
-        return address
+        end = text.find(">") + 1
+        address = _ADDRESSES[text[:end]] if end else None
+        if address is None:
+            return cls._parse_unusual(text)
+        if end == len(text):
+            return address
+        return _new(cls, (address[0], address[1], Params.parse(text[end:])))
 
     @classmethod
-    def _parse_addr_spec(cls, text: str) -> NameAddr:
+    def _parse_unusual(cls, text: str) -> NameAddr:
+        # Either its first > stands in a quoted display name, or there are no angle brackets.
+        match = _NAME_ADDR.match(text)
+        if match is not None:
+            name, uri_text = match.groups()
+            return cls(_display_name(name), parse_uri(uri_text.strip(" \t")), Params.parse(text[match.end() :]))
         # Without brackets every semicolon starts a field parameter, and ? and , may not stand there (§20.10).
         uri_text, semicolon, params = text.partition(";")
         if "?" in uri_text or "," in uri_text:
@@ -82,19 +74,18 @@ class NameAddr:
 
     def with_tag(self, tag: str) -> NameAddr:
         """A copy that carries this tag."""
-        return replace(self, params=self.params.with_("tag", tag))
+        return self._replace(params=self.params.with_("tag", tag))
 
     def without_tag(self) -> NameAddr:
         """A copy that carries no tag."""
-        return replace(self, params=self.params.without("tag"))
+        return self._replace(params=self.params.without("tag"))
 
     def __str__(self) -> str:
         name = "" if self.display_name is None else quote(self.display_name) + " "
         return f"{name}<{self.uri}>{self.params}"
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """One Via value (RFC 3261 §20.42). `transport` is in upper case; `host` has no brackets; `port` None: not given."""
 
     transport: str
@@ -105,21 +96,9 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> Via:
         """Raises ParseError. The protocol version is not looked at: a 505 goes back along a Via of that version."""
-        match = _VIA.fullmatch(text)
-        if match is None:
-            raise ParseError("malformed Via")
-        transport, host, port_text, tail = match.groups()
-        port = None
-        if port_text is not None:
-            port = int(port_text)
-            if not 0 < port < 65536:
-                raise ParseError("port out of range in Via")
-        via = _new(cls)
-        _set(via, "transport", transport.upper())
-        _set(via, "host", ipv6_host(host) if host[0] == "[" else host.lower())
-        _set(via, "port", port)
-        _set(via, "params", Params.parse(tail) if tail else EMPTY)
-        return via
+        sent_by, semicolon, params = text.partition(";")
+        via = _SENT_BYS[sent_by]
+        return _new(cls, (via[0], via[1], via[2], Params.parse(semicolon + params))) if semicolon else via
 
     @property
     def branch(self) -> str | None:
@@ -142,7 +121,7 @@ class Via:
 
     def with_param(self, name: str, value: str | None = None) -> Via:
         """A copy with this parameter set; None makes it a flag."""
-        return replace(self, params=self.params.with_(name, value))
+        return self._replace(params=self.params.with_(name, value))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -165,14 +144,13 @@ class CSeq(NamedTuple):
         number = int(match[1])
         if number > MAX_CSEQ:
             raise ParseError("CSeq number out of range")
-        return cls(number, match[2])
+        return _new(cls, (number, match[2]))
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
 
-@dataclass(frozen=True, slots=True)
-class MediaType:
+class MediaType(NamedTuple):
     """A media type or range, `type` and `subtype` in lower case, "*" for any (RFC 3261 §20.1, §20.15)."""
 
     type: str
@@ -195,3 +173,33 @@ class MediaType:
 
     def __str__(self) -> str:
         return f"{self.type}/{self.subtype}{self.params}"
+
+
+def _display_name(text: str) -> str | None:
+    return printable(unquote(text) if text[:1] == '"' else text.strip(" \t")) or None
+
+
+def _read_address(text: str) -> NameAddr | None:
+    """What ends with the first `>` of a value; None where that is not where the address ends."""
+    match = _NAME_ADDR.fullmatch(text)
+    if match is None:
+        return None
+    name, uri_text = match.groups()
+    return NameAddr(_display_name(name), parse_uri(uri_text.strip(" \t")))
+
+
+def _read_sent_by(text: str) -> Via:
+    match = _SENT_BY.fullmatch(text)
+    if match is None:
+        raise ParseError("malformed Via")
+    transport, host, port_text = match.groups()
+    port = None
+    if port_text is not None:
+        port = int(port_text)
+        if not 0 < port < 65536:
+            raise ParseError("port out of range in Via")
+    return Via(transport.upper(), ipv6_host(host) if host[0] == "[" else host.lower(), port)
+
+
+_ADDRESSES: Memo[NameAddr | None] = Memo(_read_address)
+_SENT_BYS: Memo[Via] = Memo(_read_sent_by)

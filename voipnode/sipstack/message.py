@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.fields import parse_call_id, parse_delta_seconds
-from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number
+from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number, split_commas
 from voipnode.sipstack.header_block import MAX_HEADER_FIELDS, Headers
 from voipnode.sipstack.headers import CSeq, MediaType, NameAddr, Via
+from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.reasons import reason_phrase
 from voipnode.sipstack.uri import Uri, parse_uri
 
@@ -39,6 +40,8 @@ METHODS: Final = frozenset(
 )
 """The registered methods; their names are case-sensitive (RFC 3261 §7.1)."""
 
+_MEDIA_TYPES = Memo(MediaType.parse)
+_LISTS = Memo(lambda text: tuple(split_commas(text)))
 _VERSION = re.compile(r"SIP/[0-9]{1,9}+\.[0-9]{1,9}+", re.IGNORECASE)
 _URI_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
@@ -88,15 +91,15 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         """All Via values, the top one first."""
-        return self._list("via", Via.parse)
+        return self._list("vias", "via", Via.parse)
 
     @property
     def from_(self) -> NameAddr:
-        return self._cached("from", lambda: NameAddr.parse(self._need("from")))
+        return self._address("from")
 
     @property
     def to(self) -> NameAddr:
-        return self._cached("to", lambda: NameAddr.parse(self._need("to")))
+        return self._address("to")
 
     @property
     def from_tag(self) -> str | None:
@@ -123,7 +126,7 @@ class Message:
     @property
     def contacts(self) -> list[NameAddr]:
         """All Contact values; none for `Contact: *`."""
-        return [] if self.contact_star else self._list("contact", NameAddr.parse)
+        return [] if self.contact_star else self._list("contacts", "contact", NameAddr.parse)
 
     @property
     def contact_star(self) -> bool:
@@ -132,11 +135,11 @@ class Message:
 
     @property
     def routes(self) -> list[NameAddr]:
-        return self._list("route", NameAddr.parse)
+        return self._list("routes", "route", NameAddr.parse)
 
     @property
     def record_routes(self) -> list[NameAddr]:
-        return self._list("record-route", NameAddr.parse)
+        return self._list("record-routes", "record-route", NameAddr.parse)
 
     @property
     def max_forwards(self) -> int | None:
@@ -153,7 +156,7 @@ class Message:
     @property
     def content_type(self) -> MediaType | None:
         value = self.headers.first("content-type")
-        return None if value is None else self._cached("content-type", lambda: MediaType.parse(value))
+        return None if value is None else _MEDIA_TYPES[value]
 
     @property
     def content_length(self) -> int | None:
@@ -164,22 +167,22 @@ class Message:
     @property
     def require(self) -> list[str]:
         """The option tags of Require, as written; compare them without regard to case."""
-        return self.headers.values("require")
+        return self._words("require")
 
     @property
     def supported(self) -> list[str]:
         """The option tags of Supported, as written."""
-        return self.headers.values("supported")
+        return self._words("supported")
 
     @property
     def allow(self) -> list[str]:
         """The methods of Allow."""
-        return self.headers.values("allow")
+        return self._words("allow")
 
     @property
     def accept(self) -> list[str]:
         """The media ranges of Accept, parameters included; see `MediaType.parse`."""
-        return self.headers.values("accept")
+        return self._words("accept")
 
     def set_received(self, body: bytes, raw: bytes) -> None:
         """For the parsers: the body that was cut, and the bytes that `to_bytes` gives back while nothing changes."""
@@ -220,16 +223,25 @@ class Message:
             return tag
         if "tag" not in value.lower():
             return None
-        return self._cached(key, lambda: NameAddr.parse(value)).tag
+        return self._address(key).tag
 
-    def _list(self, key: str, parse: Callable[[str], T]) -> list[T]:
-        return list(self._cached(key + "*", lambda: [parse(value) for value in self.headers.values(key)]))
+    def _address(self, key: str) -> NameAddr:
+        cache = self.headers.cache
+        address: NameAddr | None = cache.get(key)
+        if address is None:
+            address = cache[key] = NameAddr.parse(self._need(key))
+        return address
 
-    def _cached(self, slot: str, make: Callable[[], T]) -> T:
-        cache: dict[str, Any] = self.headers.cache
-        if slot not in cache:
-            cache[slot] = make()
-        return cast("T", cache[slot])
+    def _list(self, slot: str, key: str, parse: Callable[[str], T]) -> list[T]:
+        cache = self.headers.cache
+        values: list[T] | None = cache.get(slot)
+        if values is None:
+            values = cache[slot] = [parse(value) for value in self.headers.values(key)]
+        return values.copy()
+
+    def _words(self, key: str) -> list[str]:
+        headers = self.headers
+        return list(_LISTS[headers.first(key) or ""]) if headers.count(key) == 1 else headers.values(key)
 
 
 class Request(Message):
@@ -339,17 +351,15 @@ def parse_head(head: bytes) -> Request | Response:
     Raises ParseError for CR or LF alone and for more than MAX_HEADER_FIELDS lines, and, with `partial`, for a
     malformed request line. A malformed field line is found by `Headers.check`.
     """
-    breaks = head.count(b"\r\n")
-    # A lone CR or LF is a line end to some and not to others: passed on, it would smuggle a header field.
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
-        raise ParseError("CR or LF alone in the header")
-    if breaks > MAX_HEADER_FIELDS:
-        raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
     text = head.decode("utf-8", "surrogateescape")
-    end = text.find("\r\n")
-    if end < 0:
-        return _read_start_line(text, Headers.received(""))
-    return _read_start_line(text[:end], Headers.received(text[end:]))
+    start_line, *lines = text.split("\r\n")
+    # A lone CR or LF is a line end to some and not to others: passed on, it would smuggle a header field.
+    whole = start_line + "".join(lines)
+    if "\r" in whole or "\n" in whole:
+        raise ParseError("CR or LF alone in the header")
+    if len(lines) > MAX_HEADER_FIELDS:
+        raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
+    return _read_start_line(start_line, Headers.received(text, lines))
 
 
 def read_content_length(headers: Headers, *, required: bool) -> int | None:

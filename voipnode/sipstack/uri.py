@@ -12,6 +12,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Any, TypeAlias
 
 from voipnode.sipstack.errors import LocalError, ParseError
+from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.params import EMPTY, Params
 
 # Reading is wider than the grammar where peers are: `#` and UTF-8 in the user part, `_` in host names, and three
@@ -149,6 +150,10 @@ Uri: TypeAlias = SipUri | TelUri | OtherUri
 
 def parse_uri(text: str) -> Uri:
     """An absolute URI, without angle brackets or white space; raises ParseError (400) where the grammar says no."""
+    return _URIS[text]
+
+
+def _read_uri(text: str) -> Uri:
     scheme, colon, rest = text.partition(":")
     lower = scheme.lower()
     if lower == "sip" or lower == "sips":
@@ -281,3 +286,6 @@ def _header_set(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str | N
 
 def _after_colon(text: str) -> str:
     return text.partition(":")[2]
+
+
+_URIS: Memo[Uri] = Memo(_read_uri)
