@@ -522,7 +522,7 @@ def test_options_is_answered_with_what_we_can_do() -> None:
     assert finished.response is not None
     assert finished.response.to_tag
     answer = wire.ladder.pick("200 OPTIONS")[0].data
-    assert field(answer, "Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+    assert field(answer, "Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
     assert "application/sdp" in field(answer, "Accept")
     assert has_field(answer, "Supported")
     wire.run(until=100.0)

@@ -64,7 +64,7 @@ def request(method: str, *extra: str, body: bytes = b"", content_type: str = "te
     ("data", "status", "needs"),
     [
         (request("REGISTER"), 405, "Allow"),
-        (request("SUBSCRIBE"), 405, "Allow"),
+        (request("SUBSCRIBE"), 489, ""),
         (request("FROBNICATE"), 501, "Allow"),
         (request("OPTIONS", "Require: 100rel, timer"), 420, "Unsupported"),
         (request("OPTIONS", CSeq="1 INVITE"), 400, ""),

@@ -49,7 +49,7 @@ RFC4475 = [
     Case("dblreq.dat", 405, RINGS, needs="Allow"),
     Case("semiuri.dat", 200),
     Case("transports.dat", 200),
-    Case("mpart01.dat", 405, needs="Allow"),  # MESSAGE
+    Case("mpart01.dat", 415, needs="Accept"),  # MESSAGE
     Case("unreason.dat", DROPPED),  # a response that nobody asked for
     Case("noreason.dat", DROPPED),
     # 3.1.2 invalid messages

@@ -54,7 +54,7 @@ def test_served_methods_pass(method: str) -> None:
 def test_other_methods_are_405_when_known_and_501_when_not(method: str, status: int) -> None:
     error = refusal(request(method))
     assert error.status == status
-    assert dict(error.headers)["Allow"] == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+    assert dict(error.headers)["Allow"] == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
 
 
 def test_the_method_is_looked_at_before_the_uri_and_the_uri_before_the_extensions() -> None:

@@ -66,12 +66,14 @@ class Core:
         self.entropy = entropy
         self.local_address = local_address
         self.is_stranger: Callable[[Hop], bool] = lambda source: False
+        self.is_watched: Callable[[DialogId], bool] = lambda dialog: False  # a subscription of ours lives there
         self.layer = TransactionLayer(config.timers)
         self.connections = Connections(config.max_connections)
         self.sessions: dict[str, InviteSession] = {}
         self.dialogs: dict[DialogId, tuple[InviteSession, Dialog]] = {}
         self.deadlines: DeadlineQueue[Deadline] = DeadlineQueue()
         self.handlers: dict[Action, Handler] = {}
+        self.due: dict[str, Callable[[Hashable, float], None]] = {}  # who serves a kind of deadline
         self._events: deque[Event] = deque()
         self._packets: list[Packet] = []
         self._numbers = count(1)

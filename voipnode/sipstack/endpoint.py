@@ -22,12 +22,18 @@ from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.events import Event
 from voipnode.sipstack.message import Headers
+from voipnode.sipstack.notifications import Notifications
+from voipnode.sipstack.notifier import Notifier
 from voipnode.sipstack.outside import Outside
 from voipnode.sipstack.receiver import Receiver
+from voipnode.sipstack.referrals import Referrals
+from voipnode.sipstack.referring import Referring
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.session import Input
+from voipnode.sipstack.texts import Texts
 from voipnode.sipstack.transport import Address, Hop, Packet
+from voipnode.sipstack.uri import SipUri
 
 __all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite", "OutsideRequest", "Series"]
 
@@ -46,6 +52,11 @@ class Endpoint:
         self._outside = Outside(self._core, self._client)
         self._answering = Answering(self._core)
         server = Server(self._core, self._answering)
+        self._notifications = Notifications(self._core, server)
+        self._notifier = Notifier(self._core, self._client, server)
+        self._referring = Referring(self._core, self._client, self._notifications)
+        self._referrals = Referrals(self._core, server, self._notifier)
+        Texts(self._core, server)
         self._receiver = Receiver(self._core, self._client, self._calling, self._outside, server, self._answering)
 
     def screen(self, is_stranger: Callable[[Hop], bool]) -> None:
@@ -172,6 +183,43 @@ class Endpoint:
         """Answer `ReinviteReceived` with a final status 300-699 (488 as a rule); the session stays as it was."""
         self._answering.reject_reinvite(self._core.session(session), status, now, headers)
 
+    # ---- transfer
+
+    def refer(
+        self,
+        session: str,
+        refer_to: SipUri | None,
+        now: float,
+        *,
+        replaces: str = "",
+        referred_by: str = "",
+    ) -> str:
+        """Ask the far side to call somebody else (RFC 3515); returns the token that `TransferProgress` will carry.
+
+        `replaces` names another answered session of ours: the new call takes its place at that session's far side,
+        which is called where its Contact says unless `refer_to` says otherwise (attended transfer, RFC 5589 §7).
+        `referred_by` is our address as a name-addr (RFC 3892). The call goes on until somebody ends it. Raises
+        LocalError while the call is not answered, or another REFER of ours is under way in it.
+        """
+        other = self._core.session(replaces) if replaces else None
+        call = self._core.session(session)
+        return self._referring.refer(call, refer_to, now, replaces=other, referred_by=referred_by)
+
+    def accept_refer(self, token: str, now: float) -> None:
+        """Answer `ReferReceived` with 202; the far side is told 100 at once (RFC 3515 §2.4.4)."""
+        self._referrals.accept(token, now)
+
+    def reject_refer(self, token: str, status: int, now: float, reason: str | None = None) -> None:
+        """Answer `ReferReceived` with a final status 300-699 (603 as a rule)."""
+        self._referrals.reject(token, status, now, reason)
+
+    def refer_progress(self, token: str, status: int, reason: str, now: float) -> bool:
+        """Tell the far side how the call that it asked for goes; a status from 200 is the last word.
+
+        False where nobody wants to hear it, or any more; where True, `ReferralEnded` follows the last word.
+        """
+        return self._referrals.progress(token, status, reason, now)
+
     # ---- what may have changed since an event was told: one piece of a stream can hold several messages
 
     def knows(self, session: str) -> bool:
@@ -205,9 +253,12 @@ class Endpoint:
 
     def counts(self) -> dict[str, int]:
         """How much is being remembered: sessions, dialogs, transactions, requests,
-        those outside a dialog that wait, INVITEs being answered, ACKs, deadlines, connections."""
+        those outside a dialog that wait, INVITEs being answered, ACKs, deadlines, connections,
+        subscriptions of ours (watches) and of others, REFERs of ours (references) and of others (referrals)."""
         counts = self._core.counts()
         counts["requests"], counts["answering"] = len(self._client), len(self._answering)
         counts["outside"] = len(self._outside)
         counts["acks"] = len(self._calling.acks)
+        counts["watches"], counts["subscriptions"] = len(self._notifications), len(self._notifier)
+        counts["references"], counts["referrals"] = len(self._referring), len(self._referrals)
         return counts

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voipnode.sipstack.message import Request, Response
+from voipnode.sipstack.replaces import Replaces
 from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
 
 
 class EndCause(StrEnum):
@@ -151,6 +153,55 @@ class RequestFinished(Event):
     reason: str
     session: str = ""
     response: Response | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """A text came by MESSAGE (RFC 3428), in a call or outside (`session` ""); 200 has been sent."""
+
+    session: str
+    request: Request
+    source: Hop
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferReceived(Event):
+    """The far side of a call asks us to call `refer_to`: answer at once with `accept_refer` or `reject_refer`.
+
+    `replaces`: the call that ours is to take the place of there (attended transfer), to go into the new INVITE with
+    `Require: replaces`; `referred_by` goes into its Referred-By where it is not "" (RFC 3892 §3).
+    """
+
+    session: str
+    token: str
+    refer_to: SipUri
+    replaces: Replaces | None
+    referred_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralEnded(Event):
+    """The far side has heard the last of its REFER, or does not listen any more; may come after `SessionEnded`."""
+
+    session: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress(Event):
+    """How our REFER goes: `status` and `reason` of the new call as the far side tells them, or of the REFER's refusal.
+
+    `final` ends it: 2xx is success, 408 also that nothing was heard in time; a status below 200 that the far side will
+    tell no more. With `Refer-Sub: false` success says only that the REFER was accepted (RFC 4488). May come after
+    `SessionEnded`: the call may end before its transfer does.
+    """
+
+    session: str
+    token: str
+    status: int
+    reason: str
+    final: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,8 @@ class Receiver:
         """Whether a request is part of something that we agreed to; an ACK costs nothing and is never answered."""
         if request.method == "ACK" or self._core.layer.knows(request):
             return True
-        return DialogId(request.call_id, request.to_tag or "", request.from_tag or "") in self._core.dialogs
+        dialog = DialogId(request.call_id, request.to_tag or "", request.from_tag or "")
+        return dialog in self._core.dialogs or self._core.is_watched(dialog)
 
     def _malformed(self, error: ParseError, source: Hop, message: Message | None = None) -> None:
         """Answer a bad request where it says to whom; drop everything else (§8.1.3, §18.3)."""
@@ -218,6 +219,9 @@ class Receiver:
             return
         if kind is GIVE_UP:
             self._outside.give_up(str(key), now)
+            return
+        if kind in self._core.due:
+            self._core.due[kind](key, now)
             return
         session = self._core.sessions.get(str(key))
         if session is None:

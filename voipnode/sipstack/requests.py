@@ -30,6 +30,8 @@ class Kind(Enum):
     BYE = auto()
     IN_DIALOG = auto()  # INFO
     OUTSIDE = auto()  # REGISTER, OPTIONS and whatever else needs no dialog
+    REFER = auto()
+    NOTIFY = auto()
 
 
 @dataclass(slots=True, eq=False)

@@ -25,12 +25,15 @@ MAX_EXPIRES_S = 3600  # RFC 3261 §13.3.1 bounds it by nothing; no phone rings l
 
 
 class Server:
-    """Answers requests, or tells of those that somebody else has to answer."""
+    """Answers requests, or tells of those that somebody else has to answer.
+
+    `methods` says who serves which method; what has a file of its own (REFER, NOTIFY, ...) adds itself there.
+    """
 
     def __init__(self, core: Core, answering: Answering) -> None:
         self._core = core
         self._answering = answering
-        self._methods: dict[str, Callable[[ServerArrival, float], None]] = {
+        self.methods: dict[str, Callable[[ServerArrival, float], None]] = {
             "INVITE": self._invite,
             "BYE": self._bye,
             "OPTIONS": self._options,
@@ -52,12 +55,12 @@ class Server:
             inspect(request, self._core.config)
             if arrival.merged:
                 raise RemoteError(482, "Loop Detected")
-            self._methods[request.method](arrival, now)
+            self.methods[request.method](arrival, now)
         except RemoteError as error:
             self._core.refuse(arrival.source, error.status, error.reason)
-            self._respond(arrival, error.status, now, error.reason, error.headers)
+            self.respond(arrival, error.status, now, error.reason, error.headers)
 
-    def _respond(
+    def respond(
         self,
         arrival: ServerArrival,
         status: int,
@@ -66,6 +69,7 @@ class Server:
         headers: Iterable[tuple[str, str]] = (),
         tag: str | None = None,
     ) -> None:
+        """Send a final answer; `tag` None draws a fresh one where To has none."""
         response = respond(arrival.request, status, reason, to_tag=tag or self._core.entropy.tag(), headers=headers)
         self._core.layer.send_response(arrival.transaction_id, response, now)
 
@@ -93,12 +97,12 @@ class Server:
     def _options(self, arrival: ServerArrival, now: float) -> None:
         """§11.2; within a dialog the same as outside, and no sign of life of it."""
         if arrival.request.to_tag is not None:
-            self._dialog(arrival)
-        self._respond(arrival, 200, now, headers=capabilities(self._core.config))
+            self.dialog(arrival)
+        self.respond(arrival, 200, now, headers=capabilities(self._core.config))
 
     # ---- within a dialog
 
-    def _dialog(self, arrival: ServerArrival, *, from_anywhere: bool = False) -> tuple[InviteSession, Dialog]:
+    def dialog(self, arrival: ServerArrival, *, from_anywhere: bool = False) -> tuple[InviteSession, Dialog]:
         """The dialog that a request belongs to, its CSeq noted; RemoteError 481 or 500 (§12.2.2).
 
         What acts within a call or moves its sound must come from where the call came from or goes to: the ids of a
@@ -108,35 +112,35 @@ class Server:
         dialog_id = DialogId(request.call_id, request.to_tag or "", request.from_tag or "")
         found = self._core.dialogs.get(dialog_id)
         if found is None:
-            raise _no_dialog()
+            raise no_dialog()
         session, dialog = found
-        if not from_anywhere and not _is_peer(arrival.source, session, dialog):
+        if not from_anywhere and not is_peer(arrival.source, session, dialog):
             raise RemoteError(403, "Forbidden")
         dialog.check_order(request)
         return found
 
     def _bye(self, arrival: ServerArrival, now: float) -> None:
         # Whoever knows the call may end it: a telephone that changed its network, a proxy's twin. It opens no door.
-        session, _ = self._dialog(arrival, from_anywhere=True)
+        session, _ = self.dialog(arrival, from_anywhere=True)
         # Two BYEs that cross end the same call: each side has what it wants (RFC 5407 §3.2.2).
         if not session.closing and not session.allows(Input.BYE):
-            raise _no_dialog()
-        self._respond(arrival, 200, now)
+            raise no_dialog()
+        self.respond(arrival, 200, now)
         self._core.run(session, Input.BYE, now)
 
     def _info(self, arrival: ServerArrival, now: float) -> None:
-        session, _ = self._dialog(arrival)
+        session, _ = self.dialog(arrival)
         if session.closing:
-            raise _no_dialog()
+            raise no_dialog()
         content_type = inspect_info(arrival.request, self._core.config)
-        self._respond(arrival, 200, now)
+        self.respond(arrival, 200, now)
         if content_type:
             self._core.tell(InfoReceived(session.id, content_type, arrival.request.body))
 
     def _reinvite(self, arrival: ServerArrival, now: float) -> None:
-        session, dialog = self._dialog(arrival)
+        session, dialog = self.dialog(arrival)
         if session.closing:
-            raise _no_dialog()
+            raise no_dialog()
         if session.incoming is not None and not session.incoming.accepted:
             wait_s = crc32(self._core.entropy.tag().encode()) % 11
             raise RemoteError(500, "Another INVITE Is Being Answered", (("Retry-After", str(wait_s)),))  # §14.2
@@ -159,15 +163,15 @@ class Server:
     def _cancel(self, arrival: ServerArrival, now: float) -> None:
         if arrival.target is None:
             self._core.refuse(arrival.source, 481, "CANCEL of nothing")
-            self._respond(arrival, 481, now)
+            self.respond(arrival, 481, now)
             return
         session = self._answering.session_of(arrival.target)
         if session is None:  # answered already: no effect (§9.2)
-            self._respond(arrival, 200, now)
+            self.respond(arrival, 200, now)
             return
         incoming = session.incoming
         assert incoming is not None
-        self._respond(arrival, 200, now, tag=incoming.tag)  # the tag of the INVITE's own answer
+        self.respond(arrival, 200, now, tag=incoming.tag)  # the tag of the INVITE's own answer
         if incoming.first:
             self._core.run(session, Input.CANCEL, now)
         elif not incoming.accepted:
@@ -175,7 +179,7 @@ class Server:
             self._core.tell(ReinviteCancelled(session.id))
 
 
-def _is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
+def is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
     """Whether requests of a dialog may come from there: where its first INVITE went or came from, or its next hop.
 
     Addresses alone are compared: ports change behind NAT. Where the INVITE went to a name, nothing can be.
@@ -184,7 +188,8 @@ def _is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
     return source.remote.host in (known, normal_host(dialog.next_uri().host)) or not is_literal(known)
 
 
-def _no_dialog() -> RemoteError:
+def no_dialog() -> RemoteError:
+    """481, as an answer to raise."""
     return RemoteError(481, "Call/Transaction Does Not Exist")
 
 

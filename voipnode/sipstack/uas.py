@@ -16,11 +16,11 @@ from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import MediaType
 from voipnode.sipstack.message import Message, Request
 
-ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE")
 ALLOW = ", ".join(ALLOWED)
 
 # Methods that somebody defined and that are not served here: 405, not 501 (§8.2.1, §21.5.2).
-OTHER_METHODS = frozenset({"REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "UPDATE", "PRACK"})
+OTHER_METHODS = frozenset({"REGISTER", "PUBLISH", "UPDATE", "PRACK"})
 
 # Bodies of a response that the peer must be able to take (§20.1: without Accept, application/sdp is assumed).
 _SDP_RANGES = frozenset({SDP, "application/*", "*/*"})
