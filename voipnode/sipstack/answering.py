@@ -166,6 +166,8 @@ class Answering:
         response.headers.add("Allow", ALLOW)
         if self._core.config.supported:
             response.headers.add("Supported", ", ".join(self._core.config.supported))
+        for name, value in session.answer_headers if incoming.first else ():
+            response.headers.add(name, value)
         incoming.accepted = True
         incoming.last = response
         incoming.interval_s = self._core.config.timers.t1_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from zlib import crc32
 
 from voipnode.sipstack.acks import Acks
@@ -15,6 +16,7 @@ from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import CallAnswered, CallProgress, ReinviteAnswered
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Message, Response
+from voipnode.sipstack.reason_field import reasons_of
 from voipnode.sipstack.requests import (
     CREDENTIALS,
     Kind,
@@ -28,6 +30,8 @@ from voipnode.sipstack.requests import (
 from voipnode.sipstack.routing import demands_tls, first_hop
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS, UAC_TABLE, Action, Input, InviteSession, State
 from voipnode.sipstack.transport import Packet
+
+QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 §25.1
 
 
 class Calling:
@@ -120,8 +124,9 @@ class Calling:
             return
         session.outgoing = None
         session.ended_status, session.ended_reason = response.status, response.reason
+        session.why = reasons_of(response)  # RFC 6432 lets responses have one too
         if response.status < 400:
-            session.contacts = tuple([str(contact.uri) for contact in response.contacts])
+            session.contacts = tuple([str(contact.uri) for contact in sorted(response.contacts, key=_by_q)])
         self._core.run(session, Input.FAILURE, now)
 
     def _invite_accepted(
@@ -244,3 +249,9 @@ class Calling:
         """2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other, in steps of 10 ms (§14.1)."""
         chance = crc32(self._core.entropy.tag().encode())
         return (210 + chance % 191) / 100 if session.table is UAC_TABLE else chance % 201 / 100
+
+
+def _by_q(contact: NameAddr) -> float:
+    """Sorts the most wanted first; without a q, or with none that can be read, a contact is wanted most (§20.10)."""
+    text = contact.params.get("q") or "1"
+    return -float(text) if QVALUE.fullmatch(text) else -1.0

@@ -128,7 +128,9 @@ class Core:
             self.remove_dialog(dialog)
         if session.dialog is not None and not session.closing:
             self.remove_dialog(session.dialog)
-        self.tell(SessionEnded(session.id, cause, session.ended_status, session.ended_reason, session.contacts))
+        self.tell(
+            SessionEnded(session.id, cause, session.ended_status, session.ended_reason, session.contacts, session.why)
+        )
 
     # ---- the way up
 

@@ -12,6 +12,7 @@ that the session's state does not allow; nothing has been sent then.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
@@ -28,6 +29,7 @@ from voipnode.sipstack.outside import Outside
 from voipnode.sipstack.receiver import Receiver
 from voipnode.sipstack.referrals import Referrals
 from voipnode.sipstack.referring import Referring
+from voipnode.sipstack.replacing import find_replacement
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.session import Input
@@ -52,6 +54,7 @@ class Endpoint:
         self._outside = Outside(self._core, self._client)
         self._answering = Answering(self._core)
         server = Server(self._core, self._answering)
+        server.find_replacement = partial(find_replacement, self._core)
         self._notifications = Notifications(self._core, server)
         self._notifier = Notifier(self._core, self._client, server)
         self._referring = Referring(self._core, self._client, self._notifications)
@@ -134,8 +137,13 @@ class Endpoint:
         """
         self._answering.ring(self._core.session(session), now, status, reason, body)
 
-    def accept(self, session: str, body: bytes | None, now: float) -> None:
-        """Answer the call: 200 with SDP, repeated until the ACK comes. Told: `CallConfirmed`, or `SessionEnded`."""
+    def accept(self, session: str, body: bytes | None, now: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer the call: 200 with SDP, repeated until the ACK comes. Told: `CallConfirmed`, or `SessionEnded`.
+
+        `headers` adds fields (Answer-Mode, for one).
+        """
+        Headers(headers)  # refuses what cannot be written before anything has happened
+        self._core.session(session).answer_headers = headers
         self._answering.accept(self._core.session(session), body, now)
 
     def reject(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voipnode.sipstack.message import Request, Response
-from voipnode.sipstack.replaces import Replaces
+from voipnode.sipstack.reason_field import Reason
+from voipnode.sipstack.replaces import Replacement, Replaces
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri
 
@@ -39,6 +40,7 @@ class IncomingCall(Event):
     request: Request
     source: Hop
     offer: bytes | None  # None: no SDP, we must offer in our 2xx
+    replaces: Replacement | None = None  # it wants the place of a call that there is (RFC 3891)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class SessionEnded(Event):
 
     With `EndCause.TRANSPORT` the reason is what the network said ("" where it said nothing).
 
-    `contacts`: the URIs of a 3xx to our INVITE, in its order (RFC 3261 §8.1.3.4); whom to try next is for the caller.
+    `contacts`: the URIs of a 3xx to our INVITE, those of the highest q first (RFC 3261 §8.1.3.4); whom to try next is
+    for the caller. `why`: what the BYE, CANCEL or response gave as its Reason (RFC 3326).
     """
 
     session: str
@@ -86,6 +89,7 @@ class SessionEnded(Event):
     status: int = 0
     reason: str = ""
     contacts: tuple[str, ...] = ()
+    why: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,18 @@ class Replaces:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{flag}"
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What an INVITE with Replaces is to take the place of: a session of ours.
+
+    `early`: one of ours that rings at the far side. `by_peer`: it comes from where requests of that dialog come from.
+    """
+
+    session: str
+    early: bool
+    by_peer: bool
+
+
 def referring_to(target: SipUri, replaces: Replaces) -> SipUri:
     """`target` as a Refer-To URI that has the new call take the place of a dialog (RFC 3891 §5, RFC 5589 §7.1)."""
     escaped = _ESCAPE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8")), str(replaces))

@@ -14,6 +14,8 @@ from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.errors import LocalError, RemoteError
 from voipnode.sipstack.events import IncomingCall, InfoReceived, ReinviteCancelled, ReinviteReceived
 from voipnode.sipstack.message import Request, respond
+from voipnode.sipstack.reason_field import reasons_of
+from voipnode.sipstack.replaces import Replacement
 from voipnode.sipstack.routing import is_literal, wants_secure_contact
 from voipnode.sipstack.session import UAS_TABLE, Input, InviteSession, State
 from voipnode.sipstack.transaction.events import ArrivalKind, ServerArrival
@@ -33,6 +35,7 @@ class Server:
     def __init__(self, core: Core, answering: Answering) -> None:
         self._core = core
         self._answering = answering
+        self.find_replacement: Callable[[ServerArrival], Replacement | None] = lambda arrival: None
         self.methods: dict[str, Callable[[ServerArrival, float], None]] = {
             "INVITE": self._invite,
             "BYE": self._bye,
@@ -81,6 +84,7 @@ class Server:
             return
         core, request, source = self._core, arrival.request, arrival.source
         offer = inspect_offer(request)
+        replaces = self.find_replacement(arrival)
         expires_s = request.expires
         contact = core.contact(_user(request), source, secure=wants_secure_contact(request))
         dialog = Dialog.from_uas(request, core.entropy.tag(), contact, over_tls=source.secure)
@@ -92,7 +96,7 @@ class Server:
         if expires_s is not None:
             core.deadlines.set((EXPIRES, session.id), now + min(expires_s, MAX_EXPIRES_S))
         self._answering.begin(session, arrival, dialog.id.local_tag, now)
-        core.tell(IncomingCall(session.id, request, source, offer))
+        core.tell(IncomingCall(session.id, request, source, offer, replaces))
 
     def _options(self, arrival: ServerArrival, now: float) -> None:
         """§11.2; within a dialog the same as outside, and no sign of life of it."""
@@ -126,6 +130,7 @@ class Server:
         if not session.closing and not session.allows(Input.BYE):
             raise no_dialog()
         self.respond(arrival, 200, now)
+        session.why = reasons_of(arrival.request)
         self._core.run(session, Input.BYE, now)
 
     def _info(self, arrival: ServerArrival, now: float) -> None:
@@ -173,6 +178,7 @@ class Server:
         assert incoming is not None
         self.respond(arrival, 200, now, tag=incoming.tag)  # the tag of the INVITE's own answer
         if incoming.first:
+            session.why = reasons_of(arrival.request)
             self._core.run(session, Input.CANCEL, now)
         elif not incoming.accepted:
             self._answering.finish(session, 487, now)

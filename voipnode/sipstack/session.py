@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from voipnode.sipstack.dialog import Dialog
 from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.reason_field import Reason
 from voipnode.sipstack.transport import Hop
 
 if TYPE_CHECKING:
@@ -174,9 +175,11 @@ class InviteSession:
     incoming: IncomingInvite | None = None
     digest: DigestSession | None = None
     parting_headers: tuple[tuple[str, str], ...] = ()
+    answer_headers: tuple[tuple[str, str], ...] = ()  # for our 2xx
     ended_status: int = 0
     ended_reason: str = ""
     contacts: tuple[str, ...] = ()
+    why: tuple[Reason, ...] = ()
     unwanted: int = 0  # forks that answered beside the one that won
     closing: bool = False  # our BYE is under way: a BYE that crosses it is answered 200
 
