@@ -72,7 +72,7 @@ def test_every_state_can_be_left_without_our_doing(table: Table, states: tuple[S
 
 def test_an_unanswered_invite_is_never_left_without_a_final_response() -> None:
     """A server INVITE transaction has no timer before its final response: every way out must send one."""
-    finals = {Action.SEND_480, Action.SEND_487}
+    finals = {Action.SEND_480, Action.SEND_487, Action.SEND_504}
     for (state, happened), (after, actions) in UAS_TABLE.items():
         if state in (State.INCOMING, State.RINGING) and after is State.ENDED and happened is not Input.REJECT:
             assert finals & set(actions), (state, happened)
@@ -88,4 +88,8 @@ def test_bye_is_never_sent_before_our_2xx_is_acknowledged_or_given_up() -> None:
 def test_cancel_is_only_sent_once_a_provisional_response_came() -> None:
     """RFC 3261 §9.1."""
     sending = {pair for pair, (_, actions) in UAC_TABLE.items() if Action.SEND_CANCEL in actions}
-    assert sending == {(State.PROCEEDING, Input.HANG_UP), (State.CANCEL_WAITING, Input.PROVISIONAL)}
+    assert sending == {
+        (State.PROCEEDING, Input.HANG_UP),
+        (State.PROCEEDING, Input.EARLY_GONE),
+        (State.CANCEL_WAITING, Input.PROVISIONAL),
+    }

@@ -10,12 +10,15 @@ from voipnode.sipstack.core import EXPIRES, REPEAT_1XX, REPEAT_2XX, Core
 from voipnode.sipstack.dialog import Dialog
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import CallConfirmed, ReinviteConfirmed
+from voipnode.sipstack.exchange import Open
 from voipnode.sipstack.message import Message, Request, Response, respond
+from voipnode.sipstack.reliable import Reliable
 from voipnode.sipstack.session import Action, Input, InviteSession, State
 from voipnode.sipstack.transaction.events import ServerArrival
 from voipnode.sipstack.uas import ALLOW
 
 REPEAT_1XX_S = 60.0  # RFC 3261 §13.3.1.1: every minute, against proxies that cancel after three
+RENEW_1XX_S = 150.0  # RFC 3262 §3: reliable ones every two and a half
 
 
 @dataclass(slots=True, eq=False)
@@ -35,13 +38,20 @@ class IncomingInvite:
 class Answering:
     """Sends what the layer above answers to INVITEs, and repeats it as long as need be."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, reliable: Reliable) -> None:
         self._core = core
+        self.reliable = reliable
         self._sessions: dict[str, InviteSession] = {}
         core.handlers |= {
             Action.SEND_480: self._send_480,
             Action.SEND_487: self._send_487,
+            Action.SEND_504: lambda session, now, message: self.finish(session, 504, now),
             Action.REPORT_CONFIRMED: self._report_confirmed,
+        }
+        core.session_due |= {
+            REPEAT_1XX: self.repeat_provisional,
+            REPEAT_2XX: self.repeat_success,
+            EXPIRES: lambda session, now: core.run(session, Input.EXPIRED, now),
         }
 
     def __len__(self) -> int:
@@ -61,17 +71,37 @@ class Answering:
 
     # ---- commands
 
-    def ring(self, session: InviteSession, now: float, status: int, reason: str | None, body: bytes | None) -> None:
+    def ring(
+        self, session: InviteSession, now: float, status: int, reason: str | None, body: bytes | None, reliable: bool
+    ) -> None:
         if not 101 <= status <= 199:
             raise LocalError(f"{status} is no provisional response for a dialog (101 to 199)")
+        self._not_held(session)
         self._core.run(session, Input.RING, now)
         incoming, dialog = _pending(session, first=True)
         self._core.add_dialog(session, dialog)
-        incoming.last = self._response(incoming, dialog, status, reason, body)
+        if self.reliable.applies(incoming.request, reliable):
+            if dialog.exchange.open is Open.NOTHING and body is None:
+                raise LocalError(f"session {session.id}: the first reliable response holds our offer (RFC 3262 §5)")
+            response = self._response(incoming, dialog, status, reason, dialog.exchange.send(body))
+            self.reliable.send(session, incoming.transaction, incoming.request, response, now)
+            incoming.last = None
+            self._core.deadlines.set((REPEAT_1XX, session.id), now + RENEW_1XX_S)
+            return
+        # Without an acknowledgement its SDP is but a preview of the answer (RFC 6337 §3.1.1): the exchange stays open.
+        preview = body if dialog.exchange.open is Open.THEIRS else None
+        incoming.last = self._response(incoming, dialog, status, reason, preview)
         self._core.layer.send_response(incoming.transaction, incoming.last, now)
         self._core.deadlines.set((REPEAT_1XX, session.id), now + REPEAT_1XX_S)
 
     def accept(self, session: InviteSession, body: bytes | None, now: float) -> None:
+        self._not_held(session)
+        if not session.allows(Input.ACCEPT):
+            self._core.run(session, Input.ACCEPT, now)  # says why not
+        if not self.reliable.accepting(session, lambda later: self._accept_first(session, body, later)):
+            self._accept_first(session, body, now)
+
+    def _accept_first(self, session: InviteSession, body: bytes | None, now: float) -> None:
         self._core.run(session, Input.ACCEPT, now)
         incoming, dialog = _pending(session, first=True)
         dialog.confirm()
@@ -84,6 +114,7 @@ class Answering:
         self, session: InviteSession, status: int, now: float, reason: str | None, headers: Iterable[tuple[str, str]]
     ) -> None:
         _check_final(status)
+        self._not_held(session)
         if session.allows(Input.REJECT):
             self.finish(session, status, now, reason, headers)
         self._core.run(session, Input.REJECT, now)
@@ -116,6 +147,10 @@ class Answering:
             return
         response = respond(incoming.request, status, reason, to_tag=incoming.tag, headers=headers)
         self._forget(session, incoming)
+        if incoming.first and not incoming.accepted:
+            self.reliable.refused(session, now)
+        elif not incoming.first and session.dialog is not None:
+            session.dialog.exchange.refused()
         if not incoming.accepted:
             self._core.layer.send_response(incoming.transaction, response, now)
 
@@ -125,6 +160,8 @@ class Answering:
         if incoming is None or not incoming.accepted or ack.cseq.number != incoming.request.cseq.number:
             return
         self._forget(session, incoming)
+        if session.dialog is not None and not session.dialog.exchange.settled:
+            session.dialog.exchange.answer_received(sdp_or_none(ack))
         if incoming.first:
             self._core.run(session, Input.ACK, now, ack)
         else:
@@ -132,8 +169,14 @@ class Answering:
 
     def repeat_provisional(self, session: InviteSession, now: float) -> None:
         """A minute has passed since the last provisional response."""
-        incoming = session.incoming
-        if incoming is None or incoming.accepted or incoming.last is None:
+        incoming, dialog = session.incoming, session.dialog
+        if incoming is None or dialog is None or incoming.accepted:
+            return
+        if incoming.last is None:  # the last one was acknowledged: what keeps proxies patient must be acknowledged too
+            if session.reliable is not None and not session.reliable.outstanding:
+                response = self._response(incoming, dialog, 180, None, None)
+                self.reliable.send(session, incoming.transaction, incoming.request, response, now)
+            self._core.deadlines.set((REPEAT_1XX, session.id), now + RENEW_1XX_S)
             return
         self._core.layer.send_response(incoming.transaction, incoming.last, now)
         self._core.deadlines.set((REPEAT_1XX, session.id), now + REPEAT_1XX_S)
@@ -162,10 +205,11 @@ class Answering:
     def _accept(
         self, session: InviteSession, incoming: IncomingInvite, dialog: Dialog, body: bytes | None, now: float
     ) -> None:
-        response = self._response(incoming, dialog, 200, None, body)
-        response.headers.add("Allow", ALLOW)
-        if self._core.config.supported:
-            response.headers.add("Supported", ", ".join(self._core.config.supported))
+        response = self._response(incoming, dialog, 200, None, dialog.exchange.send(body))
+        if dialog.exchange.open is Open.THEIRS:
+            dialog.exchange.answer_sent(None)  # told by a preview at best; nothing more will come of this offer
+        if self._core.config.option_tags:
+            response.headers.add("Supported", ", ".join(self._core.config.option_tags))
         for name, value in session.answer_headers if incoming.first else ():
             response.headers.add(name, value)
         incoming.accepted = True
@@ -179,7 +223,7 @@ class Answering:
         self, incoming: IncomingInvite, dialog: Dialog, status: int, reason: str | None, body: bytes | None
     ) -> Response:
         """A response that makes or keeps a dialog: with Record-Route and Contact (§12.1.1)."""
-        headers = [("Contact", dialog.contact)]
+        headers = [("Contact", dialog.contact), ("Allow", ALLOW)]
         if self._core.config.user_agent:
             headers.append(("Server", self._core.config.user_agent))
         response = respond(
@@ -193,6 +237,10 @@ class Answering:
         )
         response.headers.copy_fields(incoming.request.headers, "record-route")
         return response
+
+    def _not_held(self, session: InviteSession) -> None:
+        if self.reliable.is_held(session):
+            raise LocalError(f"session {session.id}: it is answered; its 2xx waits for a PRACK (RFC 3262 §3)")
 
     def _forget(self, session: InviteSession, incoming: IncomingInvite) -> None:
         session.incoming = None

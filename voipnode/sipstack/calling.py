@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from zlib import crc32
 
 from voipnode.sipstack.acks import Acks
 from voipnode.sipstack.bodies import SDP, sdp_or_none
 from voipnode.sipstack.client import DIALOG_GONE, Client
-from voipnode.sipstack.config import OutgoingInvite
+from voipnode.sipstack.config import RELIABLE, Extension, OutgoingInvite
 from voipnode.sipstack.core import Core
 from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import CallAnswered, CallProgress, ReinviteAnswered
+from voipnode.sipstack.exchange import Open
 from voipnode.sipstack.headers import NameAddr
-from voipnode.sipstack.message import Message, Response
+from voipnode.sipstack.message import Message, Request, Response
+from voipnode.sipstack.pracks import Pracks, due_in
 from voipnode.sipstack.reason_field import reasons_of
 from voipnode.sipstack.requests import (
     CREDENTIALS,
@@ -37,11 +38,13 @@ QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 §25.1
 class Calling:
     """Places calls and changes them, and acknowledges what is answered."""
 
-    def __init__(self, core: Core, client: Client) -> None:
+    def __init__(self, core: Core, client: Client, pracks: Pracks) -> None:
         self._core = core
         self._client = client
+        self._pracks = pracks
         self.acks = Acks(core)
         client.progress[Kind.INVITE] = self._progress
+        client.progress[Kind.REINVITE] = self._reinvite_progress
         client.hearers[Kind.INVITE] = self._invite_answered
         client.hearers[Kind.REINVITE] = self._reinvite_answered
         core.handlers |= {
@@ -64,6 +67,8 @@ class Calling:
         request = request_outside("INVITE", call.target, from_, to, call_id, routes, call.max_forwards)
         request.headers.add("Contact", core.contact(call.contact_user, hop, secure=secure))
         add_capabilities(request, core.config)
+        if core.config.reliable is Extension.REQUIRED:
+            request.headers.add("Require", RELIABLE)
         for name, value in call.headers:
             request.headers.add(name, value)
         set_body(request, call.offer, SDP)
@@ -78,8 +83,13 @@ class Calling:
         session.outgoing = outgoing
         return session.id
 
-    def acknowledge(self, session: InviteSession, body: bytes, now: float) -> None:
+    def acknowledge(self, session: InviteSession, body: bytes, now: float, tag: str = "") -> None:
         outgoing = session.outgoing
+        fork = due_in(session, tag)
+        if fork is not None and outgoing is not None:
+            fork.exchange.answer_sent(body)
+            self._pracks.acknowledge(outgoing, fork, session, now, body)
+            return
         if outgoing is None or not outgoing.ack_due or session.dialog is None:
             raise LocalError(f"session {session.id}: no answer to an offer of the far side is due")
         self._acknowledge(outgoing, session.dialog, session, now, body)
@@ -91,11 +101,19 @@ class Calling:
             raise LocalError(f"session {session.id}: no re-INVITE while {session.state.name}")
         if session.outgoing is not None or session.incoming is not None:
             raise LocalError(f"session {session.id}: another INVITE is under way (RFC 3261 §14.1)")
+        if not dialog.exchange.settled:
+            raise LocalError(f"session {session.id}: an offer is under way (RFC 3261 §13.2.1)")
         request = dialog.make_request("INVITE")
         request.headers.add("Contact", dialog.contact)
         add_capabilities(request, self._core.config)
+        if offer is None:
+            _without_100rel(request)
         outgoing = self._client.in_dialog(Kind.REINVITE, request, session, dialog, offer, SDP, now)
         session.outgoing = outgoing
+        if offer is None:
+            dialog.exchange.offer_wanted()
+        else:
+            dialog.exchange.offer_sent(offer)
         return outgoing.token
 
     # ---- the first INVITE
@@ -109,10 +127,37 @@ class Calling:
             return
         tag = response.to_tag or ""
         if tag and tag not in session.early and len(session.early) < MAX_EARLY_DIALOGS:
-            dialog = session.early[tag] = Dialog.from_uac(outgoing.request, response)
+            dialog = session.early[tag] = _dialog_made_by(outgoing, response)
             self._core.add_dialog(session, dialog)
-        body = sdp_or_none(response)
-        self._core.tell(CallProgress(session.id, response.status, response.reason, tag, body))
+        self._report_progress(outgoing, session, tag, response, now)
+
+    def _report_progress(
+        self, outgoing: OutgoingRequest, session: InviteSession, tag: str, response: Response, now: float
+    ) -> None:
+        body, dialog = sdp_or_none(response), session.early.get(tag)
+        if dialog is not None and dialog.exchange.settled:
+            body = None  # any description after the answer is to be ignored (RFC 6337 §3.1.1)
+        reliable = dialog is not None and self._pracks.is_reliable(response)
+        is_offer = False
+        if reliable and dialog is not None:
+            if not self._pracks.take(outgoing, dialog, session, response, now):
+                return
+            is_offer = self._acknowledge_provisional(outgoing, dialog, session, body, now)
+        self._core.tell(CallProgress(session.id, response.status, response.reason, tag, body, reliable, is_offer))
+
+    def _acknowledge_provisional(
+        self, outgoing: OutgoingRequest, dialog: Dialog, session: InviteSession, body: bytes | None, now: float
+    ) -> bool:
+        """Send the PRACK at once, or have it wait for our answer: True where the response brought the offer."""
+        exchange = dialog.exchange
+        if body is not None and exchange.open is Open.NOTHING:
+            exchange.offer_received(body)
+            outgoing.acknowledged[dialog.id].due = True
+            return True
+        if body is not None and exchange.open is Open.OURS:
+            exchange.answer_received(body)
+        self._pracks.acknowledge(outgoing, dialog, session, now)
+        return False
 
     def _invite_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
         session = outgoing.session
@@ -152,8 +197,7 @@ class Calling:
         assert outgoing is not None
         assert isinstance(message, Response)
         dialog = self._confirm(outgoing, session, message)
-        body = sdp_or_none(message)
-        self._settle_ack(outgoing, dialog, session, body, now)
+        body = self._settle_ack(outgoing, dialog, session, sdp_or_none(message), now)
         self._core.tell(CallAnswered(session.id, body, dialog.id.remote_tag))
 
     def _ack_and_bye(self, session: InviteSession, now: float, message: Message | None) -> None:
@@ -175,19 +219,30 @@ class Calling:
         """The dialog of a 2xx: the early one of its tag, or a new one."""
         dialog = session.early.pop(response.to_tag or "", None)
         if dialog is None:
-            return Dialog.from_uac(outgoing.request, response)
+            return _dialog_made_by(outgoing, response)
         dialog.confirmed_by(response)
         return dialog
 
     def _settle_ack(
-        self, outgoing: OutgoingRequest, dialog: Dialog, session: InviteSession, offered: bytes | None, now: float
-    ) -> None:
-        """Send the ACK, or have it wait for our answer where the 2xx brought the offer (§13.2.1)."""
-        if offered is not None and not outgoing.request.body and session.state is not State.ENDED:
+        self, outgoing: OutgoingRequest, dialog: Dialog, session: InviteSession, body: bytes | None, now: float
+    ) -> bytes | None:
+        """Send the ACK, or have it wait for our answer where the 2xx brought the offer (§13.2.1).
+
+        Returns the description of the 2xx, None where an earlier one counts (RFC 6337 §3.1.1).
+        """
+        exchange = dialog.exchange
+        if exchange.settled:
+            body = None
+        elif exchange.open is Open.NOTHING and body is not None:
+            exchange.offer_received(body)
+        elif exchange.open is not Open.THEIRS:
+            exchange.answer_received(body)
+        if exchange.open is Open.THEIRS and session.state is not State.ENDED:
             outgoing.ack_due = True
-            return
+            return body
         self._acknowledge(outgoing, dialog, session, now, None)
         session.outgoing = None
+        return body
 
     def _end_fork(self, outgoing: OutgoingRequest, session: InviteSession, response: Response, now: float) -> None:
         """A 2xx that is not wanted, or not wanted any more: ACK, then BYE (§13.2.2.4)."""
@@ -210,6 +265,8 @@ class Calling:
         """Send the ACK to a 2xx, and keep it for when the 2xx is repeated."""
         number = outgoing.request.cseq.number
         ack = dialog.make_request("ACK", cseq=number)
+        if body is not None:
+            dialog.exchange.answer_sent(body)
         for name in CREDENTIALS:  # the same as in the INVITE (RFC 3261 §13.2.2.4, §22.1)
             ack.headers.copy_fields(outgoing.request.headers, name)
         set_body(ack, body, SDP)
@@ -225,6 +282,19 @@ class Calling:
             self._acknowledge(outgoing, dialog, session, now, None)
         session.closing = self._client.bye(session, dialog, now)
 
+    def _reinvite_progress(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
+        session, dialog = outgoing.session, outgoing.dialog
+        assert session is not None
+        assert dialog is not None
+        if session.state is State.ENDED:
+            self._core.layer.abandon(outgoing.transaction, now)
+        elif self._pracks.is_reliable(response) and self._pracks.take(outgoing, dialog, session, response, now):
+            body = sdp_or_none(response)
+            if body is not None and dialog.exchange.open is Open.OURS:
+                outgoing.answer = body  # told with the 2xx, which holds none then
+                dialog.exchange.answer_received(body)
+            self._pracks.acknowledge(outgoing, dialog, session, now)
+
     def _reinvite_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
         session, dialog = outgoing.session, outgoing.dialog
         assert session is not None
@@ -234,24 +304,34 @@ class Calling:
             if self.acks.repeat(dialog.id, outgoing.request.cseq.number) or outgoing.ack_due:
                 return
             dialog.refresh_target(response)
-            body = sdp_or_none(response)
-            self._settle_ack(outgoing, dialog, session, body, now)
+            body = self._settle_ack(outgoing, dialog, session, sdp_or_none(response), now) or outgoing.answer
         elif session.outgoing is outgoing:
             session.outgoing = None
+            dialog.exchange.refused()
         if session.state is State.ENDED:
             return
-        wait_s = self._glare_wait_s(session) if response.status == 491 else 0.0
+        wait_s = self._core.glare_wait_s(session) if response.status == 491 else 0.0
         self._core.tell(ReinviteAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s))
         if response.status in DIALOG_GONE:
             self._core.run(session, Input.GONE, now)
-
-    def _glare_wait_s(self, session: InviteSession) -> float:
-        """2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other, in steps of 10 ms (§14.1)."""
-        chance = crc32(self._core.entropy.tag().encode())
-        return (210 + chance % 191) / 100 if session.table is UAC_TABLE else chance % 201 / 100
 
 
 def _by_q(contact: NameAddr) -> float:
     """Sorts the most wanted first; without a q, or with none that can be read, a contact is wanted most (§20.10)."""
     text = contact.params.get("q") or "1"
     return -float(text) if QVALUE.fullmatch(text) else -1.0
+
+
+def _dialog_made_by(outgoing: OutgoingRequest, response: Response) -> Dialog:
+    dialog = Dialog.from_uac(outgoing.request, response)
+    if outgoing.request.body:
+        dialog.exchange.offer_sent(outgoing.request.body)
+    return dialog
+
+
+def _without_100rel(request: Request) -> None:
+    """A re-INVITE that asks for an offer: one in a provisional response would have to be answered in its PRACK."""
+    tags = [tag for tag in request.supported if tag != RELIABLE]
+    request.headers.remove("Supported")
+    if tags:
+        request.headers.add("Supported", ", ".join(tags))

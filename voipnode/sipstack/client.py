@@ -64,8 +64,6 @@ class Client:
         if response.status < 200:
             if outgoing.kind in self.progress:
                 self.progress[outgoing.kind](outgoing, response, now)
-            elif outgoing.kind is Kind.REINVITE and outgoing.session is not None:
-                self._while_it_lasts(outgoing.session, transaction, now)
             return
         if response.status in CHALLENGES and self._repeat_with_credentials(outgoing, response, now):
             return
@@ -75,10 +73,6 @@ class Client:
         self.hearers[outgoing.kind](outgoing, response, now)
         if outgoing.kind is not Kind.INVITE and outgoing.kind is not Kind.REINVITE:
             self._requests.pop(transaction, None)  # only an INVITE may be answered more than once
-
-    def _while_it_lasts(self, session: InviteSession, transaction: str, now: float) -> None:
-        if session.state is State.ENDED:
-            self._core.layer.abandon(transaction, now)
 
     def timed_out(self, transaction: str, now: float) -> None:
         """No final response came (timers B and F, or 64*T1 after CANCEL): as good as 408 (§8.1.3.1)."""

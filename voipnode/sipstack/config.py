@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.headers import NameAddr
@@ -11,13 +12,25 @@ from voipnode.sipstack.timers import Timers
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri
 
+RELIABLE = "100rel"  # the option tag of RFC 3262
+TIMER = "timer"  # that of RFC 4028
+
+
+class Extension(StrEnum):
+    """How an extension that both sides must know is used."""
+
+    OFF = "off"  # as if it were unknown here
+    SUPPORTED = "supported"  # offered, and used where the far side knows it
+    REQUIRED = "required"  # our calls go to those only who know it
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
     """Settings of an endpoint; every limit is a count or bytes.
 
     `accept_info`: content types of INFO that are told upwards (RFC 6086 names none; RFC 2976 left them open).
-    `supported`: option tags for Supported, and the ones a Require may name (RFC 3261 §8.2.2.3).
+    `supported`: further option tags for Supported, which a Require may name (RFC 3261 §8.2.2.3).
+    `reliable`: provisional responses that are acknowledged (RFC 3262).
     `nowhere`: host in Via and Contact where `local_address` gives port 0: we are reached over our connection alone.
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
@@ -26,11 +39,18 @@ class EndpointConfig:
     timers: Timers = field(default_factory=Timers)
     accept_info: tuple[str, ...] = ("application/dtmf-relay", "application/dtmf")
     supported: tuple[str, ...] = ()
+    reliable: Extension = Extension.SUPPORTED
     max_sessions: int = 1000
     max_connections: int = 1000
     max_body_bytes: int = 32_768
     tcp_above_bytes: int = 0
     nowhere: str = "voipnode.invalid"
+    option_tags: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = {RELIABLE: self.reliable}
+        tags = tuple(tag for tag, use in known.items() if use is not Extension.OFF)
+        object.__setattr__(self, "option_tags", self.supported + tags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from itertools import count
+from zlib import crc32
 
 from voipnode.sipstack.config import EndpointConfig
 from voipnode.sipstack.connections import Connections
@@ -19,7 +20,7 @@ from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import EndCause, Event, Refused, SessionEnded
 from voipnode.sipstack.message import Message, Response
 from voipnode.sipstack.routing import DEFAULT_PORTS, hop_to
-from voipnode.sipstack.session import Action, Input, InviteSession, State, Table
+from voipnode.sipstack.session import UAC_TABLE, Action, Input, InviteSession, State, Table
 from voipnode.sipstack.timers import DeadlineQueue
 from voipnode.sipstack.transaction.layer import TransactionLayer
 from voipnode.sipstack.transport import Address, Hop, Packet
@@ -32,9 +33,10 @@ Deadline = tuple[str, Hashable]
 REPEAT_2XX = "repeat the 2xx"
 REPEAT_1XX = "repeat the provisional response"
 EXPIRES = "the INVITE expires"
+REPEAT_RELIABLE = "repeat the reliable provisional response"
 FORGET_ACK = "forget the ACK"
+FORGET_PRACK = "expect no PRACK any more"
 GIVE_UP = "give up a request"
-_OF_SESSION = (REPEAT_2XX, REPEAT_1XX, EXPIRES)
 
 # WSS has no name of its own in a URI: it is ws of a sips URI, or of one that came over WSS (RFC 7118 §5.2, §8.1).
 _WS_PARAMETER = ";transport=ws"
@@ -74,6 +76,7 @@ class Core:
         self.deadlines: DeadlineQueue[Deadline] = DeadlineQueue()
         self.handlers: dict[Action, Handler] = {}
         self.due: dict[str, Callable[[Hashable, float], None]] = {}  # who serves a kind of deadline
+        self.session_due: dict[str, Callable[[InviteSession, float], None]] = {}  # the same where the key is a session
         self._events: deque[Event] = deque()
         self._packets: list[Packet] = []
         self._numbers = count(1)
@@ -122,12 +125,13 @@ class Core:
         if session.outgoing is not None:
             self.layer.abandon(session.outgoing.transaction, now)
         del self.sessions[session.id]
-        for kind in _OF_SESSION:
+        for kind in self.session_due:
             self.deadlines.cancel((kind, session.id))
         for dialog in session.early.values():
             self.remove_dialog(dialog)
         if session.dialog is not None and not session.closing:
             self.remove_dialog(session.dialog)
+        cause = session.cause or cause
         self.tell(
             SessionEnded(session.id, cause, session.ended_status, session.ended_reason, session.contacts, session.why)
         )
@@ -207,6 +211,15 @@ class Core:
         transport = (_SIPS_PARAMETERS if secure else _SIP_PARAMETERS)[hop.transport]
         after = "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
         return f"<{'sips' if secure else 'sip'}:{at}{self._reached_at(hop)}{transport}>{after}"
+
+    def glare_wait_s(self, session: InviteSession) -> float:
+        """2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other, in steps of 10 ms (§14.1)."""
+        chance = crc32(self.entropy.tag().encode())
+        return (210 + chance % 191) / 100 if session.table is UAC_TABLE else chance % 201 / 100
+
+    def retry_after(self) -> tuple[tuple[str, str], ...]:
+        """Retry-After of 0 to 10 s, by chance (§14.2, RFC 3311 §5.2)."""
+        return (("Retry-After", str(crc32(self.entropy.tag().encode()) % 11)),)
 
     def number(self) -> str:
         """A fresh token for a request."""

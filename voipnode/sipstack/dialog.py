@@ -7,11 +7,12 @@ independent CSeq sequences have come. It makes requests and judges those that ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError, ParseError, RemoteError
+from voipnode.sipstack.exchange import Exchange
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Headers, Message, Request, Response
@@ -54,6 +55,8 @@ class Dialog:
     local_cseq: int
     remote_cseq: int | None
     secure: bool = False
+    exchange: Exchange = field(default_factory=Exchange)
+    update: str | None = None  # the token of our UPDATE that is under way
 
     @classmethod
     def from_uac(cls, request: Request, response: Response) -> Dialog:

@@ -26,15 +26,18 @@ from voipnode.sipstack.message import Headers
 from voipnode.sipstack.notifications import Notifications
 from voipnode.sipstack.notifier import Notifier
 from voipnode.sipstack.outside import Outside
+from voipnode.sipstack.pracks import Pracks
 from voipnode.sipstack.receiver import Receiver
 from voipnode.sipstack.referrals import Referrals
 from voipnode.sipstack.referring import Referring
+from voipnode.sipstack.reliable import Reliable
 from voipnode.sipstack.replacing import find_replacement
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.session import Input
 from voipnode.sipstack.texts import Texts
 from voipnode.sipstack.transport import Address, Hop, Packet
+from voipnode.sipstack.updating import Updating
 from voipnode.sipstack.uri import SipUri
 
 __all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite", "OutsideRequest", "Series"]
@@ -50,17 +53,22 @@ class Endpoint:
     def __init__(self, config: EndpointConfig, entropy: Entropy, local_address: Callable[[Hop], Address]) -> None:
         self._core = Core(config, entropy, local_address)
         self._client = Client(self._core)
-        self._calling = Calling(self._core, self._client)
+        pracks = Pracks(self._core, self._client)
+        self._calling = Calling(self._core, self._client, pracks)
         self._outside = Outside(self._core, self._client)
-        self._answering = Answering(self._core)
+        self._reliable = Reliable(self._core)
+        self._answering = Answering(self._core, self._reliable)
         server = Server(self._core, self._answering)
         server.find_replacement = partial(find_replacement, self._core)
+        self._updating = Updating(self._core, self._client, pracks, self._reliable, server)
         self._notifications = Notifications(self._core, server)
         self._notifier = Notifier(self._core, self._client, server)
         self._referring = Referring(self._core, self._client, self._notifications)
         self._referrals = Referrals(self._core, server, self._notifier)
         Texts(self._core, server)
-        self._receiver = Receiver(self._core, self._client, self._calling, self._outside, server, self._answering)
+        self._receiver = Receiver(
+            self._core, self._client, self._calling, self._outside, server, self._answering, self._updating
+        )
 
     def screen(self, is_stranger: Callable[[Hop], bool]) -> None:
         """Have requests from the sources that `is_stranger` names refused, outside the dialogs that there are.
@@ -118,28 +126,39 @@ class Endpoint:
         """
         return self._calling.invite(call, now)
 
-    def acknowledge(self, session: str, body: bytes, now: float) -> None:
+    def acknowledge(self, session: str, body: bytes, now: float, tag: str = "") -> None:
         """Give the SDP answer in the ACK: only after an INVITE or re-INVITE sent without an offer was answered.
 
-        The ACK to an INVITE that carried an offer has been sent by then and needs no command.
+        Or in the PRACK, where a provisional response brought the offer (`CallProgress.is_offer`); `tag` says of which
+        fork. The ACK to an INVITE that carried an offer has been sent by then and needs no command.
         """
-        self._calling.acknowledge(self._core.session(session), body, now)
+        self._calling.acknowledge(self._core.session(session), body, now, tag)
 
     # ---- commands for calls that came in
 
     def ring(
-        self, session: str, now: float, status: int = 180, reason: str | None = None, body: bytes | None = None
+        self,
+        session: str,
+        now: float,
+        status: int = 180,
+        reason: str | None = None,
+        body: bytes | None = None,
+        *,
+        reliable: bool = False,
     ) -> None:
         """Send a provisional response (101-199), with SDP for early media where `body` is given.
 
         May be repeated. The endpoint repeats the last one every minute, against proxies that give up after three
-        (RFC 3261 §13.3.1.1).
+        (RFC 3261 §13.3.1.1). `reliable` has it acknowledged where the caller can do that (RFC 3262); where the caller
+        requires that it is so in any case. To an INVITE without an offer the first reliable one holds ours, told as
+        `EarlyAnswer`, and an unreliable one no SDP. Nobody's PRACK for 64*T1 ends the call with 504.
         """
-        self._answering.ring(self._core.session(session), now, status, reason, body)
+        self._answering.ring(self._core.session(session), now, status, reason, body, reliable)
 
     def accept(self, session: str, body: bytes | None, now: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Answer the call: 200 with SDP, repeated until the ACK comes. Told: `CallConfirmed`, or `SessionEnded`.
 
+        Where a reliable provisional response carried the SDP, the 200 waits for its PRACK and holds none (RFC 3262 §3).
         `headers` adds fields (Answer-Mode, for one).
         """
         Headers(headers)  # refuses what cannot be written before anything has happened
@@ -191,6 +210,23 @@ class Endpoint:
         """Answer `ReinviteReceived` with a final status 300-699 (488 as a rule); the session stays as it was."""
         self._answering.reject_reinvite(self._core.session(session), status, now, headers)
 
+    def update(self, session: str, offer: bytes | None, now: float, tag: str = "") -> str:
+        """Change the session by UPDATE, while it rings or later; returns the token that `UpdateAnswered` will carry.
+
+        `offer` None only confirms our address. `tag` names the fork while our call rings; "" = heard of last. Raises
+        `LocalError` while another offer, or another UPDATE of ours, is under way in that dialog, and before the first
+        exchange is complete and acknowledged (RFC 3311 §5.1).
+        """
+        return self._updating.update(self._core.session(session), offer, now, tag)
+
+    def accept_update(self, session: str, body: bytes, now: float) -> None:
+        """Answer `UpdateReceived` with 200 and SDP."""
+        self._updating.accept(self._core.session(session), body, now)
+
+    def reject_update(self, session: str, status: int, now: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer `UpdateReceived` with a final status 300-699 (488, or 504 where a person would have to be asked)."""
+        self._updating.reject(self._core.session(session), status, now, headers)
+
     # ---- transfer
 
     def refer(
@@ -237,7 +273,14 @@ class Endpoint:
     def is_waiting(self, session: str) -> bool:
         """Whether an INVITE or re-INVITE of the session still waits for our answer."""
         found = self._core.sessions.get(session)
-        return found is not None and found.incoming is not None and not found.incoming.accepted
+        if found is None or found.incoming is None or found.incoming.accepted:
+            return False
+        return not self._reliable.is_held(found)
+
+    def is_updating(self, session: str) -> bool:
+        """Whether an UPDATE of the session, told as `UpdateReceived`, still waits for our answer."""
+        found = self._core.sessions.get(session)
+        return found is not None and self._updating.is_waiting(found)
 
     # ---- commands outside a dialog
 
@@ -261,12 +304,14 @@ class Endpoint:
 
     def counts(self) -> dict[str, int]:
         """How much is being remembered: sessions, dialogs, transactions, requests,
-        those outside a dialog that wait, INVITEs being answered, ACKs, deadlines, connections,
-        subscriptions of ours (watches) and of others, REFERs of ours (references) and of others (referrals)."""
+        those outside a dialog that wait, INVITEs and UPDATEs being answered, ACKs, PRACKs that are expected, deadlines,
+        connections, subscriptions of ours (watches) and of others, REFERs of ours (references) and of others
+        (referrals)."""
         counts = self._core.counts()
         counts["requests"], counts["answering"] = len(self._client), len(self._answering)
         counts["outside"] = len(self._outside)
-        counts["acks"] = len(self._calling.acks)
+        counts["acks"], counts["late_pracks"] = len(self._calling.acks), len(self._reliable)
+        counts["updates"] = len(self._updating)
         counts["watches"], counts["subscriptions"] = len(self._notifications), len(self._notifier)
         counts["references"], counts["referrals"] = len(self._referring), len(self._referrals)
         return counts

@@ -45,13 +45,19 @@ class IncomingCall(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallProgress(Event):
-    """A 101-199 response to our INVITE; `body` is SDP (early media) or None. `tag` tells forks apart."""
+    """A 101-199 response to our INVITE; `body` is SDP (early media) or None. `tag` tells forks apart.
+
+    `reliable`: it came in order and has been acknowledged, so that its SDP is the answer; else the SDP is a preview of
+    it (RFC 6337 §3.1.1). `is_offer`: our INVITE had no offer and this one is it; `acknowledge` gives our answer.
+    """
 
     session: str
     status: int
     reason: str
     tag: str
     body: bytes | None
+    reliable: bool = False
+    is_offer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,14 @@ class CallAnswered(Event):
     session: str
     body: bytes | None
     tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyAnswer(Event):
+    """The caller answered, in a PRACK, the offer of our reliable provisional response; None where it did not."""
+
+    session: str
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,34 @@ class ReinviteAnswered(Event):
 
     status 491: both sides wanted a change at once; where it is still wanted, try again after `retry_after_s`, which is
     chosen as RFC 3261 §14.1 says.
+    """
+
+    session: str
+    token: str
+    status: int
+    reason: str
+    body: bytes | None
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReceived(Event):
+    """The far side wants to change the session and must be answered at once: `accept_update` or `reject_update`.
+
+    An UPDATE with an offer, or an offer in a PRACK. `tag` is that of the fork of `CallProgress` while a call of ours
+    rings. UPDATEs without an offer have been answered and are not told.
+    """
+
+    session: str
+    offer: bytes
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAnswered(Event):
+    """Our UPDATE has its final answer: 2xx with SDP where it carried an offer, or the session stays as it was.
+
+    status 491: as in `ReinviteAnswered`. 405 and 501: the far side knows no UPDATE.
     """
 
     session: str

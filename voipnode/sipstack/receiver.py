@@ -8,7 +8,7 @@ from hashlib import blake2b
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
-from voipnode.sipstack.core import EXPIRES, FORGET_ACK, GIVE_UP, REPEAT_1XX, REPEAT_2XX, Core, Deadline
+from voipnode.sipstack.core import FORGET_ACK, GIVE_UP, Core, Deadline
 from voipnode.sipstack.dialog import DialogId
 from voipnode.sipstack.errors import ParseError, SipError
 from voipnode.sipstack.grammar import printable
@@ -16,7 +16,6 @@ from voipnode.sipstack.message import Message, Request, Response, parse_message,
 from voipnode.sipstack.outside import Outside
 from voipnode.sipstack.routing import mark_arrival
 from voipnode.sipstack.server import Server
-from voipnode.sipstack.session import Input
 from voipnode.sipstack.stream import KeepAlive
 from voipnode.sipstack.transaction.events import (
     ArrivalKind,
@@ -29,6 +28,7 @@ from voipnode.sipstack.transaction.events import (
 )
 from voipnode.sipstack.transaction.matching import response_hop
 from voipnode.sipstack.transport import Hop, Packet
+from voipnode.sipstack.updating import Updating
 from voipnode.sipstack.validate import validate
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Receiver:
         outside: Outside,
         server: Server,
         answering: Answering,
+        updating: Updating,
     ) -> None:
         self._core = core
         self._client = client
@@ -56,6 +57,7 @@ class Receiver:
         self._outside = outside
         self._server = server
         self._answering = answering
+        self._updating = updating
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         if source.transport in ("WS", "WSS"):
@@ -202,6 +204,7 @@ class Receiver:
                 client.response(transaction, response, now)
             case TransactionEnded(transaction):
                 client.ended(transaction)
+                self._updating.ended(transaction)
             case TransactionTimeout(transaction):
                 client.timed_out(transaction, now)
             case TransactionTransportError(transaction, why):
@@ -224,14 +227,8 @@ class Receiver:
             self._core.due[kind](key, now)
             return
         session = self._core.sessions.get(str(key))
-        if session is None:
-            return
-        if kind is REPEAT_2XX:
-            self._answering.repeat_success(session, now)
-        elif kind is REPEAT_1XX:
-            self._answering.repeat_provisional(session, now)
-        elif kind is EXPIRES:
-            self._core.run(session, Input.EXPIRED, now)
+        if session is not None:
+            self._core.session_due[kind](session, now)
 
 
 def _phrase(reason: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from voipnode.sipstack.config import EndpointConfig
-from voipnode.sipstack.dialog import MAX_FORWARDS, Dialog, route_request
+from voipnode.sipstack.dialog import MAX_FORWARDS, Dialog, DialogId, route_request
 from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.headers import NameAddr
@@ -17,6 +18,9 @@ from voipnode.sipstack.session import InviteSession
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uas import ALLOW
 from voipnode.sipstack.uri import SipUri
+
+if TYPE_CHECKING:
+    from voipnode.sipstack.pracks import Acknowledged
 
 CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
@@ -28,6 +32,8 @@ class Kind(Enum):
     REINVITE = auto()
     CANCEL = auto()
     BYE = auto()
+    PRACK = auto()
+    UPDATE = auto()
     IN_DIALOG = auto()  # INFO
     OUTSIDE = auto()  # REGISTER, OPTIONS and whatever else needs no dialog
     REFER = auto()
@@ -50,6 +56,9 @@ class OutgoingRequest:
     transaction: str = ""
     answered: bool = False  # with a final response of somebody's, and not by time or the network
     ack_due: bool = False  # answered with an offer; the ACK waits for the caller's answer to it
+    acknowledged: dict[DialogId, Acknowledged] = field(default_factory=dict)  # an INVITE's reliable responses, by fork
+    answer: bytes | None = None  # a re-INVITE's, from a reliable provisional response
+    acknowledges: Acknowledged | None = None  # what this PRACK is for
 
 
 def request_outside(
@@ -116,8 +125,8 @@ def add_capabilities(request: Request, config: EndpointConfig) -> None:
     """Say who we are and what we take, in an INVITE (RFC 3261 §13.2.1)."""
     headers = request.headers
     headers.add("Allow", ALLOW)
-    if config.supported:
-        headers.add("Supported", ", ".join(config.supported))
+    if config.option_tags:
+        headers.add("Supported", ", ".join(config.option_tags))
     if config.user_agent:
         headers.add("User-Agent", config.user_agent)
 

@@ -6,13 +6,13 @@ RFC 3261 §8.2 (any request), §9.2 (CANCEL), §12.2.2 (within a dialog), §13.3
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from zlib import crc32
 
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.core import EXPIRES, Core
 from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.errors import LocalError, RemoteError
 from voipnode.sipstack.events import IncomingCall, InfoReceived, ReinviteCancelled, ReinviteReceived
+from voipnode.sipstack.exchange import Open
 from voipnode.sipstack.message import Request, respond
 from voipnode.sipstack.reason_field import reasons_of
 from voipnode.sipstack.replaces import Replacement
@@ -93,6 +93,8 @@ class Server:
         except LocalError as error:
             raise RemoteError(503, "Service Unavailable", (("Retry-After", "10"),)) from error
         session.dialog = dialog
+        if offer is not None:
+            dialog.exchange.offer_received(offer)
         if expires_s is not None:
             core.deadlines.set((EXPIRES, session.id), now + min(expires_s, MAX_EXPIRES_S))
         self._answering.begin(session, arrival, dialog.id.local_tag, now)
@@ -147,12 +149,17 @@ class Server:
         if session.closing:
             raise no_dialog()
         if session.incoming is not None and not session.incoming.accepted:
-            wait_s = crc32(self._core.entropy.tag().encode()) % 11
-            raise RemoteError(500, "Another INVITE Is Being Answered", (("Retry-After", str(wait_s)),))  # §14.2
+            raise RemoteError(500, "Another INVITE Is Being Answered", self._core.retry_after())  # §14.2
+        if dialog.exchange.open is Open.THEIRS:
+            raise RemoteError(500, "An UPDATE Is Being Answered", self._core.retry_after())  # RFC 6337 §4.3
         # Neither our own INVITE nor a 2xx of ours may still wait for its end: §14.2, RFC 5407 §3.1.4.
-        if session.outgoing is not None or session.incoming is not None:
+        if session.outgoing is not None or session.incoming is not None or not dialog.exchange.settled:
             raise RemoteError(491, "Request Pending")
         offer = inspect_offer(arrival.request)
+        if offer is None:
+            dialog.exchange.offer_wanted()
+        else:
+            dialog.exchange.offer_received(offer)
         self._answering.begin(session, arrival, dialog.id.local_tag, now)
         self._core.tell(ReinviteReceived(session.id, offer))
 

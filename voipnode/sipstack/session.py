@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from voipnode.sipstack.dialog import Dialog
 from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.events import EndCause
 from voipnode.sipstack.reason_field import Reason
 from voipnode.sipstack.transport import Hop
 
 if TYPE_CHECKING:
     from voipnode.sipstack.answering import IncomingInvite
+    from voipnode.sipstack.reliable import ReliableSeries
     from voipnode.sipstack.requests import OutgoingRequest
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ class Input(Enum):
     NO_ACK = auto()  # 64*T1 of repeating a 2xx
     BYE = auto()
     GONE = auto()  # 481 or 408 to a request of ours in the dialog (§12.2.1.2)
+    EARLY_GONE = auto()  # the same to a PRACK or UPDATE in the last early dialog that there was
+    NO_PRACK = auto()  # 64*T1 of repeating a reliable provisional response (RFC 3262 §3)
 
 
 class Action(Enum):
@@ -72,6 +76,7 @@ class Action(Enum):
     SEND_BYE = auto()
     SEND_480 = auto()
     SEND_487 = auto()
+    SEND_504 = auto()
     REPORT_CONFIRMED = auto()
     END_LOCAL = auto()
     END_REMOTE = auto()
@@ -111,6 +116,7 @@ UAC_TABLE: Table = CONFIRMED_TABLE | {
     (State.PROCEEDING, Input.TIMEOUT): (State.ENDED, (Action.END_TIMEOUT,)),
     (State.PROCEEDING, Input.LOST): (State.ENDED, (Action.END_LOST,)),
     (State.PROCEEDING, Input.HANG_UP): (State.CANCELLING, (Action.SEND_CANCEL,)),
+    (State.PROCEEDING, Input.EARLY_GONE): (State.CANCELLING, (Action.SEND_CANCEL,)),
     (State.CANCEL_WAITING, Input.HANG_UP): (State.CANCEL_WAITING, ()),
     (State.CANCEL_WAITING, Input.PROVISIONAL): (State.CANCELLING, (Action.SEND_CANCEL,)),
     (State.CANCEL_WAITING, Input.SUCCESS): (State.ENDED, (Action.ACK_AND_BYE, Action.END_LOCAL)),
@@ -144,6 +150,8 @@ UAS_TABLE: Table = CONFIRMED_TABLE | {
     (State.RINGING, Input.EXPIRED): (State.ENDED, (Action.SEND_487, Action.END_CANCELLED)),
     (State.RINGING, Input.BYE): (State.ENDED, (Action.SEND_487, Action.END_REMOTE)),
     (State.RINGING, Input.LOST): (State.ENDED, (Action.SEND_480, Action.END_LOST)),
+    (State.RINGING, Input.NO_PRACK): (State.ENDED, (Action.SEND_504, Action.END_TIMEOUT)),
+    (State.RINGING, Input.EARLY_GONE): (State.ENDED, (Action.SEND_480, Action.END_GONE)),
     (State.ACCEPTED, Input.ACK): (State.CONFIRMED, (Action.REPORT_CONFIRMED,)),
     (State.ACCEPTED, Input.HANG_UP): (State.HANGING, ()),
     (State.ACCEPTED, Input.NO_ACK): (State.ENDED, (Action.SEND_BYE, Action.END_TIMEOUT)),
@@ -176,6 +184,8 @@ class InviteSession:
     digest: DigestSession | None = None
     parting_headers: tuple[tuple[str, str], ...] = ()
     answer_headers: tuple[tuple[str, str], ...] = ()  # for our 2xx
+    reliable: ReliableSeries | None = None  # UAS: provisional responses that are acknowledged
+    cause: EndCause | None = None  # why it ends, where the way in which it does would not tell
     ended_status: int = 0
     ended_reason: str = ""
     contacts: tuple[str, ...] = ()

@@ -16,11 +16,24 @@ from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import MediaType
 from voipnode.sipstack.message import Message, Request
 
-ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE")
+ALLOWED = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "INFO",
+    "PRACK",
+    "UPDATE",
+    "REFER",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "MESSAGE",
+)
 ALLOW = ", ".join(ALLOWED)
 
 # Methods that somebody defined and that are not served here: 405, not 501 (§8.2.1, §21.5.2).
-OTHER_METHODS = frozenset({"REGISTER", "PUBLISH", "UPDATE", "PRACK"})
+OTHER_METHODS = frozenset({"REGISTER", "PUBLISH"})
 
 # Bodies of a response that the peer must be able to take (§20.1: without Accept, application/sdp is assumed).
 _SDP_RANGES = frozenset({SDP, "application/*", "*/*"})
@@ -35,7 +48,7 @@ def inspect(request: Request, config: EndpointConfig) -> None:
     if request.uri.scheme not in ("sip", "sips"):
         raise RemoteError(416, "Unsupported URI Scheme")
     if "Require" in request.headers:
-        unknown = [tag for tag in request.require if tag.lower() not in config.supported]
+        unknown = [tag for tag in request.require if tag.lower() not in config.option_tags]
         if unknown:
             raise RemoteError(420, "Bad Extension", (("Unsupported", printable(", ".join(unknown))),))
     if len(request.body) > config.max_body_bytes:
@@ -83,7 +96,7 @@ def capabilities(config: EndpointConfig) -> tuple[tuple[str, str], ...]:
         ("Accept", ", ".join(SDP_TYPES)),
         ("Accept-Encoding", "identity"),
         ("Accept-Language", "en"),
-        ("Supported", ", ".join(config.supported)),
+        ("Supported", ", ".join(config.option_tags)),
     )
 
 
