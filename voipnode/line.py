@@ -6,18 +6,25 @@ The node has one; `voipnode call` opens one for a single call.
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from voipnode import __version__
 from voipnode.calls.desk import Desk
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallChanged
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
+from voipnode.calls.network_settings import DnsSettings, split_server
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
 from voipnode.net.clock import MediaClock
+from voipnode.net.dns import Dns
+from voipnode.net.dns_servers import DnsServers, system_servers
 from voipnode.net.driver import EngineDriver
 from voipnode.net.entropy import SystemEntropy
+from voipnode.net.hosts_file import HostsFile
+from voipnode.net.locator import Locator
+from voipnode.net.resolver import Resolver
 from voipnode.net.rtp_ports import RtpPorts
 from voipnode.net.sip_sockets import SipSockets
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
@@ -42,10 +49,14 @@ class Line:
         port: int | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._sockets = SipSockets(settings.hosts, settings.port if port is None else port)
-        self._paths = RtpPorts(settings.hosts[0], settings.rtp_start_port, resolver=self._sockets.resolver)
-        self.clock = MediaClock()
         entropy = SystemEntropy()
+        dns = _dns(settings.dns)
+        families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in settings.hosts]
+        resolver = Resolver(families, dns, HostsFile(self._loop.time), system=not settings.dns.servers)
+        port = settings.port if port is None else port
+        self._sockets = SipSockets(settings.hosts, port, resolver=resolver)
+        self._paths = RtpPorts(settings.hosts[0], settings.rtp_start_port, resolver=resolver)
+        self.clock = MediaClock()
         config = EndpointConfig(user_agent=f"voipnode/{__version__}", max_sessions=settings.max_calls + 64)
         self.switch = Switch(
             settings,
@@ -58,7 +69,7 @@ class Line:
         )
         self._driver = EngineDriver(self.switch, self._sockets)
         self.switch.wake = self._driver.flush
-        self._desk = Desk(self.switch, self._sockets.resolver, self._loop.time)
+        self._desk = Desk(self.switch, Locator(resolver, dns, entropy.draw), self._loop.time)
         self._accounts = accounts
         self._bus = bus
         self._commands = commands
@@ -108,3 +119,8 @@ class Line:
             pass  # a far side that does not reply cannot keep the node from stopping
         finally:
             subscription.cancel()
+
+
+def _dns(settings: DnsSettings) -> Dns:
+    own = tuple(Address(*split_server(server)) for server in settings.servers)
+    return Dns(DnsServers(lambda: own or system_servers(), timeout_s=settings.timeout_s).ask)

@@ -13,6 +13,7 @@ from voipnode.calls.desk import Desk, parse_target
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.hooks import Commands
 from voipnode.sipstack.transport import Address, Hop
+from voipnode.sipstack.uri import SipUri
 
 
 @pytest.mark.parametrize(
@@ -39,13 +40,15 @@ def test_what_cannot_be_called_is_refused_with_an_example(typed: str) -> None:
 
 
 class Names:
-    """A resolver that knows two names."""
+    """A locator that knows two names."""
 
     known: ClassVar = {"anna.example": "192.168.1.20", "ben.example": "192.168.1.21"}
 
-    async def __call__(self, transport: str, address: Address) -> list[Hop]:
-        host = self.known.get(address.host, address.host if address.host[0].isdigit() else None)
-        return [Hop(transport, Address(host, address.port))] if host else []
+    async def locate(
+        self, uri: SipUri, *, transport: str = "", prefer_ipv6: bool = False, profile: str = ""
+    ) -> list[Hop]:
+        host = self.known.get(uri.host, uri.host if uri.host[0].isdigit() else None)
+        return [Hop(transport, Address(host, uri.port or 5060), domain=uri.host)] if host else []
 
 
 def desk(board: Switchboard) -> Commands:

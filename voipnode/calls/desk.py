@@ -9,14 +9,12 @@ from voipnode.calls.commands import AnswerCall, HangUp, PlaceCall, RingRecipient
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.hooks import Commands, Subscription
 from voipnode.calls.outgoing import MAX_LEGS
-from voipnode.calls.ports import Resolver
+from voipnode.calls.ports import Locator
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.switch import Switch
 from voipnode.sipstack.errors import ParseError
-from voipnode.sipstack.transport import Address, Hop
+from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri, parse_uri
-
-DEFAULT_SIP_PORT = 5060  # RFC 3261 §19.1.2
 
 
 def parse_target(text: str) -> SipUri:
@@ -41,9 +39,9 @@ def parse_target(text: str) -> SipUri:
 class Desk:
     """Registers for the call commands and carries them out; `clock` is the engine's monotonic time in seconds."""
 
-    def __init__(self, switch: Switch, resolve: Resolver, clock: Callable[[], float]) -> None:
+    def __init__(self, switch: Switch, locator: Locator, clock: Callable[[], float]) -> None:
         self._switch = switch
-        self._resolve = resolve
+        self._locator = locator
         self._clock = clock
 
     def register(self, commands: Commands) -> list[Subscription]:
@@ -76,7 +74,7 @@ class Desk:
         transport = uri.transport or account.transport.upper()
         if transport not in ("UDP", "TCP"):
             raise CallError(f"address {uri}: transport {transport} is not spoken here; udp and tcp are")
-        hops = await self._resolve(transport, Address(uri.host, uri.port or DEFAULT_SIP_PORT))
+        hops = await self._locator.locate(uri, transport=transport)
         if not hops:
             raise NotNowError(f'address {uri}: the name "{uri.host}" cannot be resolved')
         return uri, hops[0]

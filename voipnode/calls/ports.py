@@ -7,6 +7,7 @@ from typing import Protocol
 
 from voipnode.media.stream import AudioStream
 from voipnode.sipstack.transport import Address, Hop
+from voipnode.sipstack.uri import SipUri
 
 
 class MediaPath(Protocol):
@@ -36,10 +37,17 @@ class Ticker(Protocol):
         ...
 
 
-class Resolver(Protocol):
-    """Finds the hops, best first, for a host and port; an empty list when the name does not resolve."""
+class Locator(Protocol):
+    """Finds the hops to where a URI leads, in the order in which they are to be tried (RFC 3263)."""
 
-    async def __call__(self, transport: str, address: Address) -> list[Hop]: ...
+    async def locate(
+        self, uri: SipUri, *, transport: str = "", prefer_ipv6: bool = False, profile: str = ""
+    ) -> list[Hop]:
+        """Never raises; [] when nothing is found. `transport` counts where the URI names none, "" leaves it to DNS.
+
+        `profile` names the TLS settings that the hops carry.
+        """
+        ...
 
 
 LocalAddress = Callable[[Hop], Address]

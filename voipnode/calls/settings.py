@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from voipnode.calls.network_settings import DnsSettings
+
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
     "::1/128",
@@ -64,6 +66,8 @@ class SipSettings(BaseModel):
     )
     max_calls: int = Field(default=1, ge=1, le=1000, description="Calls at the same time; further ones hear busy.")
     dtmf_payload_type: int = Field(default=101, ge=96, le=127, description="RTP payload type of telephone events.")
+
+    dns: DnsSettings = DnsSettings()
 
     @field_validator("hosts")
     @classmethod

@@ -34,3 +34,7 @@ class SystemEntropy:
     def cname(self) -> str:
         """An RTCP CNAME of 96 random bits in base64 (RFC 7022 §4.2)."""
         return secrets.token_urlsafe(12)
+
+    def draw(self, most: int) -> int:
+        """A uniform random number from 0 to `most`, both included."""
+        return secrets.randbelow(most + 1)

@@ -22,10 +22,17 @@ class SipSockets:
 
     `hosts` are literals ("0.0.0.0", "::", "192.0.2.5"), at most one per family; "::" means IPv6 alone. Port 0 takes any
     port that is free for both transports. Make it, give `local_address` to the engine, make the driver, then `open`.
+    `resolver` looks names up for all of them, and is closed with them.
     Raises ValueError for bad `hosts`.
     """
 
-    def __init__(self, hosts: tuple[str, ...], port: int = 5060, limits: TcpLimits | None = None) -> None:
+    def __init__(
+        self,
+        hosts: tuple[str, ...],
+        port: int = 5060,
+        limits: TcpLimits | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
         families = [literal_family(host) for host in hosts]
         if not hosts or None in families or len(set(families)) != len(families):
             raise ValueError(f"hosts {hosts!r}: one IPv4 and/or one IPv6 address are needed, no names")
@@ -34,7 +41,7 @@ class SipSockets:
         self._hosts = hosts
         self._limits = limits or TcpLimits()
         self.port = port
-        self.resolver = Resolver(bound)
+        self.resolver = resolver or Resolver(bound)
         self._addresses = LocalAddresses(bound, self.resolver.known, self._loop.time)
         self._sink: Sink | None = None
         self._udp: SipUdp | None = None
