@@ -31,6 +31,7 @@ from voipnode.sipstack.events import (
     CallProgress,
     EndCause,
     Event,
+    HopFailed,
     IncomingCall,
     InfoReceived,
     RequestFinished,
@@ -211,7 +212,10 @@ def test_a_call_that_nobody_hears_times_out_at_32_s() -> None:
     session = alice.endpoint.invite(call_to(BOB), 0.0)
     wire.run(until=100)
     assert wire.ladder.times("INVITE") == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
-    assert alice.events == [(32.0, SessionEnded(session, EndCause.TIMEOUT))]
+    assert alice.events == [
+        (32.0, HopFailed(session, Hop("UDP", BOB), "no answer")),
+        (32.0, SessionEnded(session, EndCause.TIMEOUT)),
+    ]
     assert alice.forgot_all()
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.support.sip_agents import BOB
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.session import (
+    LEFT_TABLE,
     LOCAL_INPUTS,
     UAC_TABLE,
     UAS_TABLE,
@@ -93,3 +94,15 @@ def test_cancel_is_only_sent_once_a_provisional_response_came() -> None:
         (State.PROCEEDING, Input.EARLY_GONE),
         (State.CANCEL_WAITING, Input.PROVISIONAL),
     }
+    leaving = {pair: actions for pair, (_, actions) in UAC_TABLE.items() if pair[1] is Input.HOP_LEFT}
+    assert Action.LEAVE_HEARD in leaving.pop((State.PROCEEDING, Input.HOP_LEFT))
+    assert all(Action.LEAVE_HEARD not in actions for actions in leaving.values())
+
+
+def test_a_hop_that_was_left_is_a_call_hung_up_that_nobody_is_told_of() -> None:
+    assert {state for state, _ in LEFT_TABLE} == {State.CANCEL_WAITING, State.CANCELLING}
+    for (state, happened), (after, actions) in LEFT_TABLE.items():
+        hung_up, told = UAC_TABLE[state, happened]
+        assert after is hung_up
+        assert [*actions] == [action for action in told if action not in ENDINGS]
+        assert happened not in LOCAL_INPUTS

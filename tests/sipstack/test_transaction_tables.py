@@ -59,6 +59,13 @@ INVITE client | accepted   | 2xx received      | accepted   | response        | 
 INVITE client | accepted   | transport error   | accepted   |                 | M
 INVITE client | accepted   | timer M           | terminated | ended           |
 INVITE client | accepted   | CANCEL sent       | accepted   |                 | M
+INVITE client | calling    | give up           | abandoned  |                 | B
+INVITE client | abandoned  | resume            | calling    | again           | A B
+INVITE client | abandoned  | timer B           | terminated | timeout ended   |
+INVITE client | abandoned  | transport error   | terminated | error ended     |
+INVITE client | abandoned  | 1xx received      | proceeding | response        |
+INVITE client | abandoned  | 2xx received      | accepted   | response        | M
+INVITE client | abandoned  | 300-699 received  | completed  | ACK response    | D
 
 non-INVITE client | new        | start            | trying     | OPTIONS         | E F
 non-INVITE client | trying     | timer E          | trying     | again           | E F
@@ -125,7 +132,22 @@ non-INVITE server | completed  | timer J         | terminated | ended           
 # Pairs that no table lists, and why that is right.
 IGNORED = {
     "INVITE client": {
-        "a CANCEL before any provisional response MUST NOT be sent (§9.1)": [(State.CALLING, Event.CANCEL)],
+        "a CANCEL before any provisional response MUST NOT be sent (§9.1)": [
+            (State.CALLING, Event.CANCEL),
+            (State.ABANDONED, Event.CANCEL),
+        ],
+        "what was heard of is not given up but cancelled": [
+            (State.PROCEEDING, Event.GIVE_UP),
+            (State.COMPLETED, Event.GIVE_UP),
+            (State.ACCEPTED, Event.GIVE_UP),
+            (State.ABANDONED, Event.GIVE_UP),
+        ],
+        "only what was given up is taken up again": [
+            (State.CALLING, Event.RESUME),
+            (State.PROCEEDING, Event.RESUME),
+            (State.COMPLETED, Event.RESUME),
+            (State.ACCEPTED, Event.RESUME),
+        ],
         "a provisional or different final response that a final one overtook": [
             (State.COMPLETED, Event.RECEIVE_1XX),
             (State.COMPLETED, Event.RECEIVE_2XX),
@@ -162,7 +184,7 @@ CLIENT_EVENTS = {
 SERVER_EVENTS = {Event.REQUEST, Event.TRANSPORT_ERROR, Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX}
 # What can happen to each machine once it runs: a table is only ever given these.
 POSSIBLE = {
-    "INVITE client": CLIENT_EVENTS | {Event.CANCEL},
+    "INVITE client": CLIENT_EVENTS | {Event.CANCEL, Event.GIVE_UP, Event.RESUME},
     "non-INVITE client": CLIENT_EVENTS | {Event.GIVE_UP},
     "INVITE server": SERVER_EVENTS | {Event.ACK},
     "non-INVITE server": SERVER_EVENTS,
@@ -248,7 +270,11 @@ def test_a_row_does_what_its_figure_says(
     rig = Rig(name)
     rig.bring_to(state)
     assert rig.transaction.state is state
-    last = rig.transaction.packet.data if rig.transaction.packet and event in (Event.REQUEST, *Timer) else None
+    last = (
+        rig.transaction.packet.data
+        if rig.transaction.packet and event in (Event.REQUEST, Event.RESUME, *Timer)
+        else None
+    )
     if state is State.NEW:
         last = None
     to_user = rig.step(event)

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import re
-
 from voipnode.sipstack.acks import Acks
 from voipnode.sipstack.bodies import SDP, sdp_or_none
 from voipnode.sipstack.client import DIALOG_GONE, Client
-from voipnode.sipstack.config import RELIABLE, Extension, OutgoingInvite
-from voipnode.sipstack.core import Core
+from voipnode.sipstack.config import RELIABLE, OutgoingInvite
+from voipnode.sipstack.core import HOP_SILENT, Core
 from voipnode.sipstack.dialog import Dialog, DialogId
-from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import CallAnswered, CallProgress, ReinviteAnswered
 from voipnode.sipstack.exchange import Open
-from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.hunting import Failure, Hunting
 from voipnode.sipstack.message import Message, Request, Response
 from voipnode.sipstack.pracks import Pracks, due_in
-from voipnode.sipstack.reason_field import reasons_of
 from voipnode.sipstack.requests import (
     CREDENTIALS,
     Kind,
     OutgoingRequest,
     add_capabilities,
     cancel_for,
-    parse_routes,
-    request_outside,
     set_body,
 )
-from voipnode.sipstack.routing import demands_tls, first_hop
-from voipnode.sipstack.session import MAX_EARLY_DIALOGS, UAC_TABLE, Action, Input, InviteSession, State
+from voipnode.sipstack.session import MAX_EARLY_DIALOGS, Action, Input, InviteSession, State
 from voipnode.sipstack.transport import Packet
-
-QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 §25.1
 
 
 class Calling:
@@ -43,9 +34,12 @@ class Calling:
         self._client = client
         self._pracks = pracks
         self.acks = Acks(core)
+        self.hunting = Hunting(core, client)
         client.progress[Kind.INVITE] = self._progress
         client.progress[Kind.REINVITE] = self._reinvite_progress
         client.hearers[Kind.INVITE] = self._invite_answered
+        client.failures[Kind.INVITE] = self._invite_failed
+        client.repeated[Kind.INVITE] = self._invite_repeated
         client.hearers[Kind.REINVITE] = self._reinvite_answered
         core.handlers |= {
             Action.SEND_CANCEL: self._send_cancel,
@@ -57,31 +51,7 @@ class Calling:
     # ---- commands
 
     def invite(self, call: OutgoingInvite, now: float) -> str:
-        core = self._core
-        routes = parse_routes(call.routes)
-        hop = first_hop(call.target, routes, call.hop)
-        secure = demands_tls(call.target, routes)
-        from_ = str(call.from_.with_tag(core.entropy.tag()))
-        to = str((call.to or NameAddr(None, call.target)).without_tag())
-        call_id = core.entropy.call_id()
-        request = request_outside("INVITE", call.target, from_, to, call_id, routes, call.max_forwards)
-        request.headers.add("Contact", core.contact(call.contact_user, hop, secure=secure))
-        add_capabilities(request, core.config)
-        if core.config.reliable is Extension.REQUIRED:
-            request.headers.add("Require", RELIABLE)
-        for name, value in call.headers:
-            request.headers.add(name, value)
-        set_body(request, call.offer, SDP)
-        session = core.open_session(UAC_TABLE, State.CALLING, hop)
-        session.digest = DigestSession(call.credentials) if call.credentials else None
-        outgoing = OutgoingRequest(Kind.INVITE, request, hop, session, digest=session.digest)
-        try:
-            self._client.send(outgoing, now)
-        except LocalError:
-            core.forget_session(session)
-            raise
-        session.outgoing = outgoing
-        return session.id
+        return self.hunting.begin(call, now).id
 
     def acknowledge(self, session: InviteSession, body: bytes, now: float, tag: str = "") -> None:
         outgoing = session.outgoing
@@ -123,7 +93,10 @@ class Calling:
         if session is None or session.outgoing is not outgoing:
             return
         self._core.run(session, Input.PROVISIONAL, now)
-        if response.status == 100 or session.state is not State.PROCEEDING:
+        if session.state is not State.PROCEEDING:
+            return
+        self.hunting.heard(session, response.status, now)
+        if response.status == 100:
             return
         tag = response.to_tag or ""
         if tag and tag not in session.early and len(session.early) < MAX_EARLY_DIALOGS:
@@ -168,11 +141,24 @@ class Calling:
         if session.outgoing is not outgoing:
             return
         session.outgoing = None
-        session.ended_status, session.ended_reason = response.status, response.reason
-        session.why = reasons_of(response)  # RFC 6432 lets responses have one too
-        if response.status < 400:
-            session.contacts = tuple([str(contact.uri) for contact in sorted(response.contacts, key=_by_q)])
-        self._core.run(session, Input.FAILURE, now)
+        self._over(session, outgoing, Failure.of(response), now)
+
+    def _invite_failed(self, outgoing: OutgoingRequest, happened: Input, why: str, now: float) -> None:
+        session = outgoing.session
+        if session is not None and session.outgoing is outgoing:
+            session.outgoing = None
+            self._over(session, outgoing, Failure(happened, reason=why), now)
+
+    def _over(self, session: InviteSession, outgoing: OutgoingRequest, failure: Failure, now: float) -> None:
+        """The first INVITE is over without a 2xx: at the hop that the call waits for, or at one that it left."""
+        if session.hunt is None:
+            self._core.run(session, failure.happened, now)
+        else:
+            self.hunting.failed(session, outgoing.hop, failure, now)
+
+    def _invite_repeated(self, outgoing: OutgoingRequest, now: float) -> None:
+        if outgoing.session is not None:
+            self.hunting.asked_again(outgoing.session, outgoing.request.cseq.number, now)
 
     def _invite_accepted(
         self, outgoing: OutgoingRequest, session: InviteSession, response: Response, now: float
@@ -183,7 +169,7 @@ class Calling:
             return
         if session.dialog is not None and session.dialog.id == dialog_id:
             return  # repeated while the caller thinks about its offer
-        if session.dialog is None and session.allows(Input.SUCCESS):
+        if session.dialog is None and session.outgoing is outgoing and session.allows(Input.SUCCESS):
             self._core.run(session, Input.SUCCESS, now, response)
         elif session.unwanted >= MAX_EARLY_DIALOGS:
             # Each would cost an ACK kept for 32 s and a BYE to wherever it says.
@@ -213,6 +199,7 @@ class Calling:
         session.early.clear()
         session.dialog = dialog
         self._core.add_dialog(session, dialog)
+        self._core.deadlines.cancel((HOP_SILENT, session.id))
         return dialog
 
     def _dialog_of(self, outgoing: OutgoingRequest, session: InviteSession, response: Response) -> Dialog:
@@ -314,12 +301,6 @@ class Calling:
         self._core.tell(ReinviteAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s))
         if response.status in DIALOG_GONE:
             self._core.run(session, Input.GONE, now)
-
-
-def _by_q(contact: NameAddr) -> float:
-    """Sorts the most wanted first; without a q, or with none that can be read, a contact is wanted most (§20.10)."""
-    text = contact.params.get("q") or "1"
-    return -float(text) if QVALUE.fullmatch(text) else -1.0
 
 
 def _dialog_made_by(outgoing: OutgoingRequest, response: Response) -> Dialog:

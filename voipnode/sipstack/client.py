@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from voipnode.sipstack.core import Core
 from voipnode.sipstack.dialog import Dialog
+from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import RequestFinished
 from voipnode.sipstack.grammar import printable
@@ -21,18 +22,23 @@ CHALLENGES = (401, 407)
 DIALOG_GONE = (481, 408)  # RFC 3261 §12.2.1.2
 
 Hearer = Callable[[OutgoingRequest, Response, float], None]
+FailureHearer = Callable[[OutgoingRequest, Input, str, float], None]
 
 
 class Client:
     """Sends requests and hears their answers.
 
-    `hearers` and `progress` say who acts on them; `calling` and `outside` add their own.
+    `hearers` and `progress` say who acts on them, `failures` who is told of time-outs and transport errors instead of
+    being given a 408 or 503 for them, `repeated` who is told when a challenge was answered; `calling` and `outside` add
+    their own.
     """
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._requests: dict[str, OutgoingRequest] = {}
         self.progress: dict[Kind, Hearer] = {}
+        self.failures: dict[Kind, FailureHearer] = {}
+        self.repeated: dict[Kind, Callable[[OutgoingRequest, float], None]] = {}
         self.hearers: dict[Kind, Hearer] = {
             Kind.CANCEL: self._nothing_to_do,
             Kind.BYE: self._bye_answered,
@@ -95,12 +101,10 @@ class Client:
         outgoing = self._requests.pop(transaction, None)
         if outgoing is None:
             return
-        if outgoing.kind is not Kind.INVITE:
+        if outgoing.kind in self.failures:
+            self.failures[outgoing.kind](outgoing, happened, why, now)
+        else:
             self.hearers[outgoing.kind](outgoing, stand_in, now)
-        elif outgoing.session is not None and outgoing.session.outgoing is outgoing:
-            outgoing.session.outgoing = None
-            outgoing.session.ended_reason = why
-            self._core.run(outgoing.session, happened, now)
 
     def _bye_answered(self, outgoing: OutgoingRequest, response: Response, now: float) -> None:
         """Whatever the answer, the dialog is over (§15.1.1)."""
@@ -167,14 +171,17 @@ class Client:
         set_body(request, body, content_type)
         digest = session.digest
         if digest is not None:
-            cnonce = self._core.entropy.cnonce()
-            uri = request.uri_text
-            for name, value in digest.prepare(method=request.method, uri=uri, cnonce=cnonce, body=request.body):
-                request.headers.add(name, value)
+            self.sign(request, digest)
         hop = self._core.hop_for(dialog, session)
         outgoing = OutgoingRequest(kind, request, hop, session, dialog, self._core.number(), digest)
         self.send(outgoing, now)
         return outgoing
+
+    def sign(self, request: Request, digest: DigestSession) -> None:
+        """Add the credentials that are known to be asked for (§22.2)."""
+        cnonce, uri = self._core.entropy.cnonce(), request.uri_text
+        for name, value in digest.prepare(method=request.method, uri=uri, cnonce=cnonce, body=request.body):
+            request.headers.add(name, value)
 
     def _repeat_with_credentials(self, outgoing: OutgoingRequest, response: Response, now: float) -> bool:
         """Answer a challenge by sending the request again; False where it cannot or need not be."""
@@ -204,4 +211,6 @@ class Client:
             self.send(outgoing, now)
         except LocalError:
             return False  # no room for another transaction: the 401 stands
+        if outgoing.kind in self.repeated:
+            self.repeated[outgoing.kind](outgoing, now)
         return True

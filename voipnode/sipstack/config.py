@@ -59,7 +59,11 @@ class OutgoingInvite:
 
     `from_` carries no tag; `to` None means the target. `contact_user` is the user part of our Contact ("" = none).
     `offer` is SDP, or None to let the far side offer (then `Endpoint.acknowledge` gives the answer).
-    `hop` None: the address is taken from the first route or the target (its port or 5060, its transport or UDP).
+    `hops` are tried in their order, 16 at most, until one serves the call (RFC 3263 §4.3); `hop` is short for one.
+    Neither: the address is taken from the first route or the target (its port or 5060, its transport or UDP).
+    `no_answer_s`: the next hop is tried after so long without any response. `no_progress_s`: the same without a 101-199
+    or final one, since a 100 stops timer B for good and the server may die behind it; it must leave a telephone network
+    time to ring. None of both: timer B alone, 32 s. `failover_statuses`: answers after which the next hop is tried.
     `routes`: Route field values, each a name-addr ("<sip:proxy.example.com;lr>"). `headers`: extra fields.
     `max_forwards`: lower than 70 where the call continues one that came in (RFC 7332 against loops of such calls).
     """
@@ -70,10 +74,14 @@ class OutgoingInvite:
     offer: bytes | None
     to: NameAddr | None = None
     hop: Hop | None = None
+    hops: tuple[Hop, ...] = ()
     routes: tuple[str, ...] = ()
     credentials: tuple[Credentials, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     max_forwards: int = 70
+    no_answer_s: float | None = None
+    no_progress_s: float | None = None
+    failover_statuses: tuple[int, ...] = (503,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ REPEAT_RELIABLE = "repeat the reliable provisional response"
 FORGET_ACK = "forget the ACK"
 FORGET_PRACK = "expect no PRACK any more"
 GIVE_UP = "give up a request"
+HOP_SILENT = "the hop says nothing"
 
 # WSS has no name of its own in a URI: it is ws of a sips URI, or of one that came over WSS (RFC 7118 §5.2, §8.1).
 _WS_PARAMETER = ";transport=ws"

@@ -66,9 +66,7 @@ class Endpoint:
         self._referring = Referring(self._core, self._client, self._notifications)
         self._referrals = Referrals(self._core, server, self._notifier)
         Texts(self._core, server)
-        self._receiver = Receiver(
-            self._core, self._client, self._calling, self._outside, server, self._answering, self._updating
-        )
+        self._receiver = Receiver(self._core, self._client, self._calling, server, self._answering, self._updating)
 
     def screen(self, is_stranger: Callable[[Hop], bool]) -> None:
         """Have requests from the sources that `is_stranger` names refused, outside the dialogs that there are.
@@ -120,11 +118,18 @@ class Endpoint:
     def invite(self, call: OutgoingInvite, now: float) -> str:
         """Place a call: send an INVITE and return its session's name.
 
-        Told: `CallProgress` for each 101-199, `CallAnswered`, `SessionEnded`. A 401 or 407 is answered with
-        `call.credentials` by itself. Raises `LocalError` at `max_sessions`, and where sips would go over a hop without
-        TLS.
+        Told: `CallProgress` for each 101-199, `CallAnswered`, `SessionEnded`, and `HopFailed` for each hop that did not
+        serve it. A 401 or 407 is answered with `call.credentials` by itself. Raises `LocalError` at `max_sessions`,
+        and where sips would go over a hop without TLS.
         """
         return self._calling.invite(call, now)
+
+    def abandon_hop(self, hop: Hop, now: float) -> None:
+        """`hop` serves nobody any more: every call of ours that waits there for its answer turns to its next hop.
+
+        A call without a next hop goes on waiting. What was sent to `hop` is CANCELled as soon as a sign of life allows.
+        """
+        self._calling.hunting.abandon(hop, now)
 
     def acknowledge(self, session: str, body: bytes, now: float, tag: str = "") -> None:
         """Give the SDP answer in the ACK: only after an INVITE or re-INVITE sent without an offer was answered.

@@ -107,6 +107,19 @@ class SessionEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HopFailed(Event):
+    """A hop did not serve the call: silent, unreachable, or 503. The next one is being tried, or the call ends.
+
+    `cause` says it in words. `retry_after_s`: how long the hop wants to be left alone, where it said so.
+    """
+
+    session: str
+    hop: Hop
+    cause: str
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReinviteReceived(Event):
     """The far side wants to change the session: answer with `accept_reinvite` or `reject_reinvite`.
 

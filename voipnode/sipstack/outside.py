@@ -7,6 +7,8 @@ wants REGISTERs to share: Call-ID, From tag, a CSeq that rises by one, and the n
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from voipnode.sipstack.bodies import SDP
 from voipnode.sipstack.client import Client
 from voipnode.sipstack.config import OutsideRequest
@@ -33,6 +35,7 @@ class Outside:
         self._client = client
         self._waiting: dict[str, OutgoingRequest] = {}
         client.hearers[Kind.OUTSIDE] = self._finished
+        core.due[GIVE_UP] = self.give_up
 
     def __len__(self) -> int:
         """How many requests wait for their answer."""
@@ -49,11 +52,7 @@ class Outside:
         series = call.series or self.series(call.credentials)
         request, hop = self._build(call, series)
         if series.digest is not None:
-            cnonce = core.entropy.cnonce()
-            for name, value in series.digest.prepare(
-                method=call.method, uri=request.uri_text, cnonce=cnonce, body=request.body
-            ):
-                request.headers.add(name, value)
+            self._client.sign(request, series.digest)
         outgoing = OutgoingRequest(Kind.OUTSIDE, request, hop, token=core.number(), digest=series.digest, series=series)
         self._client.send(outgoing, now)
         self._waiting[outgoing.token] = outgoing
@@ -61,9 +60,9 @@ class Outside:
             core.deadlines.set((GIVE_UP, outgoing.token), now + call.timeout_s)
         return outgoing.token
 
-    def give_up(self, token: str, now: float) -> None:
+    def give_up(self, token: Hashable, now: float) -> None:
         """`timeout_s` is over: whatever still comes is for nobody."""
-        outgoing = self._waiting.pop(token, None)
+        outgoing = self._waiting.pop(str(token), None)
         if outgoing is not None:
             self._client.drop(outgoing, now)
             self._tell(outgoing, 408, reason_phrase(408), None)

@@ -8,12 +8,11 @@ from hashlib import blake2b
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
-from voipnode.sipstack.core import FORGET_ACK, GIVE_UP, Core, Deadline
+from voipnode.sipstack.core import FORGET_ACK, Core, Deadline
 from voipnode.sipstack.dialog import DialogId
 from voipnode.sipstack.errors import ParseError, SipError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.message import Message, Request, Response, parse_message, respond
-from voipnode.sipstack.outside import Outside
 from voipnode.sipstack.routing import mark_arrival
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.stream import KeepAlive
@@ -46,7 +45,6 @@ class Receiver:
         core: Core,
         client: Client,
         calling: Calling,
-        outside: Outside,
         server: Server,
         answering: Answering,
         updating: Updating,
@@ -54,7 +52,6 @@ class Receiver:
         self._core = core
         self._client = client
         self._calling = calling
-        self._outside = outside
         self._server = server
         self._answering = answering
         self._updating = updating
@@ -219,9 +216,6 @@ class Receiver:
         kind, key = due
         if kind is FORGET_ACK:
             self._calling.acks.forget(key)
-            return
-        if kind is GIVE_UP:
-            self._outside.give_up(str(key), now)
             return
         if kind in self._core.due:
             self._core.due[kind](key, now)

@@ -21,6 +21,7 @@ from voipnode.sipstack.transport import Hop
 
 if TYPE_CHECKING:
     from voipnode.sipstack.answering import IncomingInvite
+    from voipnode.sipstack.hunting import Hunt
     from voipnode.sipstack.reliable import ReliableSeries
     from voipnode.sipstack.requests import OutgoingRequest
 
@@ -57,6 +58,8 @@ class Input(Enum):
     FAILURE = auto()  # a 300-699 to it
     TIMEOUT = auto()  # no answer to it (timer B), or no final one in 64*T1 after CANCEL (§9.1)
     LOST = auto()  # the network refused an INVITE transaction's bytes
+    HOP_FAILED = auto()  # the INVITE is over at this hop, by the hop's fault: others may be tried (RFC 3263 §4.3)
+    HOP_LEFT = auto()  # the INVITE is under way at this hop, but another one is to be tried
     CANCEL = auto()
     EXPIRED = auto()  # the INVITE's Expires ran out (§13.3.1)
     ACK = auto()
@@ -71,6 +74,9 @@ class Action(Enum):
     """What a side does about it, in the order listed."""
 
     SEND_CANCEL = auto()
+    LEAVE_UNHEARD = auto()  # turn away from a hop that said nothing
+    LEAVE_HEARD = auto()  # turn away from a hop that said something
+    NEXT_HOP = auto()
     ACK_AND_REPORT = auto()
     ACK_AND_BYE = auto()
     SEND_BYE = auto()
@@ -107,6 +113,8 @@ UAC_TABLE: Table = CONFIRMED_TABLE | {
     (State.CALLING, Input.FAILURE): (State.ENDED, (Action.END_REJECTED,)),
     (State.CALLING, Input.TIMEOUT): (State.ENDED, (Action.END_TIMEOUT,)),
     (State.CALLING, Input.LOST): (State.ENDED, (Action.END_LOST,)),
+    (State.CALLING, Input.HOP_FAILED): (State.CALLING, (Action.NEXT_HOP,)),
+    (State.CALLING, Input.HOP_LEFT): (State.CALLING, (Action.LEAVE_UNHEARD, Action.NEXT_HOP)),
     (State.CALLING, Input.HANG_UP): (State.CANCEL_WAITING, ()),
     (State.PROCEEDING, Input.PROVISIONAL): (State.PROCEEDING, ()),
     # The repeated INVITE has heard nothing yet, so that a CANCEL must wait again.
@@ -115,6 +123,8 @@ UAC_TABLE: Table = CONFIRMED_TABLE | {
     (State.PROCEEDING, Input.FAILURE): (State.ENDED, (Action.END_REJECTED,)),
     (State.PROCEEDING, Input.TIMEOUT): (State.ENDED, (Action.END_TIMEOUT,)),
     (State.PROCEEDING, Input.LOST): (State.ENDED, (Action.END_LOST,)),
+    (State.PROCEEDING, Input.HOP_FAILED): (State.CALLING, (Action.NEXT_HOP,)),
+    (State.PROCEEDING, Input.HOP_LEFT): (State.CALLING, (Action.LEAVE_HEARD, Action.NEXT_HOP)),
     (State.PROCEEDING, Input.HANG_UP): (State.CANCELLING, (Action.SEND_CANCEL,)),
     (State.PROCEEDING, Input.EARLY_GONE): (State.CANCELLING, (Action.SEND_CANCEL,)),
     (State.CANCEL_WAITING, Input.HANG_UP): (State.CANCEL_WAITING, ()),
@@ -129,6 +139,13 @@ UAC_TABLE: Table = CONFIRMED_TABLE | {
     (State.CANCELLING, Input.FAILURE): (State.ENDED, (Action.END_LOCAL,)),
     (State.CANCELLING, Input.TIMEOUT): (State.ENDED, (Action.END_LOCAL,)),
     (State.CANCELLING, Input.LOST): (State.ENDED, (Action.END_LOCAL,)),
+}
+
+# The INVITE at a hop that the call has turned away from (`hunting`): as when it is hung up, but nobody is told.
+LEFT_TABLE: Table = {
+    (state, happened): (after, tuple(action for action in actions if action is not Action.END_LOCAL))
+    for (state, happened), (after, actions) in UAC_TABLE.items()
+    if state in (State.CANCEL_WAITING, State.CANCELLING) and happened not in LOCAL_INPUTS
 }
 
 # The called: §13.3, §9.2, §15.1.2. RING and ACCEPT and REJECT have no action: the command itself sends its response.
@@ -182,6 +199,7 @@ class InviteSession:
     outgoing: OutgoingRequest | None = None
     incoming: IncomingInvite | None = None
     digest: DigestSession | None = None
+    hunt: Hunt | None = None  # of a call that we place
     parting_headers: tuple[tuple[str, str], ...] = ()
     answer_headers: tuple[tuple[str, str], ...] = ()  # for our 2xx
     reliable: ReliableSeries | None = None  # UAS: provisional responses that are acknowledged

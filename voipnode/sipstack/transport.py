@@ -39,6 +39,10 @@ class Hop:
         """True where the transport repeats lost data by itself, so that no timer has to."""
         return self.transport != "UDP"
 
+    def same_place(self, other: Hop) -> bool:
+        """Whether both lead to the same address by the same transport, over whatever connection."""
+        return (self.transport, self.remote) == (other.transport, other.remote)
+
     @property
     def secure(self) -> bool:
         """True where TLS protects the path."""

@@ -90,7 +90,8 @@ class TransactionLayer:
             raise LocalError(f"{method} without a transaction or a branch")
         if key in self._by_key:
             raise LocalError(f"branch {request.via.branch} is in use for {method}")
-        if self._clients >= self._max:
+        # A CANCEL is let in beyond the limit: it ends more than it adds, and each INVITE has but one.
+        if self._clients >= self._max and method != "CANCEL":
             raise LocalError(f"more than {self._max} client transactions")
         if method == "CANCEL":
             invite = self._by_key.get(client_key(request.via, "INVITE"))
@@ -130,10 +131,19 @@ class TransactionLayer:
             self._step(transaction, Event.CANCEL, now)
 
     def give_up(self, transaction_id: str, now: float) -> None:
-        """Repeat this request no longer, whatever was heard; an answer that still comes is a stray one."""
+        """Repeat this request no longer; an answer that still comes to an INVITE is told, any other is a stray one.
+
+        Raises LocalError for an INVITE that something was heard of: that wants a CANCEL.
+        """
         transaction = self._by_id.get(transaction_id)
         if transaction is not None:
             self._step(transaction, Event.GIVE_UP, now)
+
+    def resume(self, transaction_id: str, now: float) -> None:
+        """Take back `give_up`, of an INVITE that nothing was heard of since; it is sent and repeated again."""
+        transaction = self._by_id.get(transaction_id)
+        if transaction is not None:
+            self._step(transaction, Event.RESUME, now)
 
     # ---- the network's side
 

@@ -25,6 +25,7 @@ class State(StrEnum):
     PROCEEDING = "proceeding"
     COMPLETED = "completed"
     CONFIRMED = "confirmed"
+    ABANDONED = "abandoned"  # given up before anything was heard: a client INVITE that is repeated no longer
     ACCEPTED = "accepted"
     TERMINATED = "terminated"
 
@@ -42,6 +43,7 @@ class Event(StrEnum):
     START = "start"  # the request that creates a client transaction
     CANCEL = "CANCEL sent"  # of this INVITE; the CANCEL itself is a transaction of its own
     GIVE_UP = "give up"  # nobody wants the answer of this request any more
+    RESUME = "resume"  # somebody does again
     SEND_1XX = "send 1xx"
     SEND_2XX = "send 2xx"
     SEND_3XX_6XX = "send 300-699"
@@ -60,7 +62,12 @@ class Action(StrEnum):
 
 
 # What the user does; every other event comes from outside.
-LOCAL_EVENTS = frozenset({Event.START, Event.CANCEL, Event.GIVE_UP, Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX})
+LOCAL_EVENTS = frozenset(
+    {
+        *(Event.START, Event.CANCEL, Event.GIVE_UP, Event.RESUME),
+        *(Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX),
+    }
+)
 
 Trigger: TypeAlias = Event | Timer
 Table: TypeAlias = Mapping[tuple[State, Trigger], tuple[State, tuple[Action | Timer, ...]]]
@@ -91,6 +98,15 @@ INVITE_CLIENT: Table = {
     # A CANCEL that crosses the final response is "an effective no-op" (§9.1).
     (State.COMPLETED, Event.CANCEL): (State.COMPLETED, ()),
     (State.ACCEPTED, Event.CANCEL): (State.ACCEPTED, ()),
+    # Not in the figure: the user has turned to another server. Copies of the INVITE would only ring a phone too late,
+    # but whatever it has set going must still be heard of, to be cancelled or acknowledged.
+    (State.CALLING, Event.GIVE_UP): (State.ABANDONED, ()),
+    (State.ABANDONED, Event.RESUME): (State.CALLING, (Action.RESEND, Timer.A)),
+    (State.ABANDONED, Timer.B): (State.TERMINATED, (Action.REPORT_TIMEOUT,)),
+    (State.ABANDONED, Event.TRANSPORT_ERROR): (State.TERMINATED, (Action.REPORT_TRANSPORT_ERROR,)),
+    (State.ABANDONED, Event.RECEIVE_1XX): (State.PROCEEDING, (Action.RESPONSE_TO_USER,)),
+    (State.ABANDONED, Event.RECEIVE_2XX): (State.ACCEPTED, (Action.RESPONSE_TO_USER, Timer.M)),
+    (State.ABANDONED, Event.RECEIVE_3XX_6XX): (State.COMPLETED, (Action.SEND_ACK, Action.RESPONSE_TO_USER, Timer.D)),
 }
 
 # RFC 3261 Figure 6: non-INVITE client transaction. Timers E, F and K.
