@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.grammar import TOKEN_CHARS, check_writable, is_token, split_commas, unfold
 from voipnode.sipstack.header_names import SPELLINGS, field_key, line_key
+from voipnode.sipstack.memo import Memo
 
 MAX_HEADER_FIELDS = 256
 
@@ -48,11 +49,12 @@ class Headers:
         headers.cache = {}
         headers.changed = False
         # All names at one stroke. A folded line has none there, and a rare name no place in the table.
-        keys = [SPELLINGS.get(name, "") for name in _NAMES.findall(text)]
-        if len(keys) != len(lines) or "" in keys:
-            keys, lines = headers._read_rare_names(_join_folded(lines))
-        headers._keys = keys
-        headers._lines = lines
+        keys = list(map(SPELLINGS.get, _NAMES.findall(text)))
+        if len(keys) == len(lines) and None not in keys:
+            headers._keys = cast("list[str]", keys)
+            headers._lines = lines
+        else:
+            headers._read_rare_names(_join_folded(lines))
         return headers
 
     def check(self) -> None:
@@ -60,15 +62,14 @@ class Headers:
         if self._wrong is not None:
             raise self._wrong
 
-    def _read_rare_names(self, lines: list[str]) -> tuple[list[str], list[str]]:
-        keys, kept = [], []
+    def _read_rare_names(self, lines: list[str]) -> None:
+        self._keys, self._lines = [], []
         for line in lines:
             try:
-                keys.append(line_key(line))
-                kept.append(line)
+                self._keys.append(line_key(line))
+                self._lines.append(line)
             except ParseError as error:
                 self._wrong = self._wrong or error
-        return keys, kept
 
     def get(self, name: str) -> str | None:
         """The value of the first field of this name, unfolded and stripped; None where there is none."""
@@ -98,7 +99,8 @@ class Headers:
         key = field_key(name)
         count = self._keys.count(key)
         if count == 1:
-            return split_commas(self.first(key) or "")
+            value = self.first(key) or ""
+            return list(_LISTS[value]) if "," in value or not value else [value]
         return [value for line in self.get_all(key) for value in split_commas(line)] if count else []
 
     def count(self, name: str) -> int:
@@ -190,6 +192,13 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self.items())!r})"
+
+
+def _read_list(text: str) -> tuple[str, ...]:
+    return tuple(split_commas(text))
+
+
+_LISTS = Memo(_read_list)
 
 
 def _line(name: str, value: str) -> str:

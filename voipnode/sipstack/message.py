@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.fields import parse_call_id, parse_delta_seconds
-from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number, split_commas
+from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number
 from voipnode.sipstack.header_block import MAX_HEADER_FIELDS, Headers
 from voipnode.sipstack.headers import CSeq, MediaType, NameAddr, Via
 from voipnode.sipstack.memo import Memo
@@ -41,7 +41,8 @@ METHODS: Final = frozenset(
 """The registered methods; their names are case-sensitive (RFC 3261 §7.1)."""
 
 _MEDIA_TYPES = Memo(MediaType.parse)
-_LISTS = Memo(lambda text: tuple(split_commas(text)))
+_CONTENT_LENGTHS = Memo(lambda text: parse_number(text, MAX_CONTENT_LENGTH, "Content-Length"))
+_MAX_FORWARDS = Memo(lambda text: parse_number(text, 255, "Max-Forwards"))
 _VERSION = re.compile(r"SIP/[0-9]{1,9}+\.[0-9]{1,9}+", re.IGNORECASE)
 _URI_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
@@ -145,7 +146,7 @@ class Message:
     def max_forwards(self) -> int | None:
         """0 to 255 (RFC 3261 §20.22)."""
         value = self.headers.first("max-forwards")
-        return None if value is None else parse_number(value, 255, "Max-Forwards")
+        return None if value is None else _MAX_FORWARDS[value]
 
     @property
     def expires(self) -> int | None:
@@ -162,27 +163,27 @@ class Message:
     def content_length(self) -> int | None:
         """What the Content-Length field says, in bytes; None where there is none."""
         value = self.headers.first("content-length")
-        return None if value is None else parse_number(value, MAX_CONTENT_LENGTH, "Content-Length")
+        return None if value is None else _CONTENT_LENGTHS[value]
 
     @property
     def require(self) -> list[str]:
         """The option tags of Require, as written; compare them without regard to case."""
-        return self._words("require")
+        return self.headers.values("require")
 
     @property
     def supported(self) -> list[str]:
         """The option tags of Supported, as written."""
-        return self._words("supported")
+        return self.headers.values("supported")
 
     @property
     def allow(self) -> list[str]:
         """The methods of Allow."""
-        return self._words("allow")
+        return self.headers.values("allow")
 
     @property
     def accept(self) -> list[str]:
         """The media ranges of Accept, parameters included; see `MediaType.parse`."""
-        return self._words("accept")
+        return self.headers.values("accept")
 
     def set_received(self, body: bytes, raw: bytes) -> None:
         """For the parsers: the body that was cut, and the bytes that `to_bytes` gives back while nothing changes."""
@@ -214,6 +215,9 @@ class Message:
         return value
 
     def _tag(self, key: str) -> str | None:
+        address: NameAddr | None = self.headers.cache.get(key)
+        if address is not None:
+            return address.tag
         value = self.headers.first(key)
         if value is None:
             return None
@@ -221,9 +225,7 @@ class Message:
         before, _, tag = value.rpartition(";tag=")
         if before and "tag" not in before.lower() and TOKEN.fullmatch(tag):
             return tag
-        if "tag" not in value.lower():
-            return None
-        return self._address(key).tag
+        return self._address(key).tag if "tag" in value.lower() else None
 
     def _address(self, key: str) -> NameAddr:
         cache = self.headers.cache
@@ -238,10 +240,6 @@ class Message:
         if values is None:
             values = cache[slot] = [parse(value) for value in self.headers.values(key)]
         return values.copy()
-
-    def _words(self, key: str) -> list[str]:
-        headers = self.headers
-        return list(_LISTS[headers.first(key) or ""]) if headers.count(key) == 1 else headers.values(key)
 
 
 class Request(Message):
@@ -326,22 +324,21 @@ def parse_message(data: bytes, *, stream: bool = False) -> Request | Response:
         raise ParseError("message too large", status=513)
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
+    head, empty_line, body = data.partition(b"\r\n\r\n")
+    if not empty_line:
         raise ParseError("no empty line after the header", partial=_partial_head(data))
-    message = parse_head(data[:end])
+    message = parse_head(head)
+    message._body = body
+    message._raw = data
     try:
         length = read_content_length(message.headers, required=stream)
     except ParseError as error:
         raise ParseError(error.reason, partial=message) from error
-    start = end + 4
-    if length is None:
-        length = len(data) - start
-    elif length > len(data) - start:
-        message._body = data[start:]
-        message._changed = True
-        raise ParseError("body shorter than Content-Length", partial=message)
-    message.set_received(data[start : start + length], data[: start + length])
+    if length is not None and length != len(body):
+        if length > len(body):
+            message._changed = True
+            raise ParseError("body shorter than Content-Length", partial=message)
+        message.set_received(body[:length], data[: length - len(body)])
     return message
 
 
@@ -375,7 +372,7 @@ def read_content_length(headers: Headers, *, required: bool) -> int | None:
         return None
     if required and headers.count("content-length") > 1:
         raise ParseError("more than one Content-Length")
-    return parse_number(value, MAX_CONTENT_LENGTH, "Content-Length")
+    return _CONTENT_LENGTHS[value]
 
 
 def respond(
@@ -423,10 +420,14 @@ def _read_start_line(line: str, headers: Headers) -> Request | Response:
         return _read_status_line(line, headers)
     uri_text, _, version = rest.partition(" ")
     request = Request.__new__(Request)
-    _fill(request, headers, version)
+    request.headers = headers
+    request.version = version
     request.method = method
     request.uri_text = uri_text
     request._uri = None
+    request._body = b""
+    request._raw = None
+    request._changed = False
     # The grammar wants single spaces and no others (RFC 3261 §7.1); RFC 4475 §3.1.2.8 to §3.1.2.10 want a 400.
     if version != "SIP/2.0" and not _VERSION.fullmatch(version):
         raise ParseError("malformed request line", partial=request)
@@ -442,18 +443,14 @@ def _read_status_line(line: str, headers: Headers) -> Response:
     if version != "SIP/2.0" and not _VERSION.fullmatch(version):
         raise ParseError("malformed status line")
     response = Response.__new__(Response)
-    _fill(response, headers, version)
+    response.headers = headers
+    response.version = version
     response.status = int(code)
     response.reason = reason
+    response._body = b""
+    response._raw = None
+    response._changed = False
     return response
-
-
-def _fill(message: Message, headers: Headers, version: str) -> None:
-    message.headers = headers
-    message.version = version
-    message._body = b""
-    message._raw = None
-    message._changed = False
 
 
 def _partial_head(data: bytes) -> Message | None:

@@ -220,9 +220,8 @@ class OfferAnswer:
         )
         description = SessionDescription(origin, local.session_name, connection, media=tuple(media))
         if last is not None and description != last:
-            description = replace(
-                description, origin=replace(origin, session_version=str(int(origin.session_version) + 1))
-            )
+            version = str(int(origin.session_version) + 1)
+            description = description._replace(origin=origin._replace(session_version=version))
         body = description.to_bytes()
         self._last_sent = description
         return body

@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError, ParseError
+from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.sdp_fields import Attribute, Connection, Direction, Line, Origin, RtcpAddress, RtpMap
 
 __all__ = [
@@ -40,14 +41,13 @@ MAX_FORMATS = 128  # as many as there are RTP payload types
 # before the attributes, where a parser that skips it loses nothing.
 _LINE_ORDER = {letter: place for place, letter in enumerate("mvosiuepcbtk?a")} | {"r": 10, "z": 10}
 
-_LINE = re.compile(r"[A-Za-z]=")
+_LINE = re.compile(r"[A-Za-z]=[^\r\0]*+")
 _MEDIA_PORT = re.compile(r"([0-9]{1,5})(?:/([0-9]{1,5}))?")
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _MILLISECONDS = re.compile(r"[ \t]*([0-9]{1,5}(?:\.[0-9]{1,6})?)[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
-class MediaDescription:
+class MediaDescription(NamedTuple):
     """One `m=` line and what follows it. `port` 0 means refused or switched off; `formats` are texts as they came.
 
     The readers below never raise: an attribute that is malformed counts as absent, since it may concern a format that
@@ -130,8 +130,7 @@ class MediaDescription:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDescription:
+class SessionDescription(NamedTuple):
     """A whole description. `timing` holds the `t=`, `r=` and `z=` lines, `extra` those that have no field here."""
 
     origin: Origin
@@ -169,73 +168,73 @@ def parse(data: bytes) -> SessionDescription:
     Raises ParseError (400) and nothing else.
     """
     lines = _split(data)
-    if not lines or lines[0].type != "v" or lines[0].value.strip() != "0":
+    if not lines or lines[0][:2] != "v=" or lines[0][2:].strip() != "0":
         raise ParseError("SDP does not begin with v=0")
-    starts = [index for index, line in enumerate(lines) if line.type == "m"]
+    starts = [index for index, line in enumerate(lines) if line[0] == "m"]
     if len(starts) > MAX_MEDIA:
         raise ParseError("SDP has too many m= lines")
     bounds = [*starts, len(lines)]
-    media = tuple(_media(lines[start:end]) for start, end in pairwise(bounds))
+    media = tuple([_media(lines[start:end]) for start, end in pairwise(bounds)])
     return _session(lines[1 : bounds[0]], media)
 
 
-def _split(data: bytes) -> list[Line]:
+def _split(data: bytes) -> list[str]:
+    """The lines, each sure to be `<letter>=<text>`."""
     if len(data) > MAX_SDP_BYTES or data.count(b"\n") > MAX_LINES:
         raise ParseError("SDP is too large")
-    lines: list[Line] = []
-    for raw in data.decode("utf-8", "surrogateescape").split("\n"):
-        # RFC 8866 §5: "parsers SHOULD be tolerant and also accept lines terminated with a single newline character".
-        text = raw.removesuffix("\r")
-        if not text:
-            continue
-        if _LINE.match(text) is None or "\r" in text or "\0" in text:
-            raise ParseError(f"SDP line {len(lines) + 1} is not <letter>=<text>")
-        lines.append(Line(text[0], text[2:]))
+    # RFC 8866 §5: "parsers SHOULD be tolerant and also accept lines terminated with a single newline character".
+    text = data.decode("utf-8", "surrogateescape").removesuffix("\r").replace("\r\n", "\n")
+    lines = [line for line in text.split("\n") if line]
+    for line in lines:
+        if _LINE.fullmatch(line) is None:
+            raise ParseError(f"SDP line {lines.index(line) + 1} is not <letter>=<text>")
     return lines
 
 
-def _session(lines: list[Line], media: tuple[MediaDescription, ...]) -> SessionDescription:
+def _session(lines: list[str], media: tuple[MediaDescription, ...]) -> SessionDescription:
     only: dict[str, str] = {}
     timing: list[Line] = []
     attributes: list[Attribute] = []
     extra: list[Line] = []
     for line in lines:
-        if line.type in "vosc":
-            if line.type in only or line.type == "v":
-                raise ParseError(f"SDP has two {line.type}= lines in one section")
-            only[line.type] = line.value
-        elif line.type in "trz":
-            timing.append(line)
-        elif line.type == "a":
-            attributes.append(_attribute(line.value))
+        letter = line[0]
+        if letter in "vosc":
+            if letter in only or letter == "v":
+                raise ParseError(f"SDP has two {letter}= lines in one section")
+            only[letter] = line[2:]
+        elif letter == "a":
+            attributes.append(_ATTRIBUTES[line])
+        elif letter in "trz":
+            timing.append(Line(letter, line[2:]))
         else:
-            extra.append(line)
+            extra.append(Line(letter, line[2:]))
     if "o" not in only:
         raise ParseError("SDP has no o= line")
     return SessionDescription(
-        origin=Origin.parse(only["o"]),
+        Origin.parse(only["o"]),
         # RFC 8866 §5.3 wants "-" or a blank for "no name", RFC 3264 §5 and its own examples write nothing at all.
-        name=only.get("s", "").strip() or "-",
-        connection=Connection.parse(only["c"]) if "c" in only else None,
-        timing=tuple(timing) or (Line("t", "0 0"),),
-        attributes=tuple(attributes),
-        media=media,
-        extra=tuple(extra),
+        only.get("s", "").strip() or "-",
+        _CONNECTIONS[only["c"]] if "c" in only else None,
+        tuple(timing) or (Line("t", "0 0"),),
+        tuple(attributes),
+        media,
+        tuple(extra),
     )
 
 
-def _media(lines: list[Line]) -> MediaDescription:
-    kind, port, port_count, protocol, formats = _media_line(lines[0].value)
+def _media(lines: list[str]) -> MediaDescription:
+    kind, port, port_count, protocol, formats = _media_line(lines[0][2:])
     connections: list[Connection] = []
     attributes: list[Attribute] = []
     extra: list[Line] = []
     for line in lines[1:]:
-        if line.type == "c":
-            connections.append(Connection.parse(line.value))
-        elif line.type == "a":
-            attributes.append(_attribute(line.value))
+        letter = line[0]
+        if letter == "a":
+            attributes.append(_ATTRIBUTES[line])
+        elif letter == "c":
+            connections.append(_CONNECTIONS[line[2:]])
         else:
-            extra.append(line)
+            extra.append(Line(letter, line[2:]))
     return MediaDescription(
         kind, port, protocol, formats, port_count, tuple(connections), tuple(attributes), tuple(extra)
     )
@@ -253,9 +252,13 @@ def _media_line(text: str) -> tuple[str, int, int, str, tuple[str, ...]]:
     return kind, port, port_count, protocol, tuple(formats)
 
 
-def _attribute(text: str) -> Attribute:
-    name, colon, value = text.partition(":")
+def _read_attribute(line: str) -> Attribute:
+    name, colon, value = line[2:].partition(":")
     return Attribute(name.strip(), value if colon else None)
+
+
+_ATTRIBUTES = Memo(_read_attribute)  # by their whole line
+_CONNECTIONS = Memo(Connection.parse)
 
 
 def _direction(attributes: tuple[Attribute, ...]) -> Direction | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
@@ -58,8 +57,7 @@ class Attribute(NamedTuple):
         return Line("a", self.name if self.value is None else f"{self.name}:{self.value}")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The `o=` line (RFC 8866 §5.2). The numbers stay text: only equality matters, and peers overflow them."""
 
     username: str
@@ -84,8 +82,7 @@ class Origin:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """A `c=` line (RFC 8866 §5.7). `suffix` is the TTL and count after the address of a multicast group, else ""."""
 
     address_type: str
@@ -126,8 +123,7 @@ class Connection:
         return f"{self.network_type} {self.address_type} {address}"
 
 
-@dataclass(frozen=True, slots=True)
-class RtpMap:
+class RtpMap(NamedTuple):
     """What a payload type number stands for (RFC 8866 §6.6): encoding name, RTP clock, number of channels."""
 
     payload_type: int
