@@ -32,6 +32,7 @@ from voipnode.sipstack.transport import Address, Hop
 
 # Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
+LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
@@ -57,7 +58,11 @@ class Line:
         self._sockets = SipSockets(settings.hosts, port, resolver=resolver)
         self._paths = RtpPorts(settings.hosts[0], settings.rtp_start_port, resolver=resolver)
         self.clock = MediaClock()
-        config = EndpointConfig(user_agent=f"voipnode/{__version__}", max_sessions=settings.max_calls + 64)
+        config = EndpointConfig(
+            user_agent=f"voipnode/{__version__}",
+            max_sessions=settings.max_calls + 64,
+            tcp_above_bytes=LONGEST_DATAGRAM if settings.udp_to_tcp else 0,
+        )
         self.switch = Switch(
             settings,
             accounts,

@@ -413,16 +413,6 @@ def test_an_uas_copies_record_route_and_answers_through_it() -> None:
     assert field(bye, "To") == "<sip:bob@192.0.2.2>;tag=far-tag"
 
 
-def test_a_long_invite_goes_over_tcp_where_that_is_wanted() -> None:
-    wire, alice, _ = two_agents(alice=EndpointConfig(tcp_above_bytes=1300))
-    alice.endpoint.invite(call_to(BOB, headers=(("X-Padding", "p" * 1300),)), 0.0)
-    alice.endpoint.invite(call_to(BOB), 0.0)
-    wire.run(until=0.0)
-    long, short = wire.ladder.pick("INVITE", sender="alice")
-    assert (long.transport, short.transport) == ("TCP", "UDP")
-    assert field(long.data, "Via").startswith("SIP/2.0/TCP ")
-
-
 def test_responses_go_where_rport_and_received_say() -> None:
     behind_nat = Hop("UDP", Address("203.0.113.9", 31337))
     for via, port in (

@@ -104,6 +104,8 @@ class Wire:
         self.ladder = Ladder()
         # May say "lose this one" (True) or "let the link decide" (False), before any chance is taken.
         self.drop: Callable[[Rung], bool] = lambda rung: False
+        # May say that nobody listens for a packet, as for TCP at a peer that has UDP alone.
+        self.refuses: Callable[[Packet], bool] = lambda packet: False
         # Hears of a packet for an address where nobody is attached: the place to report a transport error.
         self.refused: Callable[[Packet], object] = lambda packet: None
         self._link = link
@@ -175,7 +177,7 @@ class Wire:
         self.flush()
 
     def _send(self, sender: _Port, packet: Packet) -> None:
-        receiver = self._ports.get(packet.hop.remote)
+        receiver = None if self.refuses(packet) else self._ports.get(packet.hop.remote)
         name = receiver.name if receiver else str(packet.hop.remote)
         rung = Rung(
             self.now, sender.name, name, describe(packet.data), "sent", packet.hop.transport, bytes(packet.data)

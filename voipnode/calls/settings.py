@@ -46,6 +46,10 @@ class SipSettings(BaseModel):
         description='Addresses to listen on, at most one IPv4 and one IPv6; "0.0.0.0" and "::" are every one.',
     )
     port: Port = Field(default=5060, description="SIP port, UDP and TCP.")
+    udp_to_tcp: bool = Field(
+        default=True,
+        description="Send a request of more than 1300 bytes over TCP for once, and over UDP where TCP is refused.",
+    )
     rtp_start_port: Port = Field(default=4000, description="First RTP port; RTP takes even ports, RTCP the odd ones.")
     allow_incoming: bool = Field(default=True, description="Take incoming calls.")
     incoming_networks: tuple[Network, ...] = Field(

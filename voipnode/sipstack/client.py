@@ -13,6 +13,7 @@ from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import RequestFinished
 from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.long_requests import back_to_udp, switch_to_tcp
 from voipnode.sipstack.message import Request, Response
 from voipnode.sipstack.requests import Kind, OutgoingRequest, repeat_with, set_body
 from voipnode.sipstack.session import Input, InviteSession, State
@@ -67,6 +68,7 @@ class Client:
         outgoing = self._requests.get(transaction)
         if outgoing is None:
             return
+        outgoing.heard = True
         if response.status < 200:
             if outgoing.kind in self.progress:
                 self.progress[outgoing.kind](outgoing, response, now)
@@ -86,6 +88,8 @@ class Client:
 
     def lost(self, transaction: str, now: float, why: str = "") -> None:
         """The network refused the request: as good as 503 (§8.1.3.1), with `why` for a reason phrase."""
+        if self._again_over_udp(transaction, now):
+            return
         self._failed(transaction, Input.LOST, Response(503, printable(why) or None), now, why)
 
     def ended(self, transaction: str) -> None:
@@ -128,11 +132,27 @@ class Client:
 
     def send(self, outgoing: OutgoingRequest, now: float) -> None:
         """Put Via on the request and start its transaction; LocalError where there is no room for one."""
-        request, limit = outgoing.request, self._core.config.tcp_above_bytes
-        if limit and not outgoing.hop.reliable and len(request.to_bytes()) > limit:
-            outgoing.hop = Hop("TCP", outgoing.hop.remote)  # §18.1.1: it would not fit one packet
-        self.add_via(request, outgoing.hop)
+        self.add_via(outgoing.request, outgoing.hop)
+        if switch_to_tcp(outgoing, self._core.config.tcp_above_bytes):
+            self._renew_via(outgoing)
         self.start(outgoing, now)
+
+    def _again_over_udp(self, transaction: str, now: float) -> bool:
+        """Where TCP was our idea only and is not taken, send the request as a datagram after all (§18.1.1)."""
+        outgoing = self._requests.get(transaction)
+        if outgoing is None or not back_to_udp(outgoing):
+            return False
+        self._renew_via(outgoing)
+        try:
+            self.start(outgoing, now)
+        except LocalError:
+            return False
+        del self._requests[transaction]
+        return True
+
+    def _renew_via(self, outgoing: OutgoingRequest) -> None:
+        outgoing.request.headers.remove("Via")  # ours alone: we are nobody's proxy
+        self.add_via(outgoing.request, outgoing.hop)
 
     def start(self, outgoing: OutgoingRequest, now: float) -> None:
         """Start the transaction of a request that has its Via; LocalError where there is no room for one."""

@@ -43,7 +43,7 @@ class EndpointConfig:
     max_sessions: int = 1000
     max_connections: int = 1000
     max_body_bytes: int = 32_768
-    tcp_above_bytes: int = 0
+    tcp_above_bytes: int = 1300
     nowhere: str = "voipnode.invalid"
     option_tags: tuple[str, ...] = field(init=False, repr=False, compare=False)
 

@@ -55,6 +55,8 @@ class OutgoingRequest:
     attempts: int = 1
     transaction: str = ""
     answered: bool = False  # with a final response of somebody's, and not by time or the network
+    heard: bool = False  # any response came, also a provisional one
+    over_udp: Hop | None = None  # where it would have gone, had it not been too long for a datagram
     ack_due: bool = False  # answered with an offer; the ACK waits for the caller's answer to it
     acknowledged: dict[DialogId, Acknowledged] = field(default_factory=dict)  # an INVITE's reliable responses, by fork
     answer: bytes | None = None  # a re-INVITE's, from a reliable provisional response
