@@ -66,7 +66,7 @@ def request(method: str, *extra: str, body: bytes = b"", content_type: str = "te
         (request("REGISTER"), 405, "Allow"),
         (request("SUBSCRIBE"), 489, ""),
         (request("FROBNICATE"), 501, "Allow"),
-        (request("OPTIONS", "Require: 100rel, timer"), 420, "Unsupported"),
+        (request("OPTIONS", "Require: precondition, 100rel"), 420, "Unsupported"),
         (request("OPTIONS", CSeq="1 INVITE"), 400, ""),
         (request("OPTIONS", CSeq="4294967296 OPTIONS"), 400, ""),
         (request("OPTIONS", From=""), 400, ""),

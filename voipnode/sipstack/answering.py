@@ -14,6 +14,7 @@ from voipnode.sipstack.exchange import Open
 from voipnode.sipstack.message import Message, Request, Response, respond
 from voipnode.sipstack.reliable import Reliable
 from voipnode.sipstack.session import Action, Input, InviteSession, State
+from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.transaction.events import ServerArrival
 from voipnode.sipstack.uas import ALLOW
 
@@ -38,9 +39,10 @@ class IncomingInvite:
 class Answering:
     """Sends what the layer above answers to INVITEs, and repeats it as long as need be."""
 
-    def __init__(self, core: Core, reliable: Reliable) -> None:
+    def __init__(self, core: Core, reliable: Reliable, timers: SessionTimers) -> None:
         self._core = core
         self.reliable = reliable
+        self.timers = timers
         self._sessions: dict[str, InviteSession] = {}
         core.handlers |= {
             Action.SEND_480: self._send_480,
@@ -212,6 +214,7 @@ class Answering:
             response.headers.add("Supported", ", ".join(self._core.config.option_tags))
         for name, value in session.answer_headers if incoming.first else ():
             response.headers.add(name, value)
+        self.timers.grant(session, incoming.request, response, now)
         incoming.accepted = True
         incoming.last = response
         incoming.interval_s = self._core.config.timers.t1_s

@@ -18,23 +18,26 @@ from voipnode.sipstack.requests import (
     CREDENTIALS,
     Kind,
     OutgoingRequest,
+    Refreshed,
     add_capabilities,
     cancel_for,
     set_body,
 )
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS, Action, Input, InviteSession, State
+from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.transport import Packet
 
 
 class Calling:
     """Places calls and changes them, and acknowledges what is answered."""
 
-    def __init__(self, core: Core, client: Client, pracks: Pracks) -> None:
+    def __init__(self, core: Core, client: Client, pracks: Pracks, timers: SessionTimers) -> None:
         self._core = core
         self._client = client
         self._pracks = pracks
+        self._timers = timers
         self.acks = Acks(core)
-        self.hunting = Hunting(core, client)
+        self.hunting = Hunting(core, client, timers)
         client.progress[Kind.INVITE] = self._progress
         client.progress[Kind.REINVITE] = self._reinvite_progress
         client.hearers[Kind.INVITE] = self._invite_answered
@@ -65,7 +68,14 @@ class Calling:
         self._acknowledge(outgoing, session.dialog, session, now, body)
         session.outgoing = None
 
+    def refresh(self, session: InviteSession, offer: bytes, refreshed: Refreshed, now: float) -> None:
+        """A re-INVITE that offers what is in force; LocalError while another one, or another offer, is under way."""
+        self._reinvite(session, offer, now).refreshed = refreshed
+
     def reinvite(self, session: InviteSession, offer: bytes | None, now: float) -> str:
+        return self._reinvite(session, offer, now).token
+
+    def _reinvite(self, session: InviteSession, offer: bytes | None, now: float) -> OutgoingRequest:
         dialog = session.dialog
         if session.state is not State.CONFIRMED or dialog is None:
             raise LocalError(f"session {session.id}: no re-INVITE while {session.state.name}")
@@ -76,6 +86,7 @@ class Calling:
         request = dialog.make_request("INVITE")
         request.headers.add("Contact", dialog.contact)
         add_capabilities(request, self._core.config)
+        self._timers.ask(session, request)
         if offer is None:
             _without_100rel(request)
         outgoing = self._client.in_dialog(Kind.REINVITE, request, session, dialog, offer, SDP, now)
@@ -84,7 +95,7 @@ class Calling:
             dialog.exchange.offer_wanted()
         else:
             dialog.exchange.offer_sent(offer)
-        return outgoing.token
+        return outgoing
 
     # ---- the first INVITE
 
@@ -183,6 +194,7 @@ class Calling:
         assert outgoing is not None
         assert isinstance(message, Response)
         dialog = self._confirm(outgoing, session, message)
+        self._timers.granted(session, outgoing.request, message, now)
         body = self._settle_ack(outgoing, dialog, session, sdp_or_none(message), now)
         self._core.tell(CallAnswered(session.id, body, dialog.id.remote_tag))
 
@@ -291,20 +303,26 @@ class Calling:
             if self.acks.repeat(dialog.id, outgoing.request.cseq.number) or outgoing.ack_due:
                 return
             dialog.refresh_target(response)
+            self._timers.granted(session, outgoing.request, response, now)
             body = self._settle_ack(outgoing, dialog, session, sdp_or_none(response), now) or outgoing.answer
         elif session.outgoing is outgoing:
             session.outgoing = None
             dialog.exchange.refused()
         if session.state is State.ENDED:
             return
-        wait_s = self._core.glare_wait_s(session) if response.status == 491 else 0.0
-        self._core.tell(ReinviteAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s))
+        if outgoing.refreshed is not None:
+            outgoing.refreshed(response, body, now)
+        else:
+            wait_s = self._core.glare_wait_s(session) if response.status == 491 else 0.0
+            told = ReinviteAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s)
+            self._core.tell(told)
         if response.status in DIALOG_GONE:
             self._core.run(session, Input.GONE, now)
 
 
 def _dialog_made_by(outgoing: OutgoingRequest, response: Response) -> Dialog:
     dialog = Dialog.from_uac(outgoing.request, response)
+    dialog.learn(response)
     if outgoing.request.body:
         dialog.exchange.offer_sent(outgoing.request.body)
     return dialog

@@ -24,6 +24,7 @@ DIALOG_GONE = (481, 408)  # RFC 3261 §12.2.1.2
 
 Hearer = Callable[[OutgoingRequest, Response, float], None]
 FailureHearer = Callable[[OutgoingRequest, Input, str, float], None]
+Corrector = Callable[[OutgoingRequest, Response, float], bool]
 
 
 class Client:
@@ -40,6 +41,7 @@ class Client:
         self.progress: dict[Kind, Hearer] = {}
         self.failures: dict[Kind, FailureHearer] = {}
         self.repeated: dict[Kind, Callable[[OutgoingRequest, float], None]] = {}
+        self.correct: dict[int, Corrector] = {}  # by status: who may send the request again, put right
         self.hearers: dict[Kind, Hearer] = {
             Kind.CANCEL: self._nothing_to_do,
             Kind.BYE: self._bye_answered,
@@ -76,6 +78,9 @@ class Client:
         if response.status in CHALLENGES and self._repeat_with_credentials(outgoing, response, now):
             return
         outgoing.answered = True
+        correct = self.correct.get(response.status)
+        if correct is not None and correct(outgoing, response, now):
+            return
         if response.status < 300 and outgoing.digest is not None:
             outgoing.digest.learn(response.headers.items())
         self.hearers[outgoing.kind](outgoing, response, now)
@@ -189,11 +194,13 @@ class Client:
     ) -> OutgoingRequest:
         """Send a request that `dialog` made, with the credentials that its peers are known to ask for (§22.2)."""
         set_body(request, body, content_type)
-        digest = session.digest
-        if digest is not None:
-            self.sign(request, digest)
+        tags = self._core.config.option_tags
+        if tags and "Supported" not in request.headers:
+            request.headers.add("Supported", ", ".join(tags))  # RFC 4028 §7.1: in each request except ACK
+        if session.digest is not None:
+            self.sign(request, session.digest)
         hop = self._core.hop_for(dialog, session)
-        outgoing = OutgoingRequest(kind, request, hop, session, dialog, self._core.number(), digest)
+        outgoing = OutgoingRequest(kind, request, hop, session, dialog, self._core.number(), session.digest)
         self.send(outgoing, now)
         return outgoing
 
@@ -203,13 +210,30 @@ class Client:
         for name, value in digest.prepare(method=request.method, uri=uri, cnonce=cnonce, body=request.body):
             request.headers.add(name, value)
 
+    def repeat(self, outgoing: OutgoingRequest, request: Request, now: float) -> bool:
+        """Send a request of ours again, put right; False where the call is over, or there is no room for it."""
+        session, first_invite = outgoing.session, outgoing.kind is Kind.INVITE
+        if session is not None and first_invite and not session.allows(Input.CHALLENGED):
+            return False
+        self._requests.pop(outgoing.transaction, None)
+        outgoing.request = request
+        outgoing.attempts += 1
+        if session is not None and first_invite:
+            self._core.run(session, Input.CHALLENGED, now)
+        try:
+            self.send(outgoing, now)
+        except LocalError:
+            return False  # no room for another transaction: the refusal stands
+        if outgoing.kind in self.repeated:
+            self.repeated[outgoing.kind](outgoing, now)
+        return True
+
     def _repeat_with_credentials(self, outgoing: OutgoingRequest, response: Response, now: float) -> bool:
         """Answer a challenge by sending the request again; False where it cannot or need not be."""
         session, digest = outgoing.session, outgoing.digest
         if digest is None or outgoing.attempts >= digest.max_attempts or outgoing.kind is Kind.CANCEL:
             return False
-        first_invite = outgoing.kind is Kind.INVITE
-        if session is not None and first_invite and not session.allows(Input.CHALLENGED):
+        if session is not None and outgoing.kind is Kind.INVITE and not session.allows(Input.CHALLENGED):
             return False
         request = outgoing.request
         credentials = digest.respond(
@@ -222,15 +246,4 @@ class Client:
         )
         if not credentials:
             return False
-        self._requests.pop(outgoing.transaction, None)
-        outgoing.request = repeat_with(outgoing, credentials)
-        outgoing.attempts += 1
-        if session is not None and first_invite:
-            self._core.run(session, Input.CHALLENGED, now)
-        try:
-            self.send(outgoing, now)
-        except LocalError:
-            return False  # no room for another transaction: the 401 stands
-        if outgoing.kind in self.repeated:
-            self.repeated[outgoing.kind](outgoing, now)
-        return True
+        return self.repeat(outgoing, repeat_with(outgoing, credentials), now)

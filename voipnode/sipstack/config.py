@@ -31,6 +31,8 @@ class EndpointConfig:
     `accept_info`: content types of INFO that are told upwards (RFC 6086 names none; RFC 2976 left them open).
     `supported`: further option tags for Supported, which a Require may name (RFC 3261 §8.2.2.3).
     `reliable`: provisional responses that are acknowledged (RFC 3262).
+    `session_timer` (RFC 4028): where REQUIRED, calls with those who know none are refreshed by us alone.
+    `session_expires_s` is the interval that is asked for, `min_se_s` the least that is taken (§5: 90 or more).
     `nowhere`: host in Via and Contact where `local_address` gives port 0: we are reached over our connection alone.
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
@@ -40,6 +42,9 @@ class EndpointConfig:
     accept_info: tuple[str, ...] = ("application/dtmf-relay", "application/dtmf")
     supported: tuple[str, ...] = ()
     reliable: Extension = Extension.SUPPORTED
+    session_timer: Extension = Extension.SUPPORTED
+    session_expires_s: int = 1800
+    min_se_s: int = 90
     max_sessions: int = 1000
     max_connections: int = 1000
     max_body_bytes: int = 32_768
@@ -48,7 +53,7 @@ class EndpointConfig:
     option_tags: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        known = {RELIABLE: self.reliable}
+        known = {RELIABLE: self.reliable, TIMER: self.session_timer}
         tags = tuple(tag for tag, use in known.items() if use is not Extension.OFF)
         object.__setattr__(self, "option_tags", self.supported + tags)
 
@@ -65,6 +70,7 @@ class OutgoingInvite:
     or final one, since a 100 stops timer B for good and the server may die behind it; it must leave a telephone network
     time to ring. None of both: timer B alone, 32 s. `failover_statuses`: answers after which the next hop is tried.
     `routes`: Route field values, each a name-addr ("<sip:proxy.example.com;lr>"). `headers`: extra fields.
+    `session_expires_s`: the session interval to ask for (RFC 4028); None = as configured, 0 = none.
     `max_forwards`: lower than 70 where the call continues one that came in (RFC 7332 against loops of such calls).
     """
 
@@ -82,6 +88,7 @@ class OutgoingInvite:
     no_answer_s: float | None = None
     no_progress_s: float | None = None
     failover_statuses: tuple[int, ...] = (503,)
+    session_expires_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

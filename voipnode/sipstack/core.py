@@ -34,6 +34,8 @@ REPEAT_2XX = "repeat the 2xx"
 REPEAT_1XX = "repeat the provisional response"
 EXPIRES = "the INVITE expires"
 REPEAT_RELIABLE = "repeat the reliable provisional response"
+REFRESH = "refresh the session"
+SESSION_EXPIRES = "the session expires"
 FORGET_ACK = "forget the ACK"
 FORGET_PRACK = "expect no PRACK any more"
 GIVE_UP = "give up a request"
@@ -58,6 +60,7 @@ _CAUSES = {
     Action.END_TIMEOUT: EndCause.TIMEOUT,
     Action.END_LOST: EndCause.TRANSPORT,
     Action.END_GONE: EndCause.GONE,
+    Action.END_EXPIRED: EndCause.EXPIRED,
 }
 
 

@@ -56,6 +56,7 @@ class Dialog:
     remote_cseq: int | None
     secure: bool = False
     exchange: Exchange = field(default_factory=Exchange)
+    takes_update: bool = False  # the peer's Allow names UPDATE
     update: str | None = None  # the token of our UPDATE that is under way
 
     @classmethod
@@ -154,8 +155,17 @@ class Dialog:
             raise RemoteError(500, "Out of Order")
         self.remote_cseq = number
 
+    def learn(self, message: Message) -> None:
+        """Take note of what the peer says that it takes (RFC 3311 §4)."""
+        if "Allow" in message.headers:
+            self.takes_update = "UPDATE" in message.allow
+
     def refresh_target(self, message: Message) -> None:
-        """Follow the Contact of a re-INVITE or of a 2xx to one (§12.2.2, §12.2.1.2); without one, nothing changes."""
+        """Follow the Contact of a re-INVITE or UPDATE, or of a 2xx to one; without one, nothing changes.
+
+        RFC 3261 §12.2.2, §12.2.1.2.
+        """
+        self.learn(message)
         uri = _contact_uri(message)
         if uri is not None:
             self.remote_target = uri

@@ -30,11 +30,13 @@ from voipnode.sipstack.pracks import Pracks
 from voipnode.sipstack.receiver import Receiver
 from voipnode.sipstack.referrals import Referrals
 from voipnode.sipstack.referring import Referring
+from voipnode.sipstack.refresher import Refresher
 from voipnode.sipstack.reliable import Reliable
 from voipnode.sipstack.replacing import find_replacement
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.session import Input
+from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.texts import Texts
 from voipnode.sipstack.transport import Address, Hop, Packet
 from voipnode.sipstack.updating import Updating
@@ -54,13 +56,15 @@ class Endpoint:
         self._core = Core(config, entropy, local_address)
         self._client = Client(self._core)
         pracks = Pracks(self._core, self._client)
-        self._calling = Calling(self._core, self._client, pracks)
+        timers = SessionTimers(self._core, self._client)
+        self._calling = Calling(self._core, self._client, pracks, timers)
         self._outside = Outside(self._core, self._client)
         self._reliable = Reliable(self._core)
-        self._answering = Answering(self._core, self._reliable)
+        self._answering = Answering(self._core, self._reliable, timers)
         server = Server(self._core, self._answering)
         server.find_replacement = partial(find_replacement, self._core)
-        self._updating = Updating(self._core, self._client, pracks, self._reliable, server)
+        self._updating = Updating(self._core, self._client, pracks, self._reliable, timers, server)
+        Refresher(self._core, self._calling, self._updating)
         self._notifications = Notifications(self._core, server)
         self._notifier = Notifier(self._core, self._client, server)
         self._referring = Referring(self._core, self._client, self._notifications)

@@ -24,6 +24,7 @@ class EndCause(StrEnum):
     REJECTED = "rejected"  # a final non-2xx response to our INVITE: see status
     TIMEOUT = "timeout"  # no response at all (timer B), or no ACK for our 2xx (RFC 3261 §13.3.1.4)
     TRANSPORT = "transport"  # the network refused our bytes
+    EXPIRED = "expired"  # the session was not refreshed in time (RFC 4028 §10)
     GONE = "gone"  # an in-dialog request was answered 481 or 408 (RFC 3261 §12.2.1.2)
 
 
@@ -187,6 +188,14 @@ class UpdateAnswered(Event):
     reason: str
     body: bytes | None
     retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefreshed(Event):
+    """A refresh of ours that offered what was agreed got another answer than last time: `body` is in force now."""
+
+    session: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from voipnode.sipstack.requests import (
 )
 from voipnode.sipstack.routing import demands_tls, first_hop
 from voipnode.sipstack.session import LEFT_TABLE, UAC_TABLE, Action, Input, InviteSession, State
+from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.transport import Hop
 
 QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 §25.1
@@ -131,9 +132,10 @@ class Hunt:
 class Hunting:
     """Sends a call's INVITE to one hop after the other."""
 
-    def __init__(self, core: Core, client: Client) -> None:
+    def __init__(self, core: Core, client: Client, timers: SessionTimers) -> None:
         self._core = core
         self._client = client
+        self._timers = timers
         core.handlers |= {
             Action.LEAVE_UNHEARD: self._leave_unheard,
             Action.LEAVE_HEARD: self._leave_heard,
@@ -278,6 +280,7 @@ class Hunting:
         add_capabilities(request, core.config)
         if core.config.reliable is Extension.REQUIRED:
             request.headers.add("Require", RELIABLE)
+        self._timers.ask(session, request, call.session_expires_s)
         for name, value in call.headers:
             request.headers.add(name, value)
         set_body(request, call.offer, SDP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from voipnode.sipstack.dialog import MAX_FORWARDS, Dialog, DialogId, route_reque
 from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.headers import NameAddr
-from voipnode.sipstack.message import Headers, Request
+from voipnode.sipstack.message import Headers, Request, Response
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.session import InviteSession
 from voipnode.sipstack.transport import Hop
@@ -21,6 +21,9 @@ from voipnode.sipstack.uri import SipUri
 
 if TYPE_CHECKING:
     from voipnode.sipstack.pracks import Acknowledged
+
+Refreshed = Callable[[Response, bytes | None, float], None]
+"""Hears the answer to a refresh: the response, its SDP, and when."""
 
 CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
@@ -60,6 +63,7 @@ class OutgoingRequest:
     ack_due: bool = False  # answered with an offer; the ACK waits for the caller's answer to it
     acknowledged: dict[DialogId, Acknowledged] = field(default_factory=dict)  # an INVITE's reliable responses, by fork
     answer: bytes | None = None  # a re-INVITE's, from a reliable provisional response
+    refreshed: Refreshed | None = None  # who hears it instead of the layer above
     acknowledges: Acknowledged | None = None  # what this PRACK is for
 
 

@@ -84,6 +84,7 @@ class Server:
             return
         core, request, source = self._core, arrival.request, arrival.source
         offer = inspect_offer(request)
+        self._answering.timers.check(request)
         replaces = self.find_replacement(arrival)
         expires_s = request.expires
         contact = core.contact(_user(request), source, secure=wants_secure_contact(request))
@@ -93,6 +94,7 @@ class Server:
         except LocalError as error:
             raise RemoteError(503, "Service Unavailable", (("Retry-After", "10"),)) from error
         session.dialog = dialog
+        dialog.learn(request)
         if offer is not None:
             dialog.exchange.offer_received(offer)
         if expires_s is not None:
@@ -156,6 +158,7 @@ class Server:
         if session.outgoing is not None or session.incoming is not None or not dialog.exchange.settled:
             raise RemoteError(491, "Request Pending")
         offer = inspect_offer(arrival.request)
+        self._answering.timers.check(arrival.request)
         if offer is None:
             dialog.exchange.offer_wanted()
         else:

@@ -67,6 +67,7 @@ class Input(Enum):
     BYE = auto()
     GONE = auto()  # 481 or 408 to a request of ours in the dialog (§12.2.1.2)
     EARLY_GONE = auto()  # the same to a PRACK or UPDATE in the last early dialog that there was
+    SESSION_EXPIRED = auto()  # nobody refreshed the session (RFC 4028 §10)
     NO_PRACK = auto()  # 64*T1 of repeating a reliable provisional response (RFC 3262 §3)
 
 
@@ -91,6 +92,7 @@ class Action(Enum):
     END_TIMEOUT = auto()
     END_LOST = auto()
     END_GONE = auto()
+    END_EXPIRED = auto()
 
 
 Table = dict[tuple[State, Input], tuple[State, tuple[Action, ...]]]
@@ -102,6 +104,7 @@ CONFIRMED_TABLE: Table = {
     (State.CONFIRMED, Input.HANG_UP): (State.ENDED, (Action.SEND_BYE, Action.END_LOCAL)),
     (State.CONFIRMED, Input.BYE): (State.ENDED, (Action.END_REMOTE,)),
     (State.CONFIRMED, Input.GONE): (State.ENDED, (Action.SEND_BYE, Action.END_GONE)),
+    (State.CONFIRMED, Input.SESSION_EXPIRED): (State.ENDED, (Action.SEND_BYE, Action.END_EXPIRED)),
     (State.CONFIRMED, Input.NO_ACK): (State.ENDED, (Action.SEND_BYE, Action.END_TIMEOUT)),  # of a re-INVITE (§14.2)
 }
 
@@ -181,6 +184,21 @@ UAS_TABLE: Table = CONFIRMED_TABLE | {
 
 
 @dataclass(slots=True, eq=False)
+class SessionTimer:
+    """What is agreed for one session: `interval_s` 0 = no timer. `ours`: we refresh.
+
+    `min_se_s` is the largest Min-SE that was heard (RFC 4028 §7.4); `peer_knows`: the far side has named an interval.
+    """
+
+    interval_s: int = 0
+    ours: bool = False
+    min_se_s: int = 0
+    peer_knows: bool = False
+    expires_at: float = 0.0
+    failures: int = 0  # refreshes that were refused since the last that was not
+
+
+@dataclass(slots=True, eq=False)
 class InviteSession:
     """One call: its state, its dialogs, and the INVITE transactions that are under way.
 
@@ -203,6 +221,7 @@ class InviteSession:
     parting_headers: tuple[tuple[str, str], ...] = ()
     answer_headers: tuple[tuple[str, str], ...] = ()  # for our 2xx
     reliable: ReliableSeries | None = None  # UAS: provisional responses that are acknowledged
+    timer: SessionTimer = field(default_factory=SessionTimer)
     cause: EndCause | None = None  # why it ends, where the way in which it does would not tell
     ended_status: int = 0
     ended_reason: str = ""

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from voipnode.sipstack.bodies import SDP, find_sdp, sdp_or_none
 from voipnode.sipstack.client import DIALOG_GONE, Client
 from voipnode.sipstack.core import Core
-from voipnode.sipstack.dialog import Dialog
+from voipnode.sipstack.dialog import Dialog, DialogState
 from voipnode.sipstack.errors import LocalError, RemoteError
 from voipnode.sipstack.events import EarlyAnswer, UpdateAnswered, UpdateReceived
 from voipnode.sipstack.exchange import Open
 from voipnode.sipstack.message import Request, Response, respond
 from voipnode.sipstack.pracks import Pracks
 from voipnode.sipstack.reliable import Reliable
-from voipnode.sipstack.requests import Kind, OutgoingRequest, add_capabilities
+from voipnode.sipstack.requests import Kind, OutgoingRequest, Refreshed, add_capabilities
 from voipnode.sipstack.server import Server, no_dialog
 from voipnode.sipstack.session import Input, InviteSession, State
+from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.transaction.events import ServerArrival
 from voipnode.sipstack.uas import ALLOW
 
@@ -38,11 +39,20 @@ class IncomingUpdate:
 class Updating:
     """Sends UPDATEs and answers those of the far side."""
 
-    def __init__(self, core: Core, client: Client, pracks: Pracks, reliable: Reliable, server: Server) -> None:
+    def __init__(
+        self,
+        core: Core,
+        client: Client,
+        pracks: Pracks,
+        reliable: Reliable,
+        timers: SessionTimers,
+        server: Server,
+    ) -> None:
         self._core = core
         self._client = client
         self._pracks = pracks
         self._reliable = reliable
+        self._timers = timers
         self._server = server
         self._incoming: dict[str, IncomingUpdate] = {}
         client.hearers[Kind.UPDATE] = self._answered
@@ -60,22 +70,20 @@ class Updating:
             raise LocalError(f"session {session.id}: another UPDATE is under way (RFC 6337 §4.3)")
         if offer is not None and not self._may_offer(session, dialog):
             raise LocalError(f"session {session.id}: an offer is under way (RFC 3311 §5.1)")
-        return self.send(session, dialog, offer, now).token
+        return self._send(session, dialog, offer, now).token
 
-    def send(
-        self,
-        session: InviteSession,
-        dialog: Dialog,
-        offer: bytes | None,
-        now: float,
-        headers: Iterable[tuple[str, str]] = (),
-    ) -> OutgoingRequest:
-        """Send an UPDATE that is known to be in order; LocalError where there is no room for its transaction."""
+    def refresh(self, session: InviteSession, refreshed: Refreshed, now: float) -> None:
+        """An UPDATE that changes nothing; LocalError while another one is under way."""
+        dialog = session.dialog
+        if dialog is None or dialog.update is not None:
+            raise LocalError(f"session {session.id}: another UPDATE is under way (RFC 6337 §4.3)")
+        self._send(session, dialog, None, now).refreshed = refreshed
+
+    def _send(self, session: InviteSession, dialog: Dialog, offer: bytes | None, now: float) -> OutgoingRequest:
         request = dialog.make_request("UPDATE")
         request.headers.add("Contact", dialog.contact)  # a target refresh request needs one (§5.1)
         add_capabilities(request, self._core.config)
-        for name, value in headers:
-            request.headers.add(name, value)
+        self._timers.ask(session, request)
         outgoing = self._client.in_dialog(Kind.UPDATE, request, session, dialog, offer, SDP, now)
         dialog.update = outgoing.token
         if offer is not None:
@@ -108,6 +116,7 @@ class Updating:
         body = None
         if response.status < 300:
             dialog.refresh_target(response)
+            self._timers.granted(session, outgoing.request, response, now)
             body = sdp_or_none(response) if outgoing.request.body else None
             if outgoing.request.body:
                 dialog.exchange.answer_received(body)
@@ -115,9 +124,12 @@ class Updating:
             dialog.exchange.refused()
         if session.state is State.ENDED:
             return
-        wait_s = self._core.glare_wait_s(session) if response.status == 491 else 0.0
-        told = UpdateAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s)
-        self._core.tell(told)
+        if outgoing.refreshed is not None:
+            outgoing.refreshed(response, body, now)
+        else:
+            wait_s = self._core.glare_wait_s(session) if response.status == 491 else 0.0
+            told = UpdateAnswered(session.id, outgoing.token, response.status, response.reason, body, wait_s)
+            self._core.tell(told)
         if response.status not in DIALOG_GONE:
             return
         if session.dialog is dialog:
@@ -151,12 +163,13 @@ class Updating:
             raise no_dialog()
         if any(waiting.dialog is dialog for waiting in self._incoming.values()):
             raise RemoteError(500, "Another UPDATE Is Being Answered", self._core.retry_after())
+        self._timers.check(request)
         offer = find_sdp(request)
         if offer is not None:
             self._check_glare(dialog)
         if offer is None:
             dialog.refresh_target(request)
-            self._respond(arrival.transaction_id, request, dialog, None, now)
+            self._respond(IncomingUpdate(arrival.transaction_id, request, session, dialog), None, now)
             return
         self._take_offer(arrival, session, dialog, offer)
 
@@ -178,7 +191,7 @@ class Updating:
         waiting.dialog.exchange.answer_sent(body)
         if waiting.request.method == "UPDATE":
             waiting.dialog.refresh_target(waiting.request)
-        self._respond(waiting.transaction, waiting.request, waiting.dialog, body, now)
+        self._respond(waiting, body, now)
 
     def reject(self, session: InviteSession, status: int, now: float, headers: Iterable[tuple[str, str]] = ()) -> None:
         if not 300 <= status <= 699:
@@ -204,11 +217,14 @@ class Updating:
                 return self._incoming.pop(name)
         raise LocalError(f"session {session.id}: no UPDATE is waiting for an answer")
 
-    def _respond(self, transaction: str, request: Request, dialog: Dialog, body: bytes | None, now: float) -> None:
+    def _respond(self, update: IncomingUpdate, body: bytes | None, now: float) -> None:
+        request, dialog = update.request, update.dialog
         headers = [("Allow", ALLOW)]
         if request.method == "UPDATE":
             headers.append(("Contact", dialog.contact))
         if self._core.config.option_tags:
             headers.append(("Supported", ", ".join(self._core.config.option_tags)))
         response = respond(request, 200, headers=headers, body=body or b"", content_type=SDP if body else None)
-        self._core.layer.send_response(transaction, response, now)
+        if request.method == "UPDATE" and dialog.state is DialogState.CONFIRMED:
+            self._timers.grant(update.session, request, response, now)
+        self._core.layer.send_response(update.transaction, response, now)
