@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from voipnode.calls.accounts import Accounts
 from voipnode.calls.callers import Networks, TrustedCallers
 from voipnode.calls.events import CallReason
 from voipnode.calls.pace import Pace
@@ -19,10 +20,14 @@ MAX_HOSTS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act."""
+    """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act.
+
+    `from_server`: it comes from a server of the account, so that who calls is what the server says.
+    """
 
     account: AccountSettings
     authorised: bool
+    from_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +42,47 @@ class Refusal:
 class Admission:
     """Decides on incoming calls."""
 
-    def __init__(self, settings: SipSettings, accounts: tuple[AccountSettings, ...]) -> None:
+    def __init__(self, settings: SipSettings, accounts: Accounts) -> None:
         self._settings = settings
-        self._accounts = tuple(account for account in accounts if account.active)
+        self._accounts = accounts
         self._networks = Networks(settings.incoming_networks)
         self._trusted = TrustedCallers(settings.trusted_callers)
         self._pace = Pace(burst=BURST + settings.max_calls, per_s=1 + settings.max_calls)
         self._is_outside = lru_cache(MAX_HOSTS)(lambda host: host not in self._networks)  # asked for every request
 
     def is_stranger(self, source: Hop) -> bool:
-        """Whether nothing but our own calls is spoken of with this source."""
-        return self._is_outside(source.remote.host)
+        """Whether nothing but our own calls is spoken of with this source; servers of accounts are none."""
+        host = source.remote.host
+        return self._is_outside(host) and not self._accounts.served_by(host)
 
     def decide(self, incoming: IncomingCall, calls_now: int, now: float) -> Admitted | Refusal:
         """Let the call in or say why not. Strangers learn nothing of the accounts: the network is looked at first."""
         source = incoming.source.remote.host
         if not self._settings.enabled or not self._settings.allow_incoming:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
-        if self._is_outside(source):
+        if self.is_stranger(incoming.source):
             return Refusal(403, CallReason.DENIED, f"{source} is in none of sip.incoming_networks")
-        account = self._account_for(incoming)
+        served = self._accounts.served_by(source)
+        account = self._account_for(incoming, served)
         if account is None:
             return Refusal(480, CallReason.DENIED, "no account is active")
         if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         if not self._pace.allows(now):
             return Refusal(503, CallReason.BUSY, "calls come faster than anybody can place or take them")
-        return Admitted(account, self._trusted.trusts(incoming.request.from_, source))
+        authorised = self._trusted.trusts(incoming.request.from_, source)
+        return Admitted(account, authorised, from_server=account in served)
 
-    def _account_for(self, incoming: IncomingCall) -> AccountSettings | None:
-        """The account called: by user part, else the default one, which is called by address alone."""
+    def _account_for(self, incoming: IncomingCall, served: tuple[AccountSettings, ...]) -> AccountSettings | None:
+        """The account called: one that the source serves before all others, among them by user part.
+
+        Else the default one, which is called by address alone; a server calls the first of its own.
+        """
         uri = incoming.request.uri
         user = uri.user if isinstance(uri, SipUri) else None
-        for account in self._accounts:
+        for account in (*served, *self._accounts.active):
             if user == account.user_id:
                 return account
-        return next((account for account in self._accounts if account.default), None)
+        if served:
+            return served[0]
+        return next((account for account in self._accounts.active if account.default), None)
