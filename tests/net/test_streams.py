@@ -11,8 +11,9 @@ import pytest
 
 from tests.net.conftest import Run
 from tests.support.net_recorder import Recorder
+from voipnode.net.connection import ConnectionLimits
 from voipnode.net.resolver import Resolver
-from voipnode.net.tcp import SipTcp, TcpLimits
+from voipnode.net.streams import SipStreams
 from voipnode.sipstack.transport import Address, Hop, Packet
 
 
@@ -24,10 +25,10 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def opened(
-    limits: TcpLimits | None = None, host: str = "127.0.0.1"
-) -> AsyncIterator[tuple[SipTcp, Recorder, int]]:
+    limits: ConnectionLimits | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[SipStreams, Recorder, int]]:
     sink = Recorder()
-    tcp = SipTcp(Resolver(), sink, limits or TcpLimits())
+    tcp = SipStreams(Resolver(), sink, limits or ConnectionLimits())
     port = free_port()
     await tcp.open((host,), port)
     try:
@@ -105,7 +106,7 @@ def test_a_refused_connection_fails_every_waiting_packet(run: Run) -> None:
 
 def test_a_peer_that_does_not_answer_fails_after_the_time_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        async with opened(TcpLimits(connect_timeout_s=0.02, max_waiting_packets=2)) as (tcp, sink, _):
+        async with opened(ConnectionLimits(connect_timeout_s=0.02, max_waiting_packets=2)) as (tcp, sink, _):
 
             async def never(_: object) -> None:
                 await asyncio.get_running_loop().create_future()
@@ -121,7 +122,7 @@ def test_a_peer_that_does_not_answer_fails_after_the_time_out(run: Run, monkeypa
 
 def test_a_peer_that_does_not_read_is_cut_off(run: Run) -> None:
     async def main() -> None:
-        async with opened(TcpLimits(max_write_buffer=100_000)) as (tcp, sink, port):
+        async with opened(ConnectionLimits(max_write_buffer=100_000)) as (tcp, sink, port):
             with socket.create_connection(("127.0.0.1", port)) as peer:
                 peer.sendall(b"x")
                 await sink.until(lambda: bool(sink.received))
@@ -139,7 +140,7 @@ def test_a_peer_that_does_not_read_is_cut_off(run: Run) -> None:
 
 def test_connections_beyond_the_limits_are_refused(run: Run) -> None:
     async def main() -> None:
-        async with opened(TcpLimits(max_connections=4, per_host=3)) as (tcp, sink, port):
+        async with opened(ConnectionLimits(max_connections=4, per_host=3)) as (tcp, sink, port):
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             for _, writer in held:
                 writer.write(b"x")
@@ -158,7 +159,7 @@ def test_connections_beyond_the_limits_are_refused(run: Run) -> None:
 
 def test_however_many_connect_to_us_there_is_room_for_connections_of_our_own(run: Run) -> None:
     async def main() -> None:
-        async with opened(TcpLimits(max_connections=4, max_incoming=3, per_host=10)) as (tcp, sink, port):
+        async with opened(ConnectionLimits(max_connections=4, max_incoming=3, per_host=10)) as (tcp, sink, port):
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
             for _, writer in held[:3]:
                 writer.write(b"x")  # not silent: none of them has to make room
@@ -178,7 +179,7 @@ def test_however_many_connect_to_us_there_is_room_for_connections_of_our_own(run
 
 def test_a_full_table_makes_room_by_closing_the_one_that_was_silent_longest(run: Run) -> None:
     async def main() -> None:
-        limits = TcpLimits(max_connections=2, first_bytes_timeout_s=0.0)
+        limits = ConnectionLimits(max_connections=2, first_bytes_timeout_s=0.0)
         async with opened(limits) as (tcp, sink, port):
             writers = []
             for number in range(3):
@@ -199,7 +200,7 @@ def test_silent_idle_and_stalled_connections_are_overdue(run: Run) -> None:
     async def main() -> None:
         async with opened() as (tcp, sink, port):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
-            limits = TcpLimits()
+            limits = ConnectionLimits()
             loop = asyncio.get_running_loop()
             while not tcp.open_connections:  # noqa: ASYNC110 -- nothing tells of a connection that says nothing
                 await asyncio.sleep(0)
