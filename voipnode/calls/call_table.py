@@ -17,6 +17,7 @@ class CallTable:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._calls: dict[str, Call] = {}
+        self._engaged: set[str] = set()
         self._of_session: dict[str, Call] = {}
         self._deadlines: DeadlineQueue[str] = DeadlineQueue()
         self._number = 0
@@ -24,7 +25,7 @@ class CallTable:
     @property
     def engaged(self) -> int:
         """How many calls occupy the door. One that is ending does not: its peer may take 32 s to agree, or be dead."""
-        return sum(not call.over for call in self._calls.values())
+        return len(self._engaged)
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -45,11 +46,13 @@ class CallTable:
             button=button,
         )
         self._calls[call.id] = call
+        self._engaged.add(call.id)
         return call
 
     def drop(self, call: Call) -> None:
         """Forget a call that never began."""
         self._deadlines.cancel(call.id)
+        self._engaged.discard(call.id)
         del self._calls[call.id]
 
     def known(self, call_id: str) -> Call:
@@ -78,6 +81,8 @@ class CallTable:
         """Bring the call into a state and tell; nothing happens when it is past it."""
         if not call.enter(state, reason):
             return
+        if call.over:
+            self._engaged.discard(call.id)
         if state is CallState.TERMINATED:
             self._deadlines.cancel(call.id)
             self._calls.pop(call.id, None)

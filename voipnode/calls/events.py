@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import Enum, StrEnum
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -54,10 +55,15 @@ class Event:
     def to_dict(self) -> dict[str, Any]:
         """The event as JSON-ready data, its name under "event"."""
         data: dict[str, Any] = {"event": self.name}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            data[field.name] = value.value if isinstance(value, Enum) else value
+        for name in _field_names(type(self)):
+            value = getattr(self, name)
+            data[name] = value.value if isinstance(value, Enum) else value
         return data
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +41,7 @@ events = Table(
 
 def utc_text(moment: datetime) -> str:
     """ISO 8601 with milliseconds and "Z": sorts as text, in every database."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def open_engine(url: URL) -> AsyncEngine:
@@ -51,10 +52,15 @@ def open_engine(url: URL) -> AsyncEngine:
         path.parent.mkdir(parents=True, exist_ok=True)
         # It tells who called whom. SQLite gives -wal and -shm the mode of the file itself.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    engine = create_async_engine(url, pool_pre_ping=not is_sqlite)
+    engine = create_async_engine(url, pool_pre_ping=not is_sqlite, json_serializer=_json_text)
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _json_text(data: Any) -> str:
+    """Events come as JSON text already: they were made so when they were queued, to bound them."""
+    return data if isinstance(data, str) else json.dumps(data)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

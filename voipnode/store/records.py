@@ -9,6 +9,8 @@ from typing import Any
 
 MAX_DATA_CHARS = 16_000
 
+_ENCODER = json.JSONEncoder(default=str, allow_nan=False)
+
 
 @dataclass(frozen=True, slots=True)
 class PreviousRun:
@@ -37,16 +39,15 @@ class RecordedEvent:
     data: dict[str, Any]
 
 
-def bounded_json(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of `data` that is JSON and small, or a note of what was left out."""
+def bounded_json(data: Mapping[str, Any]) -> str:
+    """`data` as JSON text of a bounded length, or a note of what was left out."""
     try:
-        text = json.dumps(dict(data), default=str, allow_nan=False)
+        text = _ENCODER.encode(dict(data))
     except (TypeError, ValueError, RecursionError) as error:
-        return {"left_out": f"not JSON: {error}"[:200]}
+        return json.dumps({"left_out": f"not JSON: {error}"[:200]})
     if len(text) > MAX_DATA_CHARS:
-        return {"left_out": f"{len(text)} characters of data"}
-    copy: dict[str, Any] = json.loads(text)
-    return copy
+        return json.dumps({"left_out": f"{len(text)} characters of data"})
+    return text
 
 
 def short_cause(error: BaseException) -> str:

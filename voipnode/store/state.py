@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUED = 2000
 MAX_BATCH = 256
+MAX_UNPRUNED = 1000
 MAX_RUNS = 1000
 MAX_NAME_CHARS = 64
 STALLED_S = 2.0  # a write that takes longer is reported; nobody waits for it any more
@@ -43,7 +44,7 @@ DISK_ERRORS = (SQLAlchemyError, sqlite3.Error, OSError)
 class _Entry:
     at_utc: str
     name: str
-    data: dict[str, Any]
+    data: str  # JSON
     is_urgent: bool
     written: asyncio.Future[bool]
 
@@ -251,7 +252,7 @@ class EventLog:
         async with engine.begin() as connection:
             await connection.execute(insert(events), rows)
             self._since_pruned += len(batch)
-            if self._since_pruned >= max(1, min(self._settings.keep_events // 10, MAX_BATCH)):
+            if self._since_pruned >= max(1, min(self._settings.keep_events // 10, MAX_UNPRUNED)):
                 await self._prune(connection)
                 self._since_pruned = 0
 

@@ -1,8 +1,9 @@
 """The events of the bus as server-sent events (WHATWG HTML, section 9.2): numbered, replayed, waiting for no reader.
 
-Each event is rendered once. Every reader has a queue of its own with a bound; who falls behind is dropped and comes
-back by itself with `Last-Event-ID`. The newest events are kept in a ring for that. The name of an event is in its data,
-not in an SSE `event` field: so one listener in a browser hears all, also those that are invented later.
+Each event is rendered once, and only where somebody reads. Every reader has a queue of its own with a bound; who falls
+behind is dropped and comes back by itself with `Last-Event-ID`. The newest events are kept in a ring for that. The name
+of an event is in its data, not in an SSE `event` field: so one listener in a browser hears all, also those that are
+invented later.
 """
 
 from __future__ import annotations
@@ -30,6 +31,27 @@ HEARTBEAT_S = 15.0  # below the 30 s after which some proxies and browsers give 
 RETRY_MS = 2000
 
 
+class _Numbered:
+    """One event with its place in the stream and the time of day, rendered when the first reader wants it."""
+
+    __slots__ = ("_chunk", "_event", "_id", "_time", "count")
+
+    def __init__(self, count: int, identity: str, event: Event, time: datetime) -> None:
+        self.count = count
+        self._id = identity
+        self._event = event
+        self._time = time
+        self._chunk = b""
+
+    @property
+    def chunk(self) -> bytes:
+        if not self._chunk:
+            time = self._time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            data = json.dumps({**self._event.to_dict(), "time": time}, default=str)  # no newlines: so one data line
+            self._chunk = f"id: {self._id}\ndata: {data}\n\n".encode()
+        return self._chunk
+
+
 class Reader:
     """One reader's queue; `ended` is set when it is to go."""
 
@@ -46,7 +68,7 @@ class EventStream:
         self._utc_now = utc_now
         self._run = secrets.token_hex(4)  # so that an id of an earlier run is not taken for one of this
         self._count = 0
-        self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_EVENTS)
+        self._ring: deque[_Numbered] = deque(maxlen=RING_EVENTS)
         self._readers: set[Reader] = set()
         self._is_closed = False
 
@@ -62,13 +84,11 @@ class EventStream:
     def publish(self, event: Event) -> None:
         """Hand `event` to all readers; drops those whose queue is full."""
         self._count += 1
-        time = self._utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        data = json.dumps({**event.to_dict(), "time": time}, default=str)  # without newlines, so one data line
-        chunk = f"id: {self.last_id}\ndata: {data}\n\n".encode()
-        self._ring.append((self._count, chunk))
+        numbered = _Numbered(self._count, self.last_id, event, self._utc_now())
+        self._ring.append(numbered)
         for reader in tuple(self._readers):
             try:
-                reader.queue.put_nowait(chunk)
+                reader.queue.put_nowait(numbered.chunk)
             except asyncio.QueueFull:
                 log.warning("a reader of the event stream was %d events behind: dropped", MAX_BEHIND)
                 self._readers.discard(reader)
@@ -97,13 +117,13 @@ class EventStream:
 
     def _backlog(self, last_id: str, newest: int) -> bytes:
         if not last_id:
-            return b"".join(chunk for _, chunk in list(self._ring)[-newest:]) if newest else b""
+            return b"".join(numbered.chunk for numbered in list(self._ring)[-newest:]) if newest else b""
         run, _, number = last_id.partition("-")
-        first = self._ring[0][0] if self._ring else self._count + 1
+        first = self._ring[0].count if self._ring else self._count + 1
         if run == self._run and number.isdecimal() and len(number) < 16 and first - 1 <= int(number) <= self._count:
-            return b"".join(chunk for count, chunk in self._ring if count > int(number))
+            return b"".join(numbered.chunk for numbered in self._ring if numbered.count > int(number))
         gap = b'data: {"event": "gap", "detail": "events before these were missed"}\n\n'
-        return gap + b"".join(chunk for _, chunk in self._ring)
+        return gap + b"".join(numbered.chunk for numbered in self._ring)
 
 
 class EventsResponse(Response):

@@ -47,6 +47,7 @@ class View:
         self._clock = clock
         self._utc_now = utc_now
         self._calls: dict[str, CallRow] = {}
+        self._ended: deque[str] = deque()  # of these, the ones that are over, in that order
         self._ports: dict[str, tuple[PortChanged, float]] = {}  # with its time
         self._inputs: dict[str, InputChanged] = {}
         self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
@@ -136,16 +137,15 @@ class View:
             row.active_at = self._at(event)
         if event.state is CallState.TERMINATED and row.ended_at is None:
             row.ended_at = self._at(event)
-            self._forget_ended(MAX_ENDED_CALLS)
-
-    def _forget_ended(self, keep: int) -> None:
-        ended = sorted((row.ended_at, name) for name, row in self._calls.items() if row.ended_at is not None)
-        for _, name in ended[: max(0, len(ended) - keep)]:
-            del self._calls[name]
+            self._ended.append(event.call)
+            if len(self._ended) > MAX_ENDED_CALLS:
+                del self._calls[self._ended.popleft()]
 
     def _make_room(self) -> None:
         if len(self._calls) >= MAX_CALLS:
-            self._forget_ended(0)
+            for name in self._ended:
+                del self._calls[name]
+            self._ended.clear()
         if len(self._calls) >= MAX_CALLS:
             del self._calls[next(iter(self._calls))]
 
