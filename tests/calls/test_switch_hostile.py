@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.switchboard import DOOR, Path, Phone, Switchboard, answers, rings, sdp
+from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.media.dtmf import EventBlock
@@ -220,7 +221,7 @@ def test_keys_pressed_while_it_still_rings_are_not_kept_for_later() -> None:
 
 def test_a_stranger_is_answered_once_and_leaves_nothing_behind() -> None:
     # RFC 3261 §26.3.2.4: no retransmissions to an address that a forger may have written on the packet.
-    board = Switchboard(account=AUTO)
+    board = Switchboard(settings=SipSettings(access=AccessSettings(strangers="refuse", source_per_s=0)), account=AUTO)
     for number in range(1, 51):
         say(board, invite(STRANGER, number=number), STRANGER)
         say(board, in_dialog("OPTIONS", "unknown", number, STRANGER), STRANGER)
@@ -232,6 +233,17 @@ def test_a_stranger_is_answered_once_and_leaves_nothing_behind() -> None:
     assert len(ladder) == 4 * 50
     assert {rung.data[:11] for rung in ladder} == {b"SIP/2.0 403", b"SIP/2.0 481"}
     assert all(len(rung.data) < 400 for rung in ladder)
+
+
+def test_a_stranger_hears_nothing_and_leaves_nothing_behind() -> None:
+    board = Switchboard(account=AUTO)
+    say(board, invite(STRANGER), STRANGER)
+    for method in ("OPTIONS", "BYE", "CANCEL", "ACK", "REGISTER", "NOTIFY", "NONSENSE"):
+        say(board, in_dialog(method, "unknown", 1, STRANGER), STRANGER)
+    say(board, invite(STRANGER).replace(b"CSeq: 1", b"CSeq: one"), STRANGER)  # nor the 400 that a friend would get
+    say(board, b"BYE sip:door\r\n\r\n", STRANGER)
+    assert board.wire.run(60.0) == []
+    assert not any(board.endpoint.counts().values())
 
 
 def test_a_phone_of_ours_on_a_public_network_may_speak_in_its_call() -> None:
@@ -265,7 +277,7 @@ def test_a_flood_of_bad_requests_does_not_fill_the_log(source: Hop, caplog: pyte
 
 
 def test_calls_that_come_faster_than_anybody_calls_are_refused_untold() -> None:
-    board = Switchboard(account=AUTO)
+    board = Switchboard(settings=SipSettings(access=AccessSettings(source_per_s=0)), account=AUTO)
     for number in range(1, 2001):
         board.wire.at(number * 0.01, lambda number=number: say_invite_and_cancel(board, number))  # type: ignore[misc]
     board.wire.run(60.0)

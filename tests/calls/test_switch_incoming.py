@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switchboard import DOOR, Switchboard, sdp
+from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason
 from voipnode.calls.settings import AccountSettings, SipSettings
@@ -77,7 +78,7 @@ def test_the_caller_may_give_up() -> None:
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "172.32.0.1", "100.64.0.1"])
 def test_strangers_from_public_networks_are_refused(host: str) -> None:
-    board = Switchboard(account=AUTO)
+    board = Switchboard(settings=SipSettings(access=AccessSettings(strangers="refuse")), account=AUTO)
     phone = board.phone("mallory", host)
     phone.call(DOOR)
     board.wire.run(40.0)

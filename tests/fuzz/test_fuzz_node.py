@@ -26,6 +26,7 @@ pytestmark = pytest.mark.fuzz
 SECONDS = float(os.environ.get("VOIPNODE_FUZZ_SECONDS", "4"))
 SETTINGS = """
 max_calls = 1000
+access = { source_per_s = 0, total_per_s = 0, strangers = "refuse" }
 incoming_call_timeout_s = 1
 dead_call_timeout_s = 5
 """

@@ -233,6 +233,29 @@ def test_a_ping_on_a_stream_gets_its_pong() -> None:
     assert answers(agent, b"\r\n\r\n", STREAM) == [b"\r\n"]  # RFC 5626 §3.5.1
 
 
+def test_a_message_that_takes_too_long_has_its_stream_closed() -> None:
+    agent = Agent("alice", ALICE, EndpointConfig(message_within_s=10.0))
+    data = request("OPTIONS", Via=f"SIP/2.0/TCP {BOB};branch=z9hG4bKslow")
+    for at, piece in ((0.0, data[:1]), (4.0, data[1:9]), (9.9, data[9:]), (12.0, data[:50]), (21.9, data[50:60])):
+        agent.endpoint.on_deadline(at)
+        assert agent.endpoint.closes() == []
+        agent.receive(piece, STREAM, at)
+    assert len(agent.outbox(21.9)) == 1, "the first one came in time"
+    agent.on_deadline(22.0)
+    assert agent.endpoint.closes() == [STREAM]
+    assert agent.told(Refused)[-1].reason == "a message was not complete within 10 s"
+    agent.receive(data[60:], STREAM, 22.0)
+    assert agent.outbox(22.0) == []
+
+
+def test_a_stream_that_goes_takes_its_half_message_along() -> None:
+    agent = Agent("alice", ALICE)
+    agent.receive(b"OPT", STREAM, 0.0)
+    assert agent.endpoint.next_deadline() == 32.0
+    agent.endpoint.connection_closed(STREAM, 1.0)
+    assert agent.endpoint.next_deadline() is None
+
+
 def test_a_stream_that_cannot_be_framed_is_answered_and_closed_once() -> None:
     agent = Agent("alice", ALICE)
     bad = request("OPTIONS").replace(b"Content-Length: 0\r\n", b"")

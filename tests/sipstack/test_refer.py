@@ -33,9 +33,22 @@ from voipnode.sipstack.events import (
     SessionEnded,
     TransferProgress,
 )
+from voipnode.sipstack.gate import TurnedAway
+from voipnode.sipstack.message import Request
 from voipnode.sipstack.replaces import Replaces
+from voipnode.sipstack.transport import Hop
 
 CAROL_URI = uri("sip:carol@192.0.2.3")
+
+
+class Closed:
+    """A gate that nobody passes."""
+
+    def request(self, request: Request, source: Hop, now: float) -> TurnedAway | None:
+        return TurnedAway(403, "Forbidden", "closed")
+
+    def answers(self, source: Hop, now: float) -> bool:
+        return False
 
 
 def call_up(link: Link | None = None) -> tuple[Wire, Agent, Agent, str, str]:
@@ -387,7 +400,7 @@ def test_a_notify_after_our_bye_still_tells_how_the_transfer_went() -> None:
     alice.endpoint.hang_up(session, 0.5)
     wire.run(until=0.5)
     far.say(response_to(far.last("BYE"), "200 OK"), ALICE)
-    alice.endpoint.screen(lambda source: True)  # what we asked for passes, even from a stranger
+    alice.endpoint.screen(Closed())  # what we asked for passes, even from a stranger
     far.say(notify(tag, 2, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n"), ALICE)
     wire.run(until=1.0)
     assert progress(alice) == [(0.5, 200, True)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from voipnode.calls.accounts import Accounts
 from voipnode.calls.callers import Networks, TrustedCallers
 from voipnode.calls.events import CallReason
+from voipnode.calls.guard import Guard
 from voipnode.calls.pace import Pace
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.sipstack.events import IncomingCall
@@ -20,14 +21,10 @@ MAX_HOSTS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act.
-
-    `from_server`: it comes from a server of the account, so that who calls is what the server says.
-    """
+    """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act."""
 
     account: AccountSettings
     authorised: bool
-    from_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +37,28 @@ class Refusal:
 
 
 class Admission:
-    """Decides on incoming calls."""
+    """Decides on incoming calls; its `guard` on everything that reaches the SIP port. `secret`: 32 random bytes."""
 
-    def __init__(self, settings: SipSettings, accounts: Accounts) -> None:
+    def __init__(self, settings: SipSettings, accounts: tuple[AccountSettings, ...], secret: bytes) -> None:
         self._settings = settings
-        self._accounts = accounts
+        self._accounts = tuple(account for account in accounts if account.active)
         self._networks = Networks(settings.incoming_networks)
         self._trusted = TrustedCallers(settings.trusted_callers)
         self._pace = Pace(burst=BURST + settings.max_calls, per_s=1 + settings.max_calls)
         self._is_outside = lru_cache(MAX_HOSTS)(lambda host: host not in self._networks)  # asked for every request
+        self.is_server: Callable[[Hop], bool] = lambda source: False
+        """Whether a source is a server that an account of ours is registered at; its owner sets it."""
+        self.guard = Guard(
+            settings.access,
+            secret,
+            is_stranger=self.is_stranger,
+            is_server=lambda source: self.is_server(source),  # noqa: PLW0108 -- it is set later
+            is_trusted=lambda source: self._trusted.names(source.remote.host),
+        )
 
     def is_stranger(self, source: Hop) -> bool:
-        """Whether nothing but our own calls is spoken of with this source; servers of accounts are none."""
-        host = source.remote.host
-        return self._is_outside(host) and not self._accounts.served_by(host)
+        """Whether nothing but our own calls is spoken of with this source."""
+        return self._is_outside(source.remote.host) and not self.is_server(source)
 
     def decide(self, incoming: IncomingCall, calls_now: int, now: float) -> Admitted | Refusal:
         """Let the call in or say why not. Strangers learn nothing of the accounts: the network is looked at first."""
@@ -62,27 +67,22 @@ class Admission:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
         if self.is_stranger(incoming.source):
             return Refusal(403, CallReason.DENIED, f"{source} is in none of sip.incoming_networks")
-        served = self._accounts.served_by(source)
-        account = self._account_for(incoming, served)
+        account = self._account_for(incoming)
         if account is None:
             return Refusal(480, CallReason.DENIED, "no account is active")
         if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         if not self._pace.allows(now):
             return Refusal(503, CallReason.BUSY, "calls come faster than anybody can place or take them")
-        authorised = self._trusted.trusts(incoming.request.from_, source)
-        return Admitted(account, authorised, from_server=account in served)
+        request = incoming.request
+        opens = self._trusted.trusts(request.from_, source) or self.guard.may_open(request.call_id)
+        return Admitted(account, opens)
 
-    def _account_for(self, incoming: IncomingCall, served: tuple[AccountSettings, ...]) -> AccountSettings | None:
-        """The account called: one that the source serves before all others, among them by user part.
-
-        Else the default one, which is called by address alone; a server calls the first of its own.
-        """
+    def _account_for(self, incoming: IncomingCall) -> AccountSettings | None:
+        """The account called: by user part, else the default one, which is called by address alone."""
         uri = incoming.request.uri
         user = uri.user if isinstance(uri, SipUri) else None
-        for account in (*served, *self._accounts.active):
+        for account in self._accounts:
             if user == account.user_id:
                 return account
-        if served:
-            return served[0]
-        return next((account for account in self._accounts.active if account.default), None)
+        return next((account for account in self._accounts if account.default), None)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.headers import NameAddr
-from voipnode.sipstack.message import Request
-from voipnode.sipstack.uri import SipUri, Uri
+from voipnode.sipstack.uri import SipUri
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -42,17 +40,10 @@ class TrustedCallers:
             user, at, network = caller.rpartition("@")
             self._callers.append((user if at else None, Networks([network.strip("[]")])))
 
+    def names(self, source_host: str) -> bool:
+        """Whether somebody there is trusted, whatever he calls himself."""
+        return any(source_host in network for _, network in self._callers)
+
     def trusts(self, caller: NameAddr, source_host: str) -> bool:
         from_user = caller.uri.user if isinstance(caller.uri, SipUri) else None
         return any(source_host in network and user in (None, from_user) for user, network in self._callers)
-
-
-def caller_of(request: Request, *, from_server: bool) -> Uri:
-    """Who calls: what a server of ours asserts (RFC 3325 §9.1), else what From claims."""
-    if from_server:
-        for value in request.headers.values("P-Asserted-Identity"):
-            try:
-                return NameAddr.parse(value).uri
-            except ParseError:
-                continue
-    return request.from_.uri

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from voipnode.calls.admission import Admission, Admitted, Refusal
 from voipnode.calls.call import Call
-from voipnode.calls.callers import caller_of
 from voipnode.calls.core import CallCore, no_common_audio
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason, CallState
@@ -30,7 +29,7 @@ class Incoming:
         decision = self._admission.decide(event, core.table.engaged, core.now)
         if isinstance(decision, Refusal):
             caller = event.request.from_.uri
-            self._refused.note(f"call from {caller} ({event.source.remote}) refused: {decision.detail}", core.now)
+            self._refused.note(f"{event.source.remote.host} ({caller})", f"call refused: {decision.detail}", core.now)
             core.endpoint.reject(event.session, decision.status, core.now)
             return
         self._let_in(event, decision)
@@ -38,8 +37,7 @@ class Incoming:
     def _let_in(self, event: sip.IncomingCall, admitted: Admitted) -> None:
         core = self._core
         request = event.request
-        remote = str(caller_of(request, from_server=admitted.from_server))
-        call = core.table.new("incoming", admitted.account, remote, authorised=admitted.authorised)
+        call = core.table.new("incoming", admitted.account, str(request.from_.uri), authorised=admitted.authorised)
         call.sip_call_id = request.call_id
         leg = core.open_leg(call, core.local_address(event.source).host, event.source)
         if leg is None:

@@ -34,6 +34,7 @@ class EndpointConfig:
     `session_timer` (RFC 4028): where REQUIRED, calls with those who know none are refreshed by us alone.
     `session_expires_s` is the interval that is asked for, `min_se_s` the least that is taken (§5: 90 or more).
     `nowhere`: host in Via and Contact where `local_address` gives port 0: we are reached over our connection alone.
+    `message_within_s`: how long a message on a stream may take from its first byte to its last.
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
 
@@ -47,6 +48,7 @@ class EndpointConfig:
     min_se_s: int = 90
     max_sessions: int = 1000
     max_connections: int = 1000
+    message_within_s: float = 32.0
     max_body_bytes: int = 32_768
     tcp_above_bytes: int = 1300
     nowhere: str = "voipnode.invalid"

@@ -54,6 +54,11 @@ class Connections:
                 self.close(source)
             raise
 
+    def holds_part(self, source: Hop) -> bool:
+        """Whether the connection's last message is not complete yet."""
+        framer = self._framers.get(source.connection or 0)
+        return framer is not None and framer.holds_part
+
     def close(self, source: Hop) -> None:
         """Have the connection closed; nothing is read from it any more."""
         if source.connection is not None and source.connection not in self._broken:

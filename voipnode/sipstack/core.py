@@ -18,6 +18,7 @@ from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import EndCause, Event, Refused, SessionEnded
+from voipnode.sipstack.gate import Gate, OpenGate
 from voipnode.sipstack.message import Message, Response
 from voipnode.sipstack.routing import DEFAULT_PORTS, hop_to
 from voipnode.sipstack.session import UAC_TABLE, Action, Input, InviteSession, State, Table
@@ -36,6 +37,7 @@ EXPIRES = "the INVITE expires"
 REPEAT_RELIABLE = "repeat the reliable provisional response"
 REFRESH = "refresh the session"
 SESSION_EXPIRES = "the session expires"
+SLOW = "a message is not complete"
 FORGET_ACK = "forget the ACK"
 FORGET_PRACK = "expect no PRACK any more"
 GIVE_UP = "give up a request"
@@ -71,7 +73,7 @@ class Core:
         self.config = config
         self.entropy = entropy
         self.local_address = local_address
-        self.is_stranger: Callable[[Hop], bool] = lambda source: False
+        self.gate: Gate = OpenGate()
         self.is_watched: Callable[[DialogId], bool] = lambda dialog: False  # a subscription of ours lives there
         self.layer = TransactionLayer(config.timers)
         self.connections = Connections(config.max_connections)

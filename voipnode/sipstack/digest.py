@@ -203,7 +203,7 @@ def _credentials_value(
         f'realm="{challenge.realm}"',
         f'nonce="{challenge.nonce}"',
         f"uri={quote(uri)}",  # always in quotation marks (RFC 3261 §22.4 item 2)
-        f'response="{_response(challenge, credentials, method, uri, body, count, cnonce)}"',
+        f'response="{digest_response(challenge, credentials, method, uri, body, count, cnonce)}"',
     ]
     if challenge.explicit:
         parameters.append(f"algorithm={challenge.algorithm}{'-sess' if challenge.session else ''}")
@@ -216,7 +216,7 @@ def _credentials_value(
     return "Digest " + ", ".join(parameters)
 
 
-def _response(
+def digest_response(
     challenge: Challenge, credentials: Credentials, method: str, uri: str, body: bytes, count: str, cnonce: str
 ) -> str:
     """The `response` parameter: KD(H(A1), nonce:...:H(A2)) of RFC 7616 §3.4.1, or of RFC 2617 §3.2.2.1 without qop."""

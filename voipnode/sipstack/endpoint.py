@@ -18,10 +18,11 @@ from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
 from voipnode.sipstack.config import EndpointConfig, OutgoingInvite, OutsideRequest
-from voipnode.sipstack.core import Core
+from voipnode.sipstack.core import SLOW, Core
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.events import Event
+from voipnode.sipstack.gate import Gate
 from voipnode.sipstack.message import Headers
 from voipnode.sipstack.notifications import Notifications
 from voipnode.sipstack.notifier import Notifier
@@ -72,12 +73,12 @@ class Endpoint:
         Texts(self._core, server)
         self._receiver = Receiver(self._core, self._client, self._calling, server, self._answering, self._updating)
 
-    def screen(self, is_stranger: Callable[[Hop], bool]) -> None:
-        """Have requests from the sources that `is_stranger` names refused, outside the dialogs that there are.
+    def screen(self, gate: Gate) -> None:
+        """Have `gate` asked for every request outside the dialogs and transactions that there are.
 
-        They get one answer each, 403 or 481, and nothing of them is kept or told but `Refused`.
+        Who is turned away gets one answer or none; nothing of him is kept or told but `Refused`.
         """
-        self._core.is_stranger = is_stranger
+        self._core.gate = gate
 
     # ---- the five verbs, and what net has to tell
 
@@ -88,6 +89,7 @@ class Endpoint:
     def connection_closed(self, source: Hop, now: float) -> None:
         """The stream connection `source.connection` is gone; what was half received is forgotten."""
         self._core.connections.closed(source)
+        self._core.deadlines.cancel((SLOW, source))
 
     def send_failed(self, transaction: str, now: float, why: str = "") -> None:
         """Sending a packet failed (`Packet.transaction`; "" is ignored): unreachable, refused (RFC 3261 §18.4).

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from hashlib import blake2b
 
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
-from voipnode.sipstack.core import FORGET_ACK, Core, Deadline
+from voipnode.sipstack.core import FORGET_ACK, SLOW, Core, Deadline
 from voipnode.sipstack.dialog import DialogId
 from voipnode.sipstack.errors import ParseError, SipError
+from voipnode.sipstack.gate import TurnedAway
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.message import Message, Request, Response, parse_message, respond
 from voipnode.sipstack.routing import mark_arrival
@@ -55,6 +57,7 @@ class Receiver:
         self._server = server
         self._answering = answering
         self._updating = updating
+        core.due[SLOW] = self._too_slow
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         if source.transport in ("WS", "WSS"):
@@ -98,7 +101,7 @@ class Receiver:
         try:
             message = parse_message(data)
         except ParseError as error:
-            self._malformed(error, source)
+            self._malformed(error, source, now)
         else:
             self._message(message, source, now)
 
@@ -116,14 +119,29 @@ class Receiver:
             try:
                 message = connections.next_message(source)
             except ParseError as error:
-                self._malformed(error, source)
+                self._malformed(error, source, now)
                 continue
             if message is None:
+                self._watch_pace(source, now)
                 return
+            self._core.deadlines.cancel((SLOW, source))
             if message is KeepAlive.PING:
                 self._core.transmit(Packet(PONG, source))
             elif not isinstance(message, KeepAlive):
                 self._message(message, source, now)
+
+    def _watch_pace(self, source: Hop, now: float) -> None:
+        """A message that has begun must end in time: senders of a byte now and then would hold every connection."""
+        slow = (SLOW, source)
+        if not self._core.connections.holds_part(source):
+            self._core.deadlines.cancel(slow)
+        elif slow not in self._core.deadlines:
+            self._core.deadlines.set(slow, now + self._core.config.message_within_s)
+
+    def _too_slow(self, source: Hashable, now: float) -> None:
+        assert isinstance(source, Hop)
+        self._core.refuse(source, 0, f"a message was not complete within {self._core.config.message_within_s:g} s")
+        self._core.connections.close(source)
 
     def _message(self, message: Request | Response, source: Hop, now: float) -> None:
         try:
@@ -138,17 +156,17 @@ class Receiver:
                 else:
                     self._core.refuse(source, 0, "a response to somebody else")
         except ParseError as error:
-            self._malformed(error, source, message)
+            self._malformed(error, source, now, message)
         except SipError as error:
             # What the peer sent made us write something that cannot be written, or there was no room for it.
             self._core.refuse(source, 0, str(error))
 
     def _request(self, request: Request, source: Hop, now: float) -> None:
-        if self._core.is_stranger(source) and not self._belongs(request):
-            # One answer and nothing kept: repeated, it would multiply what a forger of addresses sends (§26.3.2.4).
-            refusal = (403, "Forbidden") if request.to_tag is None else (481, "Call/Transaction Does Not Exist")
-            self._answer_statelessly(request, *refusal, source)
-            return
+        if not self._belongs(request):
+            turned_away = self._core.gate.request(request, source, now)
+            if turned_away is not None:
+                self._turn_away(request, turned_away, source)
+                return
         arrival = self._core.layer.receive_request(request, source, now)
         if arrival is None:
             return
@@ -164,15 +182,30 @@ class Receiver:
         dialog = DialogId(request.call_id, request.to_tag or "", request.from_tag or "")
         return dialog in self._core.dialogs or self._core.is_watched(dialog)
 
-    def _malformed(self, error: ParseError, source: Hop, message: Message | None = None) -> None:
+    def _turn_away(self, request: Request, answer: TurnedAway, source: Hop) -> None:
+        """One answer and nothing kept: repeated, it would multiply what a forger of addresses sends (§26.3.2.4)."""
+        if answer.status == 0:
+            self._core.refuse(source, 0, answer.why)
+        else:
+            self._answer_statelessly(request, answer.status, answer.reason, source, answer.headers, answer.why)
+
+    def _malformed(self, error: ParseError, source: Hop, now: float, message: Message | None = None) -> None:
         """Answer a bad request where it says to whom; drop everything else (§8.1.3, §18.3)."""
         request = error.partial or message
-        if not isinstance(request, Request) or request.method == "ACK":
+        if not isinstance(request, Request) or request.method == "ACK" or not self._core.gate.answers(source, now):
             self._core.refuse(source, 0, error.reason)
             return
         self._answer_statelessly(request, error.status, error.reason, source)
 
-    def _answer_statelessly(self, request: Request, status: int, reason: str, source: Hop) -> None:
+    def _answer_statelessly(
+        self,
+        request: Request,
+        status: int,
+        reason: str,
+        source: Hop,
+        headers: tuple[tuple[str, str], ...] = (),
+        why: str = "",
+    ) -> None:
         """§8.2.7: the same request gets the same answer, its tag included; without any Via it gets none."""
         if "Via" not in request.headers:
             self._core.refuse(source, 0, reason)
@@ -184,12 +217,13 @@ class Receiver:
             # RFC 4475 §3.1.2.1 wants a 400 though its Via says nothing, or holds what cannot be written again: back to
             # where it came from, with the Via as it was.
             hop = source
-        self._core.refuse(source, status, reason)
+        self._core.refuse(source, status, why or reason)
         what = "\n".join(
             value for name in ("Via", "Call-ID", "From", "CSeq") for value in request.headers.get_all(name)
         )
         tag = blake2b(what.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-        response = respond(request, status, None if status != 400 else _phrase(reason), to_tag=tag)
+        phrase = _phrase(reason) if status == 400 else None
+        response = respond(request, status, phrase, to_tag=tag, headers=headers)
         self._core.transmit(Packet(response.to_bytes(), hop))
 
     # ---- what the transaction layer tells

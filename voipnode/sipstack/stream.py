@@ -56,6 +56,11 @@ class StreamFramer:
         self.failed = False
         """True once the stream cannot be framed any further: close the connection."""
 
+    @property
+    def holds_part(self) -> bool:
+        """Whether a message has begun that is not complete; asked when `next_message` has given None."""
+        return bool(self._buffer)
+
     def receive(self, data: bytes) -> None:
         """Take in any piece of the stream; ignored after a failure."""
         if not self.failed:

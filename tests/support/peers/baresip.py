@@ -55,8 +55,10 @@ class Baresip:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, folder: Path, *, microphone: Path, answer: str = "manual", user: str = "anna") -> Baresip:
-        """Start it; `answer` is "manual" or "auto"."""
+    async def start(
+        cls, folder: Path, *, microphone: Path, answer: str = "manual", user: str = "anna", password: str = ""
+    ) -> Baresip:
+        """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge."""
         need("baresip")
         folder.mkdir(parents=True, exist_ok=True)
         sip_port, control_port, rtp_start = free_port(), free_port(), rtp_range()
@@ -71,6 +73,8 @@ class Baresip:
             )
         )
         account = f"<sip:{user}@127.0.0.1:{sip_port}>;regint=0;answermode={answer};audio_codecs=PCMU,PCMA\n"
+        if password:
+            account = account.replace(";regint", f";auth_user={user};auth_pass={password};regint", 1)
         (folder / "accounts").write_text(account)
         (folder / "contacts").write_text("")
         process = await PeerProcess.start("baresip", "-4", "-f", folder)

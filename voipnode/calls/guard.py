@@ -1,0 +1,205 @@
+"""The guard at the SIP port: who is spoken with, how often, and who has to prove who he is.
+
+It is asked for every request that belongs to no call of ours (`sipstack.gate`). What it turns away is counted, and told
+once. In this order, so that who is refused early learns nothing of what comes later:
+
+1. sources that are being ignored: they scanned, or guessed passwords
+2. rates: of the source, of everybody
+3. strangers: sources outside `sip.incoming_networks` that are no server of ours
+4. scanners, by the names that they give themselves
+5. the access list, for calls
+6. name and password, where the settings want them
+
+Users that exist and users that do not are answered alike in all of it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+
+from voipnode.calls.access_settings import AccessSettings
+from voipnode.calls.callers import Networks
+from voipnode.calls.pace import Pace
+from voipnode.sipstack.authenticator import Authenticator, Verdict
+from voipnode.sipstack.gate import TurnedAway
+from voipnode.sipstack.message import Request
+from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
+
+MAX_SOURCES = 1024
+MAX_PROVEN = 64
+# What the tools call themselves that look for SIP servers to rob; who hides his name meets the rates and the passwords.
+SCANNERS = ("friendly-scanner", "sipvicious", "sipcli", "sip-scan", "sundayddr", "vaxsipuseragent", "pplsip", "iwar")
+# Requests that want something of us. OPTIONS asks what everybody may know; CANCEL cannot be asked (RFC 3261 §22.1).
+ASKED_WHO = frozenset({"INVITE", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INFO", "UPDATE"})
+FORBIDDEN = (403, "Forbidden")
+NO_DIALOG = (481, "Call/Transaction Does Not Exist")
+
+Judge = Callable[[Hop], bool]
+
+
+class Guard:
+    """Decides, and remembers a bounded number of sources. `is_stranger`, `is_server`, `is_trusted` say who a source is.
+
+    A server of ours has no rate but the total, is never ignored and never asked for a password: whoever could forge its
+    address must not be able to cut us off from it.
+    """
+
+    def __init__(
+        self, settings: AccessSettings, secret: bytes, *, is_stranger: Judge, is_server: Judge, is_trusted: Judge
+    ) -> None:
+        self._settings = settings
+        self._is_stranger = is_stranger
+        self._is_server = is_server
+        self._is_trusted = is_trusted
+        self._passwords = {caller.name: caller.password.get_secret_value() for caller in settings.callers}
+        self._openers = {caller.name for caller in settings.callers if caller.opens}
+        self._authenticator = Authenticator(settings.realm, secret, algorithms=settings.algorithms)
+        self._total = _pace(settings.total_burst, settings.total_per_s)
+        self._paces: dict[str, Pace | None] = {}
+        self._ignored: dict[str, float] = {}  # source -> until when
+        self._wrong: dict[str, int] = {}
+        self._proven: dict[str, str] = {}  # Call-ID of a request just let in -> the caller who proved himself
+        self._list = AccessList(settings.policy, settings.entries)
+
+    def may_open(self, call_id: str) -> bool:
+        """Whether the caller of this INVITE, just let in, proved to be one whose digits act."""
+        return self._proven.get(call_id) in self._openers
+
+    # ---- what the endpoint asks
+
+    def answers(self, source: Hop, now: float) -> bool:
+        """Whether a malformed request from there gets its 400."""
+        host = source.remote.host
+        if self._is_server(source):
+            return True
+        return not (self._is_ignored(host, now) or self._is_stranger(source)) and self._in_pace(host, now)
+
+    def request(self, request: Request, source: Hop, now: float) -> TurnedAway | None:
+        host = source.remote.host
+        server = self._is_server(source)
+        if not server:
+            if self._is_ignored(host, now):
+                return _silence("is being ignored")
+            if not self._in_pace(host, now):
+                return _silence("more requests than sip.access.source_per_s")
+            if self._is_stranger(source):
+                return self._to_stranger(request)
+            scanner = _scanner(request)
+            if scanner:
+                self._ignore(host, now)
+                return _silence(f"a scanner: {scanner}")
+        if self._total is not None and not self._total.allows(now):
+            return _silence("more requests in total than sip.access.total_per_s")
+        if request.method == "INVITE" and not self._list.lets_in(request, host):
+            return TurnedAway(*FORBIDDEN, "refused by sip.access.list")
+        if server or request.method not in ASKED_WHO or not self._must_prove(source):
+            return None
+        return self._prove(request, host, now)
+
+    # ---- inside
+
+    def _to_stranger(self, request: Request) -> TurnedAway:
+        why = "outside sip.incoming_networks"
+        if self._settings.strangers == "ignore":
+            return _silence(why)
+        return TurnedAway(*(FORBIDDEN if request.to_tag is None else NO_DIALOG), why)
+
+    def _must_prove(self, source: Hop) -> bool:
+        wanted = self._settings.authenticate
+        return wanted == "always" or (wanted == "unknown" and not self._is_trusted(source))
+
+    def _prove(self, request: Request, host: str, now: float) -> TurnedAway | None:
+        verdict, name = self._authenticator.judge(request, host, now, self._passwords.get)
+        if verdict is Verdict.ACCEPTED:
+            self._wrong.pop(host, None)
+            if len(self._proven) >= MAX_PROVEN:
+                self._proven.pop(next(iter(self._proven)))
+            self._proven[request.call_id] = name
+            return None
+        why = "asked for name and password"
+        if verdict is Verdict.WRONG:
+            why = "wrong name or password"
+            self._count_wrong(host, now)
+        headers = self._authenticator.challenge(host, now, stale=verdict is Verdict.STALE)
+        return TurnedAway(401, "Unauthorized", why, headers)
+
+    def _count_wrong(self, host: str, now: float) -> None:
+        count = self._wrong.pop(host, 0) + 1
+        if count >= self._settings.wrong_passwords:
+            self._ignore(host, now)
+            return
+        if len(self._wrong) >= MAX_SOURCES:
+            self._wrong.pop(next(iter(self._wrong)))
+        self._wrong[host] = count
+
+    def _ignore(self, host: str, now: float) -> None:
+        if len(self._ignored) >= MAX_SOURCES:
+            self._ignored.pop(next(iter(self._ignored)))
+        self._ignored[host] = now + self._settings.ignore_s
+
+    def _is_ignored(self, host: str, now: float) -> bool:
+        until = self._ignored.get(host)
+        if until is None:
+            return False
+        if now < until:
+            return True
+        del self._ignored[host]
+        return False
+
+    def _in_pace(self, host: str, now: float) -> bool:
+        if host in self._paces:
+            pace = self._paces[host]
+        else:
+            if len(self._paces) >= MAX_SOURCES:
+                self._paces.pop(next(iter(self._paces)))
+            pace = self._paces[host] = _pace(self._settings.source_burst, self._settings.source_per_s)
+        return pace is None or pace.allows(now)
+
+
+class AccessList:
+    """The access list: caller IDs and addresses that alone may call, or that may not."""
+
+    def __init__(self, policy: str, entries: tuple[str, ...]) -> None:
+        self._policy = policy
+        networks, self._callers = [], []
+        for entry in entries:
+            try:
+                Networks([entry])
+            except ValueError:
+                self._callers.append(entry.lower())
+            else:
+                networks.append(entry)
+        self._networks = Networks(networks)
+
+    def lets_in(self, request: Request, source_host: str) -> bool:
+        """Whether a call passes: by the caller ID of its From, or by where its packets come from."""
+        if self._policy == "off":
+            return True
+        listed = source_host in self._networks or self._names(request)
+        return listed is (self._policy == "allow")
+
+    def _names(self, request: Request) -> bool:
+        uri = request.from_.uri
+        if not isinstance(uri, SipUri):  # tel:+43123: the number alone
+            number = str(uri).partition(":")[2].partition(";")[0].lower()
+            return any(fnmatch.fnmatchcase(number, entry) for entry in self._callers)
+        user = (uri.user or "").lower()
+        whole = f"{user}@{uri.host.lower()}"
+        return any(fnmatch.fnmatchcase(whole if "@" in entry else user, entry) for entry in self._callers)
+
+
+def _pace(burst: int, per_s: float) -> Pace | None:
+    return Pace(burst=burst, per_s=per_s) if per_s else None
+
+
+def _silence(why: str) -> TurnedAway:
+    return TurnedAway(0, "", why)
+
+
+def _scanner(request: Request) -> str:
+    """The name of a known scanner in User-Agent or From, "" for anybody else."""
+    agent = (request.headers.first("user-agent") or "").lower()
+    caller = (request.headers.first("from") or "").lower()
+    return next((name for name in SCANNERS if name in agent or f'"{name}"' in caller), "")
