@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum, StrEnum
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 
 class CallState(StrEnum):
@@ -46,7 +46,7 @@ class Event:
     def to_dict(self) -> dict[str, Any]:
         """The event as JSON-ready data, its name under "event"."""
         data: dict[str, Any] = {"event": self.name}
-        for name in _field_names(type(self)):
+        for name in _field_names(cast("Any", type(self))):  # mypy takes a dataclass's type for unhashable
             value = getattr(self, name)
             data[name] = value.value if isinstance(value, Enum) else value
         return data
