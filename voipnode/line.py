@@ -13,7 +13,7 @@ from voipnode.calls.desk import Desk
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallChanged
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
-from voipnode.calls.network_settings import DnsSettings, split_server
+from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
@@ -62,6 +62,9 @@ class Line:
             user_agent=f"voipnode/{__version__}",
             max_sessions=settings.max_calls + 64,
             tcp_above_bytes=LONGEST_DATAGRAM if settings.udp_to_tcp else 0,
+            keep_local_via=settings.nat.keep_local_via,
+            keep_local_contact=settings.nat.keep_local_contact,
+            public_address=Address(*settings.nat.public) if settings.nat.public else None,
         )
         self.switch = Switch(
             settings,
@@ -127,5 +130,5 @@ class Line:
 
 
 def _dns(settings: DnsSettings) -> Dns:
-    own = tuple(Address(*split_server(server)) for server in settings.servers)
+    own = tuple(Address(*server) for server in settings.addresses)
     return Dns(DnsServers(lambda: own or system_servers(), timeout_s=settings.timeout_s).ask)

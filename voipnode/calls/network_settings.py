@@ -1,4 +1,4 @@
-"""Settings of the network under SIP: `[sip.dns]` of voipnode.toml."""
+"""Settings of the network under SIP: `[sip.dns]` and `[sip.nat]` of voipnode.toml."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_SERVER = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
 DNS_PORT = 53
+_ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
 
 
-def split_server(text: str) -> tuple[str, int]:
-    """An IP address and port from "192.168.1.1", "192.168.1.1:8053", "::1" or "[::1]:8053"; ValueError for others."""
-    match = _SERVER.fullmatch(text)
+def split_address(text: str, default_port: int) -> tuple[str, int]:
+    """An IP address and a port from "192.0.2.1", "192.0.2.1:8053", "::1" or "[::1]:8053"; ValueError for others."""
+    match = _ADDRESS.fullmatch(text)
     host = text if match is None else match["six"] or match["four"]
-    port = int(match["port"]) if match is not None and match["port"] else DNS_PORT
+    port = int(match["port"]) if match is not None and match["port"] else None
     try:
         ipaddress.ip_address(host)
     except ValueError:
         raise ValueError(f'"{text}": write an IP address, like 192.168.1.1 or [2001:db8::1]:53') from None
-    if not 1 <= port <= 65535:
+    if port is not None and not 1 <= port <= 65535:
         raise ValueError(f'"{text}": a port is 1 to 65535')
-    return host, port
+    return host, default_port if port is None else port
 
 
-def _server(text: str) -> str:
-    split_server(text)
+def _address(text: str) -> str:
+    split_address(text, 0)
     return text
+
+
+AddressText = Annotated[str, AfterValidator(_address)]
 
 
 class DnsSettings(BaseModel):
@@ -36,7 +39,7 @@ class DnsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    servers: tuple[Annotated[str, AfterValidator(_server)], ...] = Field(
+    servers: tuple[AddressText, ...] = Field(
         default=(),
         max_length=8,
         description='DNS servers, each "address" or "address:port"; empty: those of the system, and its other ways.',
@@ -44,3 +47,30 @@ class DnsSettings(BaseModel):
     timeout_s: float = Field(
         default=2.0, ge=0.5, le=4.0, description="Give up a question that no server answers; a call asks two or three."
     )
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """The servers, each with its port."""
+        return tuple(split_address(server, DNS_PORT) for server in self.servers)
+
+
+class NatSettings(BaseModel):
+    """What the node says about its own address to peers beyond a router.
+
+    The names say what is done: on, the local address is kept; off, the address that others see takes its place, which
+    is the one set here, or else the one that a server reports (RFC 3581).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_local_via: bool = Field(default=False, description="Write the local address into Via, whatever others see.")
+    keep_local_contact: bool = Field(default=False, description="The same for Contact, so for where calls come to.")
+    public_address: AddressText | None = Field(
+        default=None,
+        description='The router\'s address, "address" or "address:port", for peers that are not in a private network.',
+    )
+
+    @property
+    def public(self) -> tuple[str, int] | None:
+        """The address set by hand; port 0 where it is the node's own."""
+        return None if self.public_address is None else split_address(self.public_address, 0)

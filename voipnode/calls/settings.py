@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from voipnode.calls.access_settings import AccessSettings
-from voipnode.calls.network_settings import DnsSettings
+from voipnode.calls.network_settings import DnsSettings, NatSettings
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -74,6 +74,7 @@ class SipSettings(BaseModel):
     dtmf_payload_type: int = Field(default=101, ge=96, le=127, description="RTP payload type of telephone events.")
 
     dns: DnsSettings = DnsSettings()
+    nat: NatSettings = NatSettings()
 
     @field_validator("hosts")
     @classmethod

@@ -11,7 +11,7 @@ from voipnode.sipstack.core import Core
 from voipnode.sipstack.dialog import Dialog
 from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
-from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.events import AddressLearnt, RequestFinished
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.long_requests import back_to_udp, switch_to_tcp
 from voipnode.sipstack.message import Request, Response
@@ -71,6 +71,9 @@ class Client:
         if outgoing is None:
             return
         outgoing.heard = True
+        seen_at = self._core.own_addresses.learn(outgoing.hop, response.via, now)
+        if seen_at is not None:
+            self._core.tell(AddressLearnt(outgoing.hop, seen_at))
         if response.status < 200:
             if outgoing.kind in self.progress:
                 self.progress[outgoing.kind](outgoing, response, now)
@@ -166,7 +169,7 @@ class Client:
 
     def add_via(self, request: Request, hop: Hop) -> None:
         """Our Via with a fresh branch, asking for rport (RFC 3261 §8.1.1.7, RFC 3581 §3)."""
-        at = self._core.via_address(hop)
+        at = self._core.own_addresses.via(hop)
         branch = self._core.entropy.branch()
         request.headers.prepend("Via", f"SIP/2.0/{hop.transport} {at};branch={branch};rport")
 

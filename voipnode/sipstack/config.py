@@ -9,7 +9,7 @@ from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.timers import Timers
-from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
 RELIABLE = "100rel"  # the option tag of RFC 3262
@@ -35,6 +35,9 @@ class EndpointConfig:
     `session_expires_s` is the interval that is asked for, `min_se_s` the least that is taken (§5: 90 or more).
     `nowhere`: host in Via and Contact where `local_address` gives port 0: we are reached over our connection alone.
     `message_within_s`: how long a message on a stream may take from its first byte to its last.
+    `keep_local_via`, `keep_local_contact`: our own address stands there whatever routers make of it; otherwise
+    `public_address` towards peers that may be beyond one (its port 0: ours), or else what a peer's answers show
+    (RFC 3581 §4).
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
 
@@ -52,6 +55,9 @@ class EndpointConfig:
     max_body_bytes: int = 32_768
     tcp_above_bytes: int = 1300
     nowhere: str = "voipnode.invalid"
+    keep_local_via: bool = False
+    keep_local_contact: bool = False
+    public_address: Address | None = None
     option_tags: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

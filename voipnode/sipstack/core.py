@@ -20,12 +20,12 @@ from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import EndCause, Event, Refused, SessionEnded
 from voipnode.sipstack.gate import Gate, OpenGate
 from voipnode.sipstack.message import Message, Response
-from voipnode.sipstack.routing import DEFAULT_PORTS, hop_to
+from voipnode.sipstack.own_address import OwnAddresses
+from voipnode.sipstack.routing import hop_to
 from voipnode.sipstack.session import UAC_TABLE, Action, Input, InviteSession, State, Table
 from voipnode.sipstack.timers import DeadlineQueue
 from voipnode.sipstack.transaction.layer import TransactionLayer
 from voipnode.sipstack.transport import Address, Hop, Packet
-from voipnode.sipstack.uri import normal_host
 
 Handler = Callable[[InviteSession, float, Message | None], None]
 Deadline = tuple[str, Hashable]
@@ -72,7 +72,7 @@ class Core:
     def __init__(self, config: EndpointConfig, entropy: Entropy, local_address: Callable[[Hop], Address]) -> None:
         self.config = config
         self.entropy = entropy
-        self.local_address = local_address
+        self.own_addresses = OwnAddresses(config, local_address)
         self.gate: Gate = OpenGate()
         self.is_watched: Callable[[DialogId], bool] = lambda dialog: False  # a subscription of ours lives there
         self.layer = TransactionLayer(config.timers)
@@ -86,7 +86,6 @@ class Core:
         self._events: deque[Event] = deque()
         self._packets: list[Packet] = []
         self._numbers = count(1)
-        self._sent_by: set[tuple[str, int]] = set()  # as many as there are interfaces
 
     # ---- sessions
 
@@ -184,25 +183,12 @@ class Core:
             return known  # a sips call leaves TLS at no hop of ours, whatever the Contact says (§26.2.2)
         return replace(hop, profile=known.profile) if known.profile else hop
 
-    def via_address(self, hop: Hop) -> Address:
-        """Our sent-by for a peer behind `hop`, remembered for `is_ours`."""
-        at = self._reached_at(hop)
-        self._sent_by.add((normal_host(at.host), at.port or DEFAULT_PORTS[hop.transport]))
-        return at
-
-    def _reached_at(self, hop: Hop) -> Address:
-        """Where a peer reaches us; a name that leads nowhere where only the connection does (RFC 7118 §B.1)."""
-        at = self.local_address(hop)
-        return at if at.port else Address(self.config.nowhere, 0)
-
     def is_ours(self, response: Response) -> bool:
         """Whether a response came back to an address that we send from (§18.1.2), and is for nobody else (§8.1.3.3).
 
         Asked before the transaction layer sees it: a response that is discarded must not complete anything.
         """
-        via = response.via
-        port = via.port or DEFAULT_PORTS.get(via.transport, 5060)
-        return (via.host, port) in self._sent_by and len(response.vias) == 1
+        return self.own_addresses.is_ours(response.via) and len(response.vias) == 1
 
     def contact(
         self, user: str, hop: Hop, params: Iterable[tuple[str, str | None]] = (), *, secure: bool = False
@@ -216,7 +202,7 @@ class Core:
         at = f"{user}@" if user else ""
         transport = (_SIPS_PARAMETERS if secure else _SIP_PARAMETERS)[hop.transport]
         after = "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
-        return f"<{'sips' if secure else 'sip'}:{at}{self._reached_at(hop)}{transport}>{after}"
+        return f"<{'sips' if secure else 'sip'}:{at}{self.own_addresses.contact(hop)}{transport}>{after}"
 
     def glare_wait_s(self, session: InviteSession) -> float:
         """2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other, in steps of 10 ms (§14.1)."""

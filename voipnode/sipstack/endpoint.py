@@ -311,6 +311,10 @@ class Endpoint:
         """Our Contact value for the peer behind `hop`, for REGISTER and its like; `params` follow the URI."""
         return self._core.contact(user, hop, params)
 
+    def learnt_address(self, hop: Hop) -> Address | None:
+        """Where the peer behind `hop` saw our last request come from, as its answer said (RFC 3581); None: unknown."""
+        return self._core.own_addresses.learnt(hop)
+
     # ---- what tests and monitoring look at
 
     def counts(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from voipnode.sipstack.message import Request, Response
 from voipnode.sipstack.reason_field import Reason
 from voipnode.sipstack.replaces import Replacement, Replaces
-from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
 
@@ -270,6 +270,17 @@ class TransferProgress(Event):
     status: int
     reason: str
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLearnt(Event):
+    """The peer behind `hop` sees us elsewhere than our Contact there said: from now on it says `address`.
+
+    Where we are registered there, the registration leads nowhere until it is renewed. At most once a minute and hop.
+    """
+
+    hop: Hop
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)
