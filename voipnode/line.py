@@ -61,6 +61,10 @@ class Line:
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             max_sessions=settings.max_calls + 64,
+            reliable=settings.session.reliable_extension,
+            session_timer=settings.session.timer_extension,
+            session_expires_s=settings.session.expires_s,
+            min_se_s=settings.session.min_se_s,
             tcp_above_bytes=LONGEST_DATAGRAM if settings.udp_to_tcp else 0,
             keep_local_via=settings.nat.keep_local_via,
             keep_local_contact=settings.nat.keep_local_contact,

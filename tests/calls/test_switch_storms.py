@@ -16,9 +16,11 @@ import pytest
 from tests.support import switchboard
 from tests.support.switchboard import DOOR, Phone, Switchboard, busy, sdp
 from tests.support.wire import Link
+from voipnode.calls.early_media import EarlySound
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState
 from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import OutgoingInvite
 from voipnode.sipstack.errors import SipError
@@ -90,6 +92,8 @@ class Storm:
                     self.answer_in_the_ack(phone, event)
                 case sip.ReinviteAnswered() if event.status == 200:
                     self.answer_in_the_ack(phone, event)
+                case sip.UpdateReceived():
+                    phone.endpoint.accept_update(event.session, sdp(phone.address.host), phone.wire.now)
                 case sip.ReinviteReceived():
                     phone.endpoint.accept_reinvite(event.session, sdp(phone.address.host), phone.wire.now)
 
@@ -98,7 +102,15 @@ class Storm:
         body = self.rng.choice(
             (sdp(phone.address.host), sdp(phone.address.host), sdp("192.168.1.9", formats="18"), b"?")
         )
-        match self.rng.randrange(8):
+        match self.rng.randrange(10):
+            case 5 | 6:
+                endpoint.ring(session, wire.now, 183, body=body, reliable=True)
+                self.soon(lambda: endpoint.update(session, sdp(phone.address.host, more="a=inactive\r\n"), wire.now))
+                self.soon(lambda: endpoint.accept(session, None, wire.now))
+            case 7:
+                endpoint.ring(session, wire.now, reliable=True)
+                self.soon(lambda: endpoint.ring(session, wire.now, 182, reliable=True))
+                self.soon(lambda: endpoint.accept(session, body, wire.now))
             case 0:
                 endpoint.accept(session, body, wire.now)
             case 1:
@@ -119,7 +131,11 @@ class Storm:
     def talk(self, phone: Phone, session: str) -> None:
         endpoint, wire, host = phone.endpoint, phone.wire, phone.address.host
         for _ in range(self.rng.randint(0, 4)):
-            match self.rng.randrange(6):
+            match self.rng.randrange(8):
+                case 6:
+                    self.soon(lambda: endpoint.update(session, sdp(host, port=7002), wire.now))
+                case 7:
+                    self.soon(lambda: endpoint.update(session, None, wire.now))
                 case 0:
                     self.soon(lambda: endpoint.hang_up(session, wire.now), 20.0)
                 case 1:
@@ -151,6 +167,8 @@ class Storm:
             contact_user=phone.name,
             offer=offer,
             hop=Hop(self.rng.choice(("UDP", "UDP", "TCP")), DOOR),
+            headers=self.rng.choice(((), (), (("Require", "100rel"),))),
+            session_expires_s=self.rng.choice((None, 0, 90)),
         )
         session = phone.endpoint.invite(invite, phone.wire.now)
         if self.rng.random() < 0.3:
@@ -221,9 +239,14 @@ class Storm:
         for call in active:
             assert call.winner is not None
             assert call.winner.session in call.legs
-        joined = {leg.session for leg in switch._core.door._legs}
+        parties = switch._core.door._legs
+        joined = {party.session for party in parties if isinstance(party, SipLeg)}
         assert joined <= {call.winner.session for call in active if call.winner is not None}
-        assert self.board.device.running == bool(joined)
+        early = [party for party in parties if isinstance(party, EarlySound)]
+        assert len(joined) + len(early) == len(parties)
+        assert len(early) <= sum(call.direction == "outgoing" and call not in active for call in switch.calls)
+        assert all(party.leg is None or party.leg.session not in joined for party in early)
+        assert self.board.device.running == bool(parties)
 
     def check_the_end(self) -> None:
         board = self.board

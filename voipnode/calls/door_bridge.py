@@ -6,26 +6,42 @@ It wants the media clock and the audio device only while a leg carries audio.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from voipnode.calls.door_leg import DoorLeg
-from voipnode.calls.hooks import AudioDevice
+from voipnode.calls.hooks import AudioDevice, Frame
 from voipnode.calls.ports import Ticker
-from voipnode.calls.sip_leg import SipLeg
 from voipnode.media.bridge import Bridge
 
 
+class Party(Protocol):
+    """Who talks with the door, or is only heard there: a SIP leg, the sound of a call that rings."""
+
+    def pull(self, now: float) -> Frame: ...
+
+    def push(self, frame: Frame, now: float) -> None: ...
+
+    def flush(self, now: float) -> None:
+        """Put on the wire what is ready."""
+        ...
+
+
 class DoorBridge:
-    """The door leg and, while calls are active, their SIP legs; ticks with the media clock."""
+    """The door leg and, while calls ring or are active, their parties; ticks with the media clock."""
 
     def __init__(self, device: AudioDevice, clock: Ticker) -> None:
         self._door = DoorLeg(device)
         self._clock = clock
         self._bridge = Bridge(device.rate_hz)
         self._bridge.join(self._door)
-        self._legs: list[SipLeg] = []
+        self._legs: list[Party] = []
         self._unsubscribe: Callable[[], None] | None = None
 
-    def join(self, leg: SipLeg) -> None:
+    @property
+    def rate_hz(self) -> int:
+        return self._door.rate_hz
+
+    def join(self, leg: Party) -> None:
         """Let the leg hear the door and be heard there; does nothing when it is on the bridge."""
         if leg in self._legs:
             return
@@ -35,7 +51,7 @@ class DoorBridge:
             self._door.start()
             self._unsubscribe = self._clock.subscribe(self._tick)
 
-    def leave(self, leg: SipLeg) -> None:
+    def leave(self, leg: Party) -> None:
         """Take the leg off; does nothing when it is not on the bridge."""
         if leg not in self._legs:
             return

@@ -51,7 +51,8 @@ class Incoming:
         if admitted.account.auto_answer:
             self._accept(call, leg)
             return
-        core.endpoint.ring(event.session, core.now)
+        # Where the caller wants ringing acknowledged and offered nothing, the offer is ours to make now (RFC 3262 §5).
+        core.endpoint.ring(event.session, core.now, body=call.answer_body if event.offer is None else None)
         core.table.limit(call, core.now + core.settings.incoming_call_timeout_s)
         core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now, status=180)
 
@@ -80,16 +81,21 @@ class Incoming:
             core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now)
         core.activate(call, leg, CallReason.ACCEPTED_BY_DEVICE)
 
+    def on_early_answer(self, call: Call, event: sip.EarlyAnswer) -> None:
+        """A PRACK brought the answer to the offer that our ringing carried."""
+        self._take_answer(call, call.legs[event.session], event.body)
+
     def on_confirmed(self, call: Call, event: sip.CallConfirmed) -> None:
         """The ACK came, with the answer where our 2xx carried the offer (RFC 3264 §4, RFC 3261 §13.2.1)."""
         leg = call.legs[event.session]
         leg.proven = True  # the ACK carried the tag of our 2xx, which went to the address of the caller
-        if leg.agreed is not None:
-            return
+        if leg.agreed is None:
+            self._take_answer(call, leg, event.body)
+
+    def _take_answer(self, call: Call, leg: SipLeg, body: bytes | None) -> None:
         try:
-            leg.take_answer(event.body or b"", self._core.now)
+            leg.take_answer(body or b"", self._core.now)
         except RemoteError as error:
             self._core.end(call, no_common_audio(error))
             return
-        if leg.carries_audio:
-            self._core.door.join(leg)
+        self._core.direction_changed(call, leg)

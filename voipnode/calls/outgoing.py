@@ -14,6 +14,7 @@ from voipnode.sipstack.endpoint import OutgoingInvite
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.session import MAX_EARLY_DIALOGS
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri
 
@@ -86,7 +87,9 @@ class Outgoing:
     def on_progress(self, call: Call, event: sip.CallProgress) -> None:
         """A party rings, or says something on the way there."""
         if event.body is not None:
-            call.legs[event.session].early_body = (event.tag, event.body)
+            leg = call.legs[event.session]
+            if event.tag in leg.early_bodies or len(leg.early_bodies) < MAX_EARLY_DIALOGS:
+                leg.early_bodies[event.tag] = event.body
         if event.status != 100:
             words = printable(event.reason)
             now = self._core.now
@@ -101,7 +104,9 @@ class Outgoing:
         if call.winner is not None or call.over:  # two answered at the same moment
             core.hang_up(event.session, ANSWERED_ELSEWHERE)
             return
-        if not core.take_answer(call, leg, event.body or leg.early_answer(event.tag)):
+        # What was agreed with this very fork while it rang stands, with all later changes (RFC 6337 §3.1.1).
+        stands = event.body is None and event.tag == leg.early_tag and leg.agreed is not None
+        if not stands and not core.take_answer(call, leg, event.body or leg.early_answer(event.tag)):
             core.hang_up(event.session)
             return
         for session in [session for session in call.legs if session != event.session]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.network_settings import DnsSettings, NatSettings
+from voipnode.calls.session_settings import RingbackSettings, SessionSettings
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -71,6 +72,8 @@ class SipSettings(BaseModel):
     )
     max_calls: int = Field(default=1, ge=1, le=1000, description="Calls at the same time; further ones hear busy.")
     access: AccessSettings = AccessSettings()
+    session: SessionSettings = SessionSettings()
+    ringback: RingbackSettings = RingbackSettings()
     dtmf_payload_type: int = Field(default=101, ge=96, le=127, description="RTP payload type of telephone events.")
 
     dns: DnsSettings = DnsSettings()

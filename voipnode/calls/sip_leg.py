@@ -61,7 +61,8 @@ class SipLeg:
         self.session = ""  # the endpoint's id, once there is one
         self.remote = ""
         self.account = account
-        self.early_body: tuple[str, bytes] | None = None  # the fork that it came from, and its SDP
+        self.early_bodies: dict[str, bytes] = {}  # by fork, the SDP that it sent before it answered
+        self.early_tag = ""  # the fork whose early SDP is in force
         self.proven = False  # the handshake showed that the party receives at its address
         self.agreed: AudioSession | None = None
         self.stream = AudioStream(
@@ -99,7 +100,16 @@ class SipLeg:
 
     def early_answer(self, tag: str) -> bytes:
         """The SDP that this fork sent before it answered: some phones leave it out of the 2xx (RFC 3261 §13.2.1)."""
-        return self.early_body[1] if self.early_body is not None and self.early_body[0] == tag else b""
+        return self.early_bodies.get(tag, b"")
+
+    def take_early(self, tag: str, body: bytes, now: float) -> None:
+        """A fork's early SDP comes into force; RemoteError when it cannot be used."""
+        self.take_answer(body, now)
+        self.early_tag = tag
+
+    def take_refreshed(self, answer: bytes, now: float) -> None:
+        """The far side's answer to what we said last, offered once more; RemoteError when it cannot be used."""
+        self._agree(self._negotiation.receive_repeated(answer, self._local), now)
 
     @property
     def offering(self) -> bool:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 
 from voipnode.calls.admission import Admission
 from voipnode.calls.call import Call, Outcome, outcome_of_rejection
+from voipnode.calls.changes import Changes
 from voipnode.calls.core import CallCore
 from voipnode.calls.digits import Digits
 from voipnode.calls.door_bridge import DoorBridge
+from voipnode.calls.early_media import EarlyMedia
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.hooks import Bus
@@ -60,6 +62,8 @@ class Switch:
         self._outgoing = Outgoing(self._core)
         self._incoming = Incoming(self._core, admission)
         self._digits = Digits(self._core)
+        self._changes = Changes(self._core)
+        self._early = EarlyMedia(self._core)
         self._endpoint = endpoint
         self._table = self._core.table
         self._refused = Refusals()
@@ -174,6 +178,7 @@ class Switch:
             if isinstance(event, sip.IncomingCall):
                 self._incoming.on_call(event)
             elif isinstance(event, sip.SessionEnded):
+                self._early.before_end(event.session)
                 self._core.session_ended(event, _outcome(event))
             elif isinstance(event, sip.Refused):
                 words = f"{event.status or 'dropped:'} {printable(event.reason)}"
@@ -188,10 +193,17 @@ class Switch:
         match event:
             case sip.CallProgress():
                 self._outgoing.on_progress(call, event)
+                self._early.on_progress(call, event)
             case sip.CallAnswered():
                 self._outgoing.on_answered(call, event)
             case sip.CallConfirmed():
                 self._incoming.on_confirmed(call, event)
+            case sip.EarlyAnswer():
+                self._incoming.on_early_answer(call, event)
+            case sip.UpdateReceived():
+                self._changes.on_update(call, event)
+            case sip.SessionRefreshed():
+                self._changes.on_refreshed(call, event)
             case sip.ReinviteReceived():
                 self._on_reinvite(call, event)
             case sip.ReinviteConfirmed():
@@ -256,6 +268,7 @@ def _outcome(event: sip.SessionEnded) -> Outcome:
         sip.EndCause.CANCELLED: (CallReason.TERMINATED, "the caller gave up"),
         sip.EndCause.TIMEOUT: (CallReason.FAILED, "the far side does not reply"),
         sip.EndCause.TRANSPORT: (CallReason.FAILED, printable(event.reason) or "the network refused our packets"),
+        sip.EndCause.EXPIRED: (CallReason.FAILED, "the far side did not refresh the session (session timer)"),
         sip.EndCause.GONE: (CallReason.FAILED, "the far side does not know the call any more"),
     }
     reason, detail = words[event.cause]

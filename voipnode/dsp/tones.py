@@ -8,6 +8,8 @@ import numpy as np
 
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 
+FRAME_MS = 1000 // FRAMES_PER_S
+
 
 class Tone:
     """A sum of sines that goes on from frame to frame without a step in phase.
@@ -33,3 +35,30 @@ class Tone:
         sines = np.sin(self._phases + self._ramp)
         self._phases = (self._phases + self._size * self._steps) % (2 * math.pi)
         return np.asarray(sines.sum(axis=0) * self._amplitude, dtype=np.float32)
+
+
+class Cadence:
+    """A tone that comes and goes: `on_ms` of it, `off_ms` of silence, over and over; both in steps of 10 ms.
+
+    Supervisory tones are described so (ITU-T E.180; ETSI TR 101 041 for Europe: 425 Hz, ringing 1 s on, 4 s off).
+    """
+
+    def __init__(self, tone: Tone, on_ms: int, off_ms: int) -> None:
+        if on_ms < FRAME_MS or off_ms < 0:
+            raise ValueError(f"a cadence of {on_ms} ms on, {off_ms} ms off cannot be heard")
+        self._tone = tone
+        self._on = on_ms // FRAME_MS
+        self._all = self._on + off_ms // FRAME_MS
+        self._silence = np.zeros_like(tone.next_frame())
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again, with the tone on."""
+        self._at = 0
+        self._tone.reset()
+
+    def next_frame(self) -> Frame:
+        """The next 10 ms; silence is one frame that nobody may change."""
+        sounds = self._at < self._on
+        self._at = (self._at + 1) % self._all
+        return self._tone.next_frame() if sounds else self._silence

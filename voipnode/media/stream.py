@@ -276,6 +276,11 @@ class AudioStream:
     # -- digits out
 
     @property
+    def has_heard(self) -> bool:
+        """Whether any RTP of the far side has been taken so far."""
+        return self._packets > 0
+
+    @property
     def can_send_digits(self) -> bool:
         """True where telephone-event was negotiated and we may send."""
         config = self._config

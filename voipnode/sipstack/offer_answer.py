@@ -176,6 +176,27 @@ class OfferAnswer:
         self._offer = None
         return answer, session
 
+    def receive_repeated(self, body: bytes, local: LocalAudio) -> AudioSession:
+        """Takes the answer to what we said last, offered once more without a change (RFC 4028 §7.4).
+
+        Raises ParseError, and RemoteError 488 when it is of no use; what is agreed stays in force then.
+        """
+        if self._offer is not None:
+            return self.receive_answer(body)
+        description = parse(body)
+        slot = self._agreed.slot
+        if len(description.media) <= slot:
+            raise _refused(Refusal(0, 304, "The answer lacks the audio line"))
+        remote = examine(description, description.media[slot], local, {})
+        if isinstance(remote, Refusal):
+            raise _refused(remote)
+        ours, sending = _first_common(local.formats, remote)
+        receiving = replace(ours, payload_type=sending.payload_type)
+        event = _common_event(local, remote, ours.clock_rate_hz).get(ours.clock_rate_hz)
+        session = _session(local, remote, sending, {receiving.payload_type: receiving}, event, event)
+        self._agreed = _Agreed(self._agreed.media, slot, session)
+        return session
+
     def abandon_offer(self) -> None:
         """The latest exchange did not come about (its request failed): back to what was agreed before it.
 
