@@ -11,18 +11,21 @@ import socket
 from voipnode import __version__
 from voipnode.calls.desk import Desk
 from voipnode.calls.door_bridge import DoorBridge
-from voipnode.calls.events import CallChanged
+from voipnode.calls.events import Event
+from voipnode.calls.finder import Finder
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
+from voipnode.calls.ways import Ways
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
 from voipnode.net.dns_servers import DnsServers, system_servers
 from voipnode.net.driver import EngineDriver
 from voipnode.net.entropy import SystemEntropy
 from voipnode.net.hosts_file import HostsFile
+from voipnode.net.instance import instance_urn
 from voipnode.net.locator import Locator
 from voipnode.net.resolver import Resolver
 from voipnode.net.rtp_ports import RtpPorts
@@ -70,6 +73,8 @@ class Line:
             keep_local_contact=settings.nat.keep_local_contact,
             public_address=Address(*settings.nat.public) if settings.nat.public else None,
         )
+        locator = Locator(resolver, dns, entropy.draw)
+        self._finder = Finder(locator, self._loop.time)
         self.switch = Switch(
             settings,
             accounts,
@@ -78,19 +83,23 @@ class Line:
             media=LegMedia(self._paths, entropy.bits, settings, device.rate_hz, entropy.cname()),
             door=DoorBridge(device, self.clock),
             bus=bus,
+            find=self._finder,
+            instance=instance_urn(f"{settings.hosts[0]} {port}"),
         )
         self._driver = EngineDriver(self.switch, self._sockets)
-        self.switch.wake = self._driver.flush
-        self._desk = Desk(self.switch, Locator(resolver, dns, entropy.draw), self._loop.time)
+        self.switch.wake = self._finder.wake = self._driver.flush
+        ways = Ways(self.switch.accounts, locator, self._sockets.local_address)
+        self._desk = Desk(self.switch, ways, self._loop.time)
         self._accounts = accounts
         self._bus = bus
         self._commands = commands
         self._registered: list[Subscription] = []
 
     async def open(self) -> None:
-        """Bind the sockets and take commands. Raises OSError when the SIP port is taken."""
+        """Bind the sockets, take commands, register the accounts. Raises OSError when the SIP port is taken."""
         await self._sockets.open(self._driver)
         self._registered = self._desk.register(self._commands)
+        self.switch.register(self._loop.time())
 
     def addresses(self) -> list[str]:
         """The SIP URIs at which this node can be called: from the network, and from this machine."""
@@ -106,25 +115,30 @@ class Line:
         return found
 
     async def close(self) -> None:
-        """Hang up, give the far sides a moment to agree, and close everything; may be called twice."""
+        """Hang up and unregister, give the far sides a moment to agree, close everything; may be called twice."""
         for subscription in self._registered:
             subscription.cancel()
         self._registered = []
         self.switch.hang_up_all(self._loop.time())
+        self.switch.unregister(self._loop.time())
         await self._all_over()
+        await self._finder.close()
         self._driver.close()
         await self._sockets.close()
 
     async def _all_over(self) -> None:
         quiet = asyncio.Event()
 
-        def look(_event: CallChanged) -> None:
-            if not self.switch.calls:
+        def is_over() -> bool:
+            return not self.switch.calls and self.switch.accounts.stopped
+
+        def look(_event: Event) -> None:
+            if is_over():
                 quiet.set()
 
-        subscription = self._bus.subscribe(CallChanged, look, who="line")
+        subscription = self._bus.subscribe(Event, look, who="line")
         try:
-            if self.switch.calls:
+            if not is_over():
                 async with asyncio.timeout(HANG_UP_S):
                     await quiet.wait()
         except TimeoutError:

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import pytest
 
-from tests.support.switchboard import Switchboard, answers, rings
+from tests.support.switchboard import DOOR, Switchboard, answers, rings
 from tests.support.virtual_loop import run_virtual
 from voipnode.calls.commands import HangUp, PlaceCall, RingRecipients, SendDtmf
-from voipnode.calls.desk import Desk, parse_target
+from voipnode.calls.desk import Desk
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.hooks import Commands
+from voipnode.calls.ways import Ways, parse_target
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
@@ -31,9 +32,7 @@ def test_addresses_are_taken_as_people_type_them(typed: str, uri: str) -> None:
     assert str(parse_target(typed)) == uri
 
 
-@pytest.mark.parametrize(
-    "typed", ["", "tel:+49301234", "sips:anna@192.168.1.20", "sip:", "sip:a b@c", "sip:anna@host:99999"]
-)
+@pytest.mark.parametrize("typed", ["", "tel:+49301234", "http:anna", "sip:", "sip:a b@c", "sip:anna@host:99999"])
 def test_what_cannot_be_called_is_refused_with_an_example(typed: str) -> None:
     with pytest.raises(CallError, match="address"):
         parse_target(typed)
@@ -53,7 +52,8 @@ class Names:
 
 def desk(board: Switchboard) -> Commands:
     commands = Commands()
-    Desk(board.switch, Names(), lambda: board.wire.now).register(commands)
+    ways = Ways(board.switch.accounts, Names(), lambda hop: DOOR)
+    Desk(board.switch, ways, lambda: board.wire.now).register(commands)
     return commands
 
 
@@ -88,7 +88,7 @@ def test_one_recipient_that_cannot_be_found_does_not_silence_the_others() -> Non
 
 def test_unknown_transports_and_too_many_recipients_are_refused() -> None:
     commands = desk(Switchboard())
-    with pytest.raises(CallError, match="WS"):
-        run_virtual(commands.execute(PlaceCall(to="sip:anna@192.168.1.20;transport=ws")))
+    with pytest.raises(CallError, match="SCTP"):
+        run_virtual(commands.execute(PlaceCall(to="sip:anna@192.168.1.20;transport=sctp")))
     with pytest.raises(CallError, match="1 to 6"):
         run_virtual(commands.execute(RingRecipients(recipients=("sip:a@192.168.1.20",) * 7)))

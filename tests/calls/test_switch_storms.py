@@ -184,12 +184,8 @@ class Storm:
     def ring(self) -> None:
         board, rng = self.board, self.rng
         some = rng.sample(self.phones, rng.randint(1, len(self.phones)))
-        targets = [
-            (phone.uri, Hop(rng.choice(("UDP", "UDP", "UDP", "TCP")), phone.address))
-            for phone in some
-            if isinstance(phone.uri, SipUri)
-        ]
-        board.switch.ring(targets, board.switch.account(""), board.wire.now, authorised=True)
+        ways = [board.way(phone, Hop(rng.choice(("UDP", "UDP", "UDP", "TCP")), phone.address)) for phone in some]
+        board.switch.ring(ways, board.switch.account(""), board.wire.now, authorised=True)
 
     def act(self) -> None:
         switch, wire, rng = self.board.switch, self.board.wire, self.rng

@@ -14,6 +14,7 @@ from voipnode.calls.hooks import Bus, Frame
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
+from voipnode.calls.ways import Way, straight
 from voipnode.media.stream import AudioStream
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig, OutgoingInvite
@@ -255,6 +256,7 @@ class Switchboard:
             media=LegMedia(self.paths, lambda bits: 7, self.settings, RATE_HZ, "door"),
             door=DoorBridge(self.device, self.clock),
             bus=self.bus,
+            find=lambda uri, account, done: done((), self.wire.now),
         )
         self.switch.wake = self.wire.flush
         self.wire.attach("door", DOOR, self.switch)
@@ -266,8 +268,13 @@ class Switchboard:
 
     def ring(self, *phones: Phone, authorised: bool = True, button: str = "") -> str:
         """Press the button: ring these phones."""
-        targets = [(phone.uri, phone.hop) for phone in phones if isinstance(phone.uri, SipUri)]
-        return self.switch.ring(targets, self.switch.account(""), self.wire.now, authorised=authorised, button=button)
+        ways = [self.way(phone, phone.hop) for phone in phones]
+        return self.switch.ring(ways, self.switch.account(""), self.wire.now, authorised=authorised, button=button)
+
+    def way(self, phone: Phone, *hops: Hop) -> Way:
+        """The way of the default account to a phone."""
+        assert isinstance(phone.uri, SipUri)
+        return straight(phone.uri, hops, self.switch.account(""), DOOR.host)
 
     @property
     def states(self) -> list[str]:

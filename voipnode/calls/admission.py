@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from voipnode.calls.accounts import Accounts
 from voipnode.calls.callers import Networks, TrustedCallers
 from voipnode.calls.events import CallReason
 from voipnode.calls.guard import Guard
@@ -21,10 +21,14 @@ MAX_HOSTS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act."""
+    """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act.
+
+    `from_server`: it comes from a server of the account, so that who calls is what the server says.
+    """
 
     account: AccountSettings
     authorised: bool
+    from_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +43,25 @@ class Refusal:
 class Admission:
     """Decides on incoming calls; its `guard` on everything that reaches the SIP port. `secret`: 32 random bytes."""
 
-    def __init__(self, settings: SipSettings, accounts: tuple[AccountSettings, ...], secret: bytes) -> None:
+    def __init__(self, settings: SipSettings, accounts: Accounts, secret: bytes) -> None:
         self._settings = settings
-        self._accounts = tuple(account for account in accounts if account.active)
+        self._accounts = accounts
         self._networks = Networks(settings.incoming_networks)
         self._trusted = TrustedCallers(settings.trusted_callers)
         self._pace = Pace(burst=BURST + settings.max_calls, per_s=1 + settings.max_calls)
         self._is_outside = lru_cache(MAX_HOSTS)(lambda host: host not in self._networks)  # asked for every request
-        self.is_server: Callable[[Hop], bool] = lambda source: False
-        """Whether a source is a server that an account of ours is registered at; its owner sets it."""
         self.guard = Guard(
             settings.access,
             secret,
             is_stranger=self.is_stranger,
-            is_server=lambda source: self.is_server(source),  # noqa: PLW0108 -- it is set later
+            is_server=lambda source: bool(accounts.served_by(source.remote.host)),
             is_trusted=lambda source: self._trusted.names(source.remote.host),
         )
 
     def is_stranger(self, source: Hop) -> bool:
-        """Whether nothing but our own calls is spoken of with this source."""
-        return self._is_outside(source.remote.host) and not self.is_server(source)
+        """Whether nothing but our own calls is spoken of with this source; servers of accounts are none."""
+        host = source.remote.host
+        return self._is_outside(host) and not self._accounts.served_by(host)
 
     def decide(self, incoming: IncomingCall, calls_now: int, now: float) -> Admitted | Refusal:
         """Let the call in or say why not. Strangers learn nothing of the accounts: the network is looked at first."""
@@ -67,22 +70,30 @@ class Admission:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
         if self.is_stranger(incoming.source):
             return Refusal(403, CallReason.DENIED, f"{source} is in none of sip.incoming_networks")
-        account = self._account_for(incoming)
+        served = self._accounts.served_by(source)
+        account = self._account_for(incoming, served)
         if account is None:
-            return Refusal(480, CallReason.DENIED, "no account is active")
+            words = f"{source} is no server of a registered account, and no peer-to-peer account is active"
+            return Refusal(403, CallReason.DENIED, words)
         if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         if not self._pace.allows(now):
             return Refusal(503, CallReason.BUSY, "calls come faster than anybody can place or take them")
         request = incoming.request
         opens = self._trusted.trusts(request.from_, source) or self.guard.may_open(request.call_id)
-        return Admitted(account, opens)
+        return Admitted(account, opens, from_server=account in served)
 
-    def _account_for(self, incoming: IncomingCall) -> AccountSettings | None:
-        """The account called: by user part, else the default one, which is called by address alone."""
+    def _account_for(self, incoming: IncomingCall, served: tuple[AccountSettings, ...]) -> AccountSettings | None:
+        """The account called, by user part, else the default one or the first: it is called by address alone then.
+
+        A registered account takes calls from its own servers, and from trusted callers, who may know it by name; all
+        others reach the peer-to-peer accounts. A server reaches none but its own.
+        """
         uri = incoming.request.uri
         user = uri.user if isinstance(uri, SipUri) else None
-        for account in self._accounts:
-            if user == account.user_id:
-                return account
-        return next((account for account in self._accounts if account.default), None)
+        candidates = served or self._accounts.active
+        if not served and not self._trusted.names(incoming.source.remote.host):
+            candidates = tuple(account for account in candidates if account.type == "peer_to_peer")
+        called = (account for account in candidates if account.user_id == user)
+        default = (account for account in candidates if account.default)
+        return next(called, None) or next(default, None) or next(iter(candidates), None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.headers import NameAddr
-from voipnode.sipstack.uri import SipUri
+from voipnode.sipstack.message import Request
+from voipnode.sipstack.uri import SipUri, Uri
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -47,3 +49,14 @@ class TrustedCallers:
     def trusts(self, caller: NameAddr, source_host: str) -> bool:
         from_user = caller.uri.user if isinstance(caller.uri, SipUri) else None
         return any(source_host in network and user in (None, from_user) for user, network in self._callers)
+
+
+def caller_of(request: Request, *, from_server: bool) -> Uri:
+    """Who calls: what a server of ours asserts (RFC 3325 §9.1), else what From claims."""
+    if from_server:
+        for value in request.headers.values("P-Asserted-Identity"):
+            try:
+                return NameAddr.parse(value).uri
+            except ParseError:
+                continue
+    return request.from_.uri

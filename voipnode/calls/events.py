@@ -36,6 +36,15 @@ class CallReason(StrEnum):
     TERMINATED = "Terminated"
 
 
+class RegistrationState(StrEnum):
+    """How an account stands with its server; a peer-to-peer account stands with none and is "unregistered"."""
+
+    REGISTERED = "registered"
+    REGISTERING = "registering"
+    UNREGISTERED = "unregistered"
+    PROBLEM = "problem"  # nobody takes the registration; `reason` says why, and it is tried again by itself
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Base of all events; `at` is the engine's monotonic time in seconds."""
@@ -84,6 +93,23 @@ class CallChanged(Event):
     account: str
     status: int = 0
     detail: str = ""  # in words, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationChanged(Event):
+    """An account stands otherwise than before; repetitions of the same problem are not told.
+
+    `status` is the SIP status behind it (0: none, "Does not register" of a peer-to-peer account among them), `reason`
+    says it in words for an installer, `server` names the server, `expires_s` is the validity that it granted.
+    """
+
+    name: ClassVar[str] = "registration.changed"
+    account: str
+    state: RegistrationState
+    status: int = 0
+    reason: str = ""
+    server: str = ""
+    expires_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voipnode.calls.admission import Admission, Admitted, Refusal
 from voipnode.calls.call import Call
+from voipnode.calls.callers import caller_of
 from voipnode.calls.core import CallCore, no_common_audio
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason, CallState
@@ -37,7 +38,8 @@ class Incoming:
     def _let_in(self, event: sip.IncomingCall, admitted: Admitted) -> None:
         core = self._core
         request = event.request
-        call = core.table.new("incoming", admitted.account, str(request.from_.uri), authorised=admitted.authorised)
+        remote = str(caller_of(request, from_server=admitted.from_server))
+        call = core.table.new("incoming", admitted.account, remote, authorised=admitted.authorised)
         call.sip_call_id = request.call_id
         leg = core.open_leg(call, core.local_address(event.source).host, event.source)
         if leg is None:

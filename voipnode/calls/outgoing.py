@@ -9,14 +9,12 @@ from voipnode.calls.core import CallCore
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.settings import AccountSettings
+from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import OutgoingInvite
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.grammar import printable
-from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS
-from voipnode.sipstack.transport import Hop
-from voipnode.sipstack.uri import SipUri
 
 ANSWERED_ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)  # RFC 3326 §2
 MAX_LEGS = 6
@@ -28,9 +26,7 @@ class Outgoing:
     def __init__(self, core: CallCore) -> None:
         self._core = core
 
-    def ring(
-        self, targets: Sequence[tuple[SipUri, Hop]], account: AccountSettings, *, authorised: bool, button: str
-    ) -> str:
+    def ring(self, ways: Sequence[Way], account: AccountSettings, *, authorised: bool, button: str) -> str:
         """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
         core = self._core
         if not core.settings.enabled:
@@ -39,12 +35,12 @@ class Outgoing:
             self._make_room()
         if core.table.engaged >= core.settings.max_calls:
             raise NotNowError(f"the door is in a call already (sip.max_calls = {core.settings.max_calls})")
-        if not 1 <= len(targets) <= MAX_LEGS:
-            raise CallError(f"recipients: {len(targets)} given; 1 to {MAX_LEGS} can ring at the same time")
-        remote = ", ".join(str(target) for target, _ in targets)
+        if not 1 <= len(ways) <= MAX_LEGS:
+            raise CallError(f"recipients: {len(ways)} given; 1 to {MAX_LEGS} can ring at the same time")
+        remote = ", ".join(str(way.target) for way in ways)
         call = core.table.new("outgoing", account, remote, authorised=authorised, button=button)
-        for target, hop in targets:
-            self._invite(call, target, hop)
+        for way in ways:
+            self._invite(call, way)
         if not call.legs:
             core.table.drop(call)
             raise NotNowError("no RTP port is free (see sip.rtp_start_port), or too many calls are ending")
@@ -61,26 +57,28 @@ class Outgoing:
             if call.direction == "incoming" and call.state is CallState.RINGING:
                 core.end(call, (CallReason.BUSY, 486, "a visitor pressed the button"))
 
-    def _invite(self, call: Call, target: SipUri, hop: Hop) -> None:
+    def _invite(self, call: Call, way: Way) -> None:
         core = self._core
-        local_host = core.local_address(hop).host
-        leg = core.open_leg(call, local_host, hop)
+        leg = core.open_leg(call, core.local_address(way.hops[0]).host, way.hops[0])
         if leg is None:
             return
-        leg.remote = str(target)
-        caller = SipUri(scheme="sip", user=call.account.user_id, host=local_host)
+        leg.remote = str(way.target)
         invite = OutgoingInvite(
-            target=target,
-            from_=NameAddr(call.account.caller_id or None, caller),
-            contact_user=call.account.user_id,
+            target=way.target,
+            from_=way.from_,
+            contact_user=way.contact_user,
             offer=leg.make_offer(),
-            hop=hop,
+            hops=way.hops,
+            routes=way.routes,
+            credentials=way.credentials,
+            headers=way.headers,
+            no_answer_s=way.no_answer_s,
         )
         try:
             leg.session = core.endpoint.invite(invite, core.now)
         except LocalError as error:  # calls that were given up may wait 32 s for their end: there is no room for more
             leg.close(core.now)
-            core.bus.publish(Problem(where="calls", detail=f"{target} cannot be called now: {error}"))
+            core.bus.publish(Problem(where="calls", detail=f"{way.target} cannot be called now: {error}"))
             return
         core.table.attach(call, leg)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from voipnode.calls.account_settings import AccountSettings
 from voipnode.media.stream import AudioStream
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
@@ -35,6 +36,15 @@ class Ticker(Protocol):
     def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
         """Call `tick(now)` every 10 ms from now on; the returned function ends it."""
         ...
+
+
+class Find(Protocol):
+    """Locates a server for an account (RFC 3263) and calls `done` with its hops, best first, and the time.
+
+    `done` may be called before this returns; it is called once, with no hops where there are none.
+    """
+
+    def __call__(self, uri: SipUri, account: AccountSettings, done: Callable[[Sequence[Hop], float], None]) -> None: ...
 
 
 class Locator(Protocol):

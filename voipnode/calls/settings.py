@@ -1,4 +1,4 @@
-"""Settings of the call layer: `[sip]` and `[[accounts]]` of voipnode.toml."""
+"""Settings of the call layer: `[sip]` of voipnode.toml; those of `[[accounts]]` are passed on from their own file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from voipnode.calls.access_settings import AccessSettings
+from voipnode.calls.account_settings import AccountSettings, complete_accounts
 from voipnode.calls.network_settings import DnsSettings, NatSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
+
+__all__ = ["AccountSettings", "SipSettings", "complete_accounts"]
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -71,6 +74,15 @@ class SipSettings(BaseModel):
         default=20, ge=5, le=600, description="End a call whose far side has sent neither RTP nor RTCP for this long."
     )
     max_calls: int = Field(default=1, ge=1, le=1000, description="Calls at the same time; further ones hear busy.")
+    registration_interval_s: int = Field(
+        default=600, ge=10, le=86_400, description="Registrations are asked for with this validity."
+    )
+    max_retransmissions: int = Field(
+        default=10, ge=0, le=10, description="Give up connecting to a server after so many unanswered repetitions."
+    )
+    failback_s: int = Field(
+        default=60, ge=1, le=86_400, description="Return to the first server this long after a failover."
+    )
     access: AccessSettings = AccessSettings()
     session: SessionSettings = SessionSettings()
     ringback: RingbackSettings = RingbackSettings()
@@ -112,48 +124,3 @@ class SipSettings(BaseModel):
                     " alice@192.168.1.20; a name would be believed from anywhere"
                 ) from None
         return value
-
-
-class AccountSettings(BaseModel):
-    """One identity of the node. A peer-to-peer account registers nowhere: it is called by address."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(default="Peer to peer (default)", min_length=1, max_length=64)
-    type: Literal["peer_to_peer"] = "peer_to_peer"
-    active: bool = True
-    default: bool = Field(default=False, description="Used for calls that name no account; exactly one account is.")
-    user_id: str = Field(default="door", pattern=r"^[A-Za-z0-9._~+-]{1,64}$", description="The part before the @.")
-    caller_id: str = Field(default="", max_length=64, description="Display name that phones show.")
-    transport: Literal["udp", "tcp"] = "udp"
-    auto_answer: bool = Field(default=False, description="Answer incoming calls by itself; otherwise they ring.")
-    audio_direction: Literal["both", "send", "receive", "none"] = "both"
-    audio_codecs: tuple[Literal["PCMU", "PCMA"], ...] = Field(
-        default=("PCMU", "PCMA"), min_length=1, description="Codecs in order of preference."
-    )
-    ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
-    dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
-    dtmf_info: bool = Field(default=True, description="Digits by SIP INFO; sent so when the peer takes no RTP events.")
-
-    @field_validator("audio_codecs")
-    @classmethod
-    def _codecs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each codec may stand in the list once")
-        return value
-
-
-def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
-    """The accounts with exactly one default: an empty list gets the automatic peer-to-peer account.
-
-    Raises ValueError when two accounts are marked as default.
-    """
-    if not accounts:
-        return (AccountSettings(default=True),)
-    defaults = [account.name for account in accounts if account.default]
-    if len(defaults) > 1:
-        raise ValueError(f"exactly one account can be the default, not {len(defaults)}: {', '.join(defaults)}")
-    if defaults:
-        return accounts
-    first = accounts[0].model_copy(update={"default": True})
-    return (first, *accounts[1:])

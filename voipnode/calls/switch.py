@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
 from voipnode.calls.call import Call, Outcome, outcome_of_rejection
 from voipnode.calls.changes import Changes
@@ -17,21 +18,20 @@ from voipnode.calls.core import CallCore
 from voipnode.calls.digits import Digits
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.early_media import EarlyMedia
-from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.hooks import Bus
 from voipnode.calls.incoming import Incoming
 from voipnode.calls.outgoing import Outgoing
-from voipnode.calls.ports import LocalAddress
+from voipnode.calls.ports import Find, LocalAddress
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
+from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.transport import Hop, Packet
-from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,21 @@ class Switch:
         media: LegMedia,
         door: DoorBridge,
         bus: Bus,
+        find: Find,
+        instance: str = "",
     ) -> None:
-        self._accounts = tuple(accounts)
+        self.accounts = Accounts(
+            settings,
+            accounts,
+            endpoint=endpoint,
+            find=find,
+            random_bits=media.random_bits,
+            bus=bus,
+            instance=instance,
+        )
         self._core = CallCore(settings, endpoint=endpoint, local_address=local_address, media=media, door=door, bus=bus)
         self._core.on_media_events = self._on_media_events
-        admission = Admission(settings, self._accounts, media.random_bits(256).to_bytes(32, "big"))
+        admission = Admission(settings, self.accounts, media.random_bits(256).to_bytes(32, "big"))
         self._outgoing = Outgoing(self._core)
         self._incoming = Incoming(self._core, admission)
         self._digits = Digits(self._core)
@@ -82,6 +92,7 @@ class Switch:
         """A stream connection is gone."""
         self._core.now = now
         self._endpoint.connection_closed(source, now)
+        self.accounts.connection_closed(source, now)
         self._drain()
 
     def send_failed(self, transaction: str, now: float, why: str = "") -> None:
@@ -100,7 +111,7 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called."""
-        deadlines = (self._endpoint.next_deadline(), self._table.next_deadline())
+        deadlines = (self._endpoint.next_deadline(), self._table.next_deadline(), self.accounts.next_deadline())
         return min((at for at in deadlines if at is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
@@ -110,6 +121,7 @@ class Switch:
         self._drain()
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)
+        self.accounts.on_deadline(now)
         self._drain()
 
     # Commands
@@ -121,16 +133,23 @@ class Switch:
 
     def account(self, name: str) -> AccountSettings:
         """The active account of that name, the default one for "". Raises UnknownNameError."""
-        active = [account for account in self._accounts if account.active]
-        for account in active:
-            if account.name == name or (name == "" and account.default):
-                return account
-        known = ", ".join(f'"{account.name}"' for account in active) or "none"
-        raise UnknownNameError(f'account "{name}": no such active account; there is {known}')
+        return self.accounts.named(name)
+
+    def register(self, now: float) -> None:
+        """Register the accounts that do, and tell how all of them stand."""
+        self._core.now = now
+        self.accounts.start(now)
+        self._after_command()
+
+    def unregister(self, now: float) -> None:
+        """Remove every registration, because the node stops; `accounts.stopped` within a second."""
+        self._core.now = now
+        self.accounts.stop(now)
+        self._after_command()
 
     def ring(
         self,
-        targets: Sequence[tuple[SipUri, Hop]],
+        ways: Sequence[Way],
         account: AccountSettings,
         now: float,
         *,
@@ -139,7 +158,7 @@ class Switch:
     ) -> str:
         """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
         self._core.now = now
-        call_id = self._outgoing.ring(targets, account, authorised=authorised, button=button)
+        call_id = self._outgoing.ring(ways, account, authorised=authorised, button=button)
         self._after_command()
         return call_id
 
@@ -180,6 +199,10 @@ class Switch:
             elif isinstance(event, sip.SessionEnded):
                 self._early.before_end(event.session)
                 self._core.session_ended(event, _outcome(event))
+            elif isinstance(event, sip.RequestFinished) and not event.session:
+                self.accounts.finished(event, self._core.now)
+            elif isinstance(event, sip.HopFailed):
+                self.accounts.hop_failed(event.hop, self._core.now)
             elif isinstance(event, sip.Refused):
                 words = f"{event.status or 'dropped:'} {printable(event.reason)}"
                 self._refused.note(event.source.remote.host, words, self._core.now)

@@ -16,6 +16,7 @@ from voipnode.calls.hooks import Bus, Frame
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
+from voipnode.calls.ways import straight
 from voipnode.media.stream import AudioStream
 from voipnode.replay.script import Answer, Digit, FarMedia, FarSip, HangUp, Ring, Script, Step, describe
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
@@ -186,6 +187,7 @@ class Player:
             media=LegMedia(self._paths, _counting_bits(), settings, RATE_HZ, "replay"),
             door=DoorBridge(_Ear(self._outcome.heard), self._clock),
             bus=bus,
+            find=lambda uri, account, done: done((), self._clock.now),
         )
         self._switch.wake = self._collect
 
@@ -233,8 +235,8 @@ class Player:
                         path.receive(step)
                 case Ring():
                     account = self._switch.account("")
-                    targets = [(step.target, step.hop)]
-                    self._placed[step.call_id] = self._switch.ring(targets, account, step.at, authorised=True)
+                    way = straight(step.target, [step.hop], account, self._script.node.host)
+                    self._placed[step.call_id] = self._switch.ring([way], account, step.at, authorised=True)
                 case Answer():
                     if (call := self._call(step.call_id)) is not None and call.state is CallState.RINGING:
                         self._switch.answer(call.id, step.at)

@@ -1,0 +1,211 @@
+"""Settings of the accounts: `[[accounts]]` of voipnode.toml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.uri import SipUri, parse_uri
+
+Transport = Literal["udp", "tcp", "tls", "ws", "wss", "auto"]
+_STREAMS = ("tcp", "tls", "ws", "wss")
+
+
+def server_uri(text: str) -> SipUri:
+    """A server as the settings name it ("pbx.example.com", "192.0.2.5:5070", "[2001:db8::5]") as a URI without user.
+
+    Raises ValueError that says what would be right.
+    """
+    try:
+        uri = parse_uri(f"sip:{text}")
+    except ParseError:
+        uri = None
+    if not isinstance(uri, SipUri) or uri.user is not None or uri.params or uri.headers:
+        raise ValueError(
+            f'"{text}" is no server; write its name or address, with a port where it is not the usual one, for example'
+            " pbx.example.com, 192.168.1.5:5070 or [2001:db8::5]"
+        )
+    return uri
+
+
+def _server(text: str) -> str:
+    if text:
+        server_uri(text)
+    return text
+
+
+def _plain(text: str) -> str:
+    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in text):
+        raise ValueError("must be one line of text, without control characters")
+    return text
+
+
+def _plain_secret(secret: SecretStr) -> SecretStr:
+    _plain(secret.get_secret_value())
+    return secret
+
+
+Server = Annotated[str, Field(max_length=255), AfterValidator(_server)]
+Line = Annotated[str, Field(max_length=128), AfterValidator(_plain)]
+Secret = Annotated[SecretStr, Field(max_length=128), AfterValidator(_plain_secret)]
+
+
+class SecondarySettings(BaseModel):
+    """The server that serves while the first one does not; an empty name means the account's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    registrar: Server = Field(default="", description="Server to register at; empty: the secondary domain.")
+    domain: Server = Field(default="", description="Public domain there; empty: the account's own domain.")
+
+    @field_validator("domain")
+    @classmethod
+    def _somewhere(cls, value: str, info: ValidationInfo) -> str:
+        if not value and not info.data.get("registrar"):
+            raise ValueError("a secondary server needs a registrar or a domain, for example pbx2.example.com")
+        return value
+
+
+class ProxySettings(BaseModel):
+    """A proxy between the node and its registrar."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: Server = Field(min_length=1, description="Name or address, with a port where it is not the usual one.")
+    user: Line = Field(default="", description="User name, where the proxy asks for one of its own.")
+    password: Secret = Field(default=SecretStr(""), description="Password for the proxy.")
+    realm: Line = Field(
+        default="", description="Realm that it asks in; empty: whichever refuses the account's password."
+    )
+
+
+class AccountSettings(BaseModel):
+    """One identity of the node.
+
+    A peer-to-peer account registers nowhere: it is called by address. A registered one is a user of a telephone system
+    (PBX): it is reached through the servers named here, and calls through them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="Peer to peer (default)", min_length=1, max_length=64)
+    type: Literal["peer_to_peer", "registered"] = "peer_to_peer"
+    active: bool = True
+    default: bool = Field(default=False, description="Used for calls that name no account; exactly one account is.")
+    user_id: str = Field(default="door", pattern=r"^[A-Za-z0-9._~+*!-]{1,64}$", description="The part before the @.")
+    caller_id: Line = Field(default="", max_length=64, description="Display name that phones show.")
+    transport: Transport = Field(default="udp", description='"auto": what DNS says of the server (RFC 3263).')
+    auto_answer: bool = Field(default=False, description="Answer incoming calls by itself; otherwise they ring.")
+    prefer_ipv6: bool = Field(default=False, description="Try IPv6 first where a name has both kinds of addresses.")
+
+    domain: Server = Field(default="", description="Public domain, the part after the @; empty: the registrar.")
+    registrar: Server = Field(default="", description="Server to register at; empty: the domain.")
+    auth_id: Line = Field(default="", description="User name for the password; empty: the user id.")
+    password: Secret = Field(default=SecretStr(""), description="Never shown again, neither by the API nor in logs.")
+    secondary: SecondarySettings | None = Field(default=None, description="Used while the first server fails.")
+    proxies: tuple[ProxySettings, ...] = Field(
+        default=(), max_length=8, description="Passed in this order on the way to the registrar."
+    )
+    sips: bool = Field(default=False, description="Be sips:user@domain and demand TLS on every hop.")
+    tls_version: Literal["auto", "1.2", "1.3"] = Field(default="auto", description="TLS only.")
+    verify_server: bool = Field(default=True, description="TLS only: refuse servers without a valid certificate.")
+    certificate: str = Field(default="", description="TLS only: PEM file with a client certificate.")
+    private_key: str = Field(default="", description="TLS only: PEM file with its key.")
+    ca: str = Field(default="", description="TLS only: PEM file of the authorities to trust; empty: the system's.")
+
+    registration_interval_s: int | None = Field(
+        default=None, ge=10, le=86_400, description="Validity to ask for; empty: sip.registration_interval_s."
+    )
+    keep_alive_interval_s: float = Field(
+        default=5.0, ge=1, le=3600, description="Ask this often, between registrations, whether the server lives."
+    )
+    response_timeout_s: float = Field(
+        default=4.0, ge=0.5, le=32, description="A server that has not answered for this long counts as dead."
+    )
+    no_answer_s: float = Field(
+        default=4.0, ge=0.5, le=32, description="A call that a server does not react to goes to the next one."
+    )
+    failback_s: int | None = Field(
+        default=None, ge=1, le=86_400, description="Return to the first server after this; empty: sip.failback_s."
+    )
+    max_retransmissions: int | None = Field(
+        default=None, ge=0, le=10, description="Unanswered repetitions until a server counts as dead; empty: sip's."
+    )
+    outbound: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Keep one flow to the server for both directions (RFC 5626); auto: not over UDP."
+    )
+    privacy: bool = Field(default=False, description="Call anonymously; only the server learns who calls (RFC 3323).")
+    identity_header: Literal["none", "preferred", "asserted"] = Field(
+        default="none", description="Name the account in P-Preferred-Identity or P-Asserted-Identity (RFC 3325)."
+    )
+    mwi: bool = Field(default=False, description="Let the server tell of waiting messages.")
+
+    audio_direction: Literal["both", "send", "receive", "none"] = "both"
+    audio_codecs: tuple[Literal["PCMU", "PCMA"], ...] = Field(
+        default=("PCMU", "PCMA"), min_length=1, description="Codecs in order of preference."
+    )
+    ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
+    dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
+    dtmf_info: bool = Field(default=True, description="Digits by SIP INFO; sent so when the peer takes no RTP events.")
+
+    @property
+    def registered(self) -> bool:
+        """Whether the account is a user of a server, not whether that works now."""
+        return self.type == "registered"
+
+    @property
+    def wire_transport(self) -> str:
+        """The transport to locate servers by; "" leaves it to DNS. `sips` forces TLS (RFC 3261 §26.2)."""
+        if self.sips and self.transport not in ("tls", "wss"):
+            return "TLS"
+        return "" if self.transport == "auto" else self.transport.upper()
+
+    @property
+    def keeps_flow(self) -> bool:
+        """Whether the registration asks for outbound flows (RFC 5626)."""
+        return self.outbound == "on" or (self.outbound == "auto" and (self.sips or self.transport in _STREAMS))
+
+    @field_validator("audio_codecs")
+    @classmethod
+    def _codecs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each codec may stand in the list once")
+        return value
+
+    @field_validator("domain", "registrar", "auth_id", "password", "secondary", "proxies")
+    @classmethod
+    def _of_registered_ones(cls, value: object, info: ValidationInfo) -> object:
+        """Whoever writes a registrar and forgets the type would wonder why nothing registers."""
+        given = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if given and info.data.get("type") == "peer_to_peer":
+            raise ValueError('a peer-to-peer account registers nowhere; write type = "registered" to use this')
+        return value
+
+    @field_validator("private_key")
+    @classmethod
+    def _key_for_certificate(cls, value: str, info: ValidationInfo) -> str:
+        if value and not info.data.get("certificate"):
+            raise ValueError("a key without its certificate is of no use; name the certificate's file too")
+        return value
+
+
+def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+    """The accounts with exactly one default, which is active; the automatic peer-to-peer one where none is left.
+
+    Raises ValueError when two accounts are marked as default, or one that is not active.
+    """
+    defaults = [account for account in accounts if account.default]
+    if len(defaults) > 1:
+        names = ", ".join(account.name for account in defaults)
+        raise ValueError(f"exactly one account can be the default, not {len(defaults)}: {names}")
+    if defaults and not defaults[0].active:
+        raise ValueError(f'"{defaults[0].name}" is the default and not active; make an active account the default')
+    if defaults:
+        return accounts
+    first = next((index for index, account in enumerate(accounts) if account.active), None)
+    if first is None:
+        return (*accounts, AccountSettings(default=True))
+    chosen = accounts[first].model_copy(update={"default": True})
+    return (*accounts[:first], chosen, *accounts[first + 1 :])

@@ -1,0 +1,124 @@
+"""All accounts of the node: which are registered, how they stand, and which of them a request is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from voipnode.calls.account_settings import AccountSettings
+from voipnode.calls.binding import RegisterPace
+from voipnode.calls.errors import UnknownNameError
+from voipnode.calls.events import RegistrationChanged, RegistrationState
+from voipnode.calls.hooks import Bus
+from voipnode.calls.ports import Find, RandomBits
+from voipnode.calls.registration import Registration, Status
+from voipnode.calls.settings import SipSettings
+from voipnode.sipstack.endpoint import Endpoint
+from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.transport import Hop
+
+DOES_NOT_REGISTER = "Does not register"
+_BITS = 32
+
+
+class Accounts:
+    """The active accounts and their registrations; verbs as of `Registration`, `on_deadline` for all of them.
+
+    Publishes `RegistrationChanged` for each account at `start`, and then for each change.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        accounts: Sequence[AccountSettings],
+        *,
+        endpoint: Endpoint,
+        find: Find,
+        random_bits: RandomBits,
+        bus: Bus,
+        instance: str = "",
+    ) -> None:
+        self.active = tuple(account for account in accounts if account.active)
+        self._bus = bus
+        self.registrations = tuple(
+            Registration(
+                account,
+                RegisterPace.of(account, settings),
+                endpoint=endpoint,
+                find=find,
+                chance=lambda: random_bits(_BITS) / 2**_BITS,
+                tell=partial(self._tell, account),
+                instance=instance,
+            )
+            for account in self.active
+            if account.registered
+        )
+
+    def named(self, name: str) -> AccountSettings:
+        """The active account of that name, the default one for "". Raises UnknownNameError."""
+        for account in self.active:
+            if account.name == name or (name == "" and account.default):
+                return account
+        known = ", ".join(f'"{account.name}"' for account in self.active) or "none"
+        raise UnknownNameError(f'account "{name}": no such active account; there is {known}')
+
+    def registration(self, account: AccountSettings) -> Registration | None:
+        """The registration of an account; None for a peer-to-peer one."""
+        return next((each for each in self.registrations if each.account is account), None)
+
+    def served_by(self, host: str) -> tuple[AccountSettings, ...]:
+        """The registered accounts that have a server at this address."""
+        return tuple(each.account for each in self.registrations if each.is_server(host))
+
+    # ---- verbs
+
+    def start(self, now: float) -> None:
+        """Tell how every account stands, and register those that do."""
+        for account in self.active:
+            registration = self.registration(account)
+            if registration is None:
+                self._tell(account, Status(RegistrationState.UNREGISTERED, 0, DOES_NOT_REGISTER), now)
+            else:
+                registration.start(now)
+
+    def stop(self, now: float) -> None:
+        """Remove every binding; `stopped` is true soon."""
+        for registration in self.registrations:
+            registration.stop(now)
+
+    @property
+    def stopped(self) -> bool:
+        return all(registration.stopped for registration in self.registrations)
+
+    def finished(self, event: RequestFinished, now: float) -> bool:
+        """A request has its answer; False where it is of no registration."""
+        return any(registration.finished(event, now) for registration in self.registrations)
+
+    def connection_closed(self, hop: Hop, now: float) -> None:
+        for registration in self.registrations:
+            registration.connection_closed(hop, now)
+
+    def hop_failed(self, hop: Hop, now: float) -> None:
+        """A call found that this address does not serve."""
+        for registration in self.registrations:
+            registration.hop_failed(hop, now)
+
+    def next_deadline(self) -> float | None:
+        deadlines = (registration.next_deadline() for registration in self.registrations)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def on_deadline(self, now: float) -> None:
+        for registration in self.registrations:
+            registration.on_deadline(now)
+
+    def _tell(self, account: AccountSettings, status: Status, now: float) -> None:
+        event = RegistrationChanged(
+            at=now,
+            account=account.name,
+            state=status.state,
+            status=status.status,
+            reason=status.reason,
+            server=status.server,
+            expires_s=status.expires_s,
+        )
+        self._bus.publish(event)

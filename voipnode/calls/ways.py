@@ -1,0 +1,184 @@
+"""How an account reaches an address: whom it asks, along which hops and routes, and as whom it calls.
+
+Who has an address typed for a registered account means a user of its server: "1001" is sip:1001@domain. Everything that
+a registered account calls goes through its server, whatever host the URI names: the server knows what its users may
+call, and the far side sees a call of the telephone system and not of an unknown box. A peer-to-peer account calls the
+host that the URI names. An IP address alone is a host on both kinds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from voipnode.calls.account_settings import AccountSettings
+from voipnode.calls.accounts import Accounts
+from voipnode.calls.errors import CallError, NotNowError
+from voipnode.calls.ports import LocalAddress, Locator
+from voipnode.calls.registration import Registration
+from voipnode.calls.servers import AccountServer, credentials_of
+from voipnode.sipstack.digest import Credentials
+from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.params import EMPTY
+from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri, TelUri, escape_user, parse_uri
+
+ANONYMOUS = NameAddr("Anonymous", SipUri("sip", user="anonymous", host="anonymous.invalid"))  # RFC 3323 §4.1.1.3
+TRANSPORTS = (None, "UDP", "TCP", "TLS", "WS", "WSS")
+_HAS_SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """All that an INVITE to `target` needs beside its offer; `hops` has one at least, best first.
+
+    `no_answer_s`: the next hop is tried after so long without any response; None leaves it to timer B.
+    """
+
+    target: SipUri
+    hops: tuple[Hop, ...]
+    from_: NameAddr
+    contact_user: str
+    routes: tuple[str, ...] = ()
+    credentials: tuple[Credentials, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    no_answer_s: float | None = None
+
+
+def parse_target(text: str, domain: SipUri | None = None) -> SipUri:
+    """What a person types as the address to call: a SIP URI, user@host, a host, a telephone number.
+
+    `domain`: the address-of-record of a registered account, in whose domain a bare user or number is (RFC 3261
+    §19.1.6 for tel:). Raises CallError that says what would be right.
+    """
+    typed = text.strip()
+    uri_text = typed if _HAS_SCHEME.match(typed) else f"sip:{typed}"
+    scheme, _, rest = uri_text.partition(":")
+    if domain is not None and scheme.lower() != "tel" and "@" not in rest and not _is_host(rest):
+        return _user_at(domain, rest, typed)
+    try:
+        uri = parse_uri(uri_text)
+    except ParseError as error:
+        raise CallError(
+            f'address "{text}": {error.reason}; write it like sip:anna@192.168.1.20 or 192.168.1.20:5060'
+        ) from None
+    if isinstance(uri, TelUri) and domain is not None:
+        return _user_at(domain, uri.digits, typed).with_(params=EMPTY.with_("user", "phone"))
+    if not isinstance(uri, SipUri):
+        raise CallError(f'address "{text}": only sip: addresses can be called, like sip:anna@192.168.1.20')
+    return uri
+
+
+def _is_host(text: str) -> bool:
+    """Whether this is an IP address, with a port or without: a name without @ is a user's on a registered account."""
+    host, colon, port = text.rpartition(":")
+    for candidate in (text, host if colon and port.isdigit() else ""):
+        try:
+            ip_address(candidate.strip("[]"))
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _user_at(aor: SipUri, user: str, typed: str) -> SipUri:
+    if not user or any(char.isspace() for char in user):
+        raise CallError(f'address "{typed}": write a number or a name without blanks, like 1001 or sip:anna@{aor.host}')
+    return aor.with_(user=escape_user(user))
+
+
+class Ways:
+    """Finds ways; names are looked up only where no registration knows its server already."""
+
+    def __init__(self, accounts: Accounts, locator: Locator, local_address: LocalAddress) -> None:
+        self._accounts = accounts
+        self._locator = locator
+        self._local_address = local_address
+
+    async def to(self, address: str | SipUri, account: AccountSettings) -> Way:
+        """The way from `account` to an address as typed, or to a URI. Raises CallError, NotNowError."""
+        registration = self._accounts.registration(account)
+        if registration is None:
+            return await self._direct(address if isinstance(address, SipUri) else parse_target(address), account)
+        if not registration.servers:
+            raise NotNowError(f'account "{account.name}" cannot call: {registration.status.reason}')
+        return await self._through_server(address, account, registration)
+
+    async def _direct(self, target: SipUri, account: AccountSettings) -> Way:
+        if target.transport not in TRANSPORTS:
+            raise CallError(f"address {target}: transport {target.transport} is not spoken here; udp, tcp and tls are")
+        hops = await self._locate(target, account)
+        if not hops:
+            raise NotNowError(f'address {target}: the name "{target.host}" cannot be resolved')
+        return straight(target, hops, account, self._local_address(hops[0]).host)
+
+    async def _through_server(self, address: str | SipUri, account: AccountSettings, registration: Registration) -> Way:
+        binding = registration.binding
+        server = binding.server if binding is not None else registration.servers[0]
+        target = address if isinstance(address, SipUri) else parse_target(address, server.aor)
+        if account.sips:  # all the way or not at all (RFC 3261 §26.2.2)
+            target = target.with_(scheme="sips")
+        hops = _of_one_domain(registration, server) or await self._locate(server.first, account)
+        if not hops:
+            raise NotNowError(f'account "{account.name}" reaches no server: {registration.status.reason}')
+        # The proxies that we know of come first, then those that the registrar named (RFC 3608 §6.1). A call that is to
+        # fail over cannot carry the one server's own service route to the other.
+        service_route = binding.granted.service_route if binding is not None else ()
+        routes = (*server.routes, *(route for route in service_route if route not in server.routes))
+        return _way(target, hops, account, server.aor, routes, credentials_of(account), account.no_answer_s)
+
+    async def _locate(self, uri: SipUri, account: AccountSettings) -> tuple[Hop, ...]:
+        transport = account.wire_transport
+        if uri.scheme == "sips" and transport == "UDP":  # the address asks for TLS (RFC 3261 §26.2.2)
+            transport = ""
+        hops = await self._locator.locate(
+            uri, transport=transport, prefer_ipv6=account.prefer_ipv6, profile=account.name
+        )
+        return tuple(hops)
+
+
+def straight(target: SipUri, hops: Sequence[Hop], account: AccountSettings, local_host: str) -> Way:
+    """The way of a peer-to-peer account: to where the address is, as a user of our own address."""
+    me = SipUri(target.scheme, user=account.user_id, host=local_host)
+    return _way(target, tuple(hops), account, me)
+
+
+def _of_one_domain(registration: Registration, server: AccountServer) -> tuple[Hop, ...]:
+    """The hops of the servers that know us by the same address-of-record: they can take over each other's calls."""
+    ranks = {each.rank for each in registration.servers if each.aor == server.aor}
+    return registration.hops(ranks)
+
+
+def _way(
+    target: SipUri,
+    hops: tuple[Hop, ...],
+    account: AccountSettings,
+    me: SipUri,
+    routes: tuple[str, ...] = (),
+    credentials: tuple[Credentials, ...] = (),
+    no_answer_s: float | None = None,
+) -> Way:
+    named = NameAddr(account.caller_id or None, me)
+    return Way(
+        target,
+        hops,
+        from_=ANONYMOUS if account.privacy else named,
+        contact_user="anonymous" if account.privacy else account.user_id,
+        routes=routes,
+        credentials=credentials,
+        headers=_identity(account, named),
+        no_answer_s=no_answer_s,
+    )
+
+
+def _identity(account: AccountSettings, named: NameAddr) -> tuple[tuple[str, str], ...]:
+    """Who calls, for the server alone or for all (RFC 3325 §9.1, §9.2), and whether the callee may know (RFC 3323)."""
+    headers = [("Privacy", "id")] if account.privacy else []
+    if account.identity_header == "asserted":
+        headers.append(("P-Asserted-Identity", str(named)))
+    elif account.identity_header == "preferred" or (account.privacy and account.registered):
+        headers.append(("P-Preferred-Identity", str(named)))
+    return tuple(headers)
