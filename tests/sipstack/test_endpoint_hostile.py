@@ -84,6 +84,10 @@ def request(method: str, *extra: str, body: bytes = b"", content_type: str = "te
         (request("INVITE", "Contact: <sip:b@h>", body=b"hello"), 415, "Accept"),
         (request("INVITE", "Contact: <sip:b@h>", "Accept: text/html", body=b""), 406, "Warning"),
         (request("INVITE", "Contact: <sip:b@h>", "Accept: ", body=b""), 406, "Warning"),
+        (invite_from(BOB, extra=("Accept: text/plain",)), 406, "Warning"),
+        (invite_from(BOB).replace(b"1 INVITE", b"1 OPTIONS"), 400, ""),
+        (invite_from(BOB).replace(b"SIP/2.0\r\n", b"SIP/7.0\r\n", 1), 505, ""),
+        (invite_from(BOB)[:-1], 400, ""),  # the datagram holds less than Content-Length says (§18.3)
     ],
 )
 def test_a_request_gets_the_answer_that_the_rfc_names(data: bytes, status: int, needs: str) -> None:
