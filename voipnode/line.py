@@ -17,7 +17,7 @@ from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
-from voipnode.calls.switch import Switch
+from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Ways
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
@@ -63,6 +63,7 @@ class Line:
         self.clock = MediaClock()
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
+            supported=OPTION_TAGS,
             max_sessions=settings.max_calls + 64,
             reliable=settings.session.reliable_extension,
             session_timer=settings.session.timer_extension,
@@ -121,6 +122,7 @@ class Line:
         self._registered = []
         self.switch.hang_up_all(self._loop.time())
         self.switch.unregister(self._loop.time())
+        await self._desk.close()
         await self._all_over()
         await self._finder.close()
         self._driver.close()

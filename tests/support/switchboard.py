@@ -13,12 +13,13 @@ from voipnode.calls.events import CallChanged, DtmfReceived, Event
 from voipnode.calls.hooks import Bus, Frame
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
-from voipnode.calls.switch import Switch
+from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Way, straight
 from voipnode.media.stream import AudioStream
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig, OutgoingInvite
 from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.routing import hop_to
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri, parse_uri
 
@@ -246,7 +247,7 @@ class Switchboard:
         self.bus = Bus(lambda: self.wire.now)
         self.events: list[Event] = []
         self.bus.subscribe(Event, self.events.append, who="test")
-        self.endpoint = Endpoint(EndpointConfig(), CountingEntropy("door"), lambda hop: DOOR)
+        self.endpoint = Endpoint(EndpointConfig(supported=OPTION_TAGS), CountingEntropy("door"), lambda hop: DOOR)
         accounts = ((account or AccountSettings()).model_copy(update={"default": True}),)
         self.switch = Switch(
             self.settings,
@@ -259,6 +260,9 @@ class Switchboard:
             find=lambda uri, account, done: done((), self.wire.now),
         )
         self.switch.wake = self.wire.flush
+        self.switch.reach_by(
+            lambda uri, account, done: done([straight(uri, [hop_to(uri)], account, DOOR.host)], self.wire.now)
+        )
         self.wire.attach("door", DOOR, self.switch)
         self.wire.attach("clock", Address("clock", 0), self.clock)
         self.wire.attach("media", Address("media", 0), MediaTimers(self.paths))

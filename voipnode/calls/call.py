@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
-from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class Call:
     outcome: Outcome | None = None
     sip_call_id: str = ""  # incoming: the Call-ID of its dialog
     answer_body: bytes = b""  # incoming: the SDP that our 2xx will carry
+    own: tuple[SipUri, ...] = ()  # the recipients of the node that it rang, whose digits act
+    tried: list[SipUri] = field(default_factory=list)  # every address that was called
+    transferred: bool = False  # the far side is somebody whom neither the node nor its settings chose
+    searching: int = 0  # how many addresses are being looked up for it
 
     def enter(self, state: CallState, reason: CallReason) -> bool:
         """Enter a state; False when the call is in it, or past it, already."""
@@ -62,26 +66,3 @@ class Call:
     def over(self) -> bool:
         """True when the call is ending or has ended."""
         return self.state in (CallState.TERMINATING, CallState.TERMINATED)
-
-
-def outcome_of_rejection(status: int, reason: str) -> Outcome:
-    """What a final non-2xx response to our INVITE means for people (RFC 3261 §21.4-21.6)."""
-    reason = printable(reason)
-    if status in (486, 600):
-        return CallReason.BUSY, status, f"busy ({status} {reason})"
-    if status in (403, 603, 607, 608):
-        return CallReason.DENIED, status, f"refused ({status} {reason})"
-    if status in (408, 480):
-        return CallReason.NO_ANSWER, status, f"no answer ({status} {reason})"
-    return CallReason.FAILED, status, f"failed ({status} {reason})"
-
-
-# Of several legs that failed, the one that says most about the people is told: somebody refused, or is busy.
-_RANK = {CallReason.DENIED: 0, CallReason.BUSY: 1, CallReason.NO_ANSWER: 2, CallReason.FAILED: 3}
-
-
-def better_outcome(one: Outcome | None, other: Outcome) -> Outcome:
-    """The outcome to tell when several legs failed, each in its way."""
-    if one is None or _RANK.get(other[0], 9) < _RANK.get(one[0], 9):
-        return other
-    return one

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from voipnode.calls.call import Call, Outcome, better_outcome
+from voipnode.calls.call import Call, Outcome
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import CallChanged, CallReason, CallState
 from voipnode.calls.hooks import Bus
+from voipnode.calls.outcome import better_outcome
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack.timers import DeadlineQueue
@@ -86,12 +87,16 @@ class CallTable:
         if state is CallState.TERMINATED:
             self._deadlines.cancel(call.id)
             self._calls.pop(call.id, None)
+        self.announce(call, now=now, status=status, detail=detail)
+
+    def announce(self, call: Call, *, now: float, status: int = 0, detail: str = "") -> None:
+        """Tell the state that the call is in, because it was entered or something else about the call changed."""
         self._bus.publish(
             CallChanged(
                 at=now,
                 call=call.id,
-                state=state,
-                reason=reason,
+                state=call.state,
+                reason=call.reason,
                 direction=call.direction,
                 remote=call.remote,
                 account=call.account.name,

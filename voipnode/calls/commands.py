@@ -44,6 +44,32 @@ class HangUp(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldCall(Command):
+    """Put an active call on hold: the far side neither hears the door nor is heard there."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeCall(Command):
+    """Take a call off hold."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferCall(Command):
+    """Send the far side of a call elsewhere: to the address `to`, or to the far side of the call `with_call`.
+
+    Exactly one of the two is given. How it goes is told by `CallTransfer`; the call ends when it has succeeded.
+    """
+
+    call: str
+    to: str = ""
+    with_call: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendDtmf(Command):
     """Send digits (0-9 A-D # *) into an active call, by the roads its account has on."""
 

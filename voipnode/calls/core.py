@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from voipnode.calls.call import Call, Outcome
 from voipnode.calls.call_table import CallTable
@@ -10,12 +10,20 @@ from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.hooks import Bus
 from voipnode.calls.ports import LocalAddress
-from voipnode.calls.settings import SipSettings
+from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
+from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
+
+Found = Sequence[Way]  # how an address can be reached: one way, or none
+Reach = Callable[[SipUri, AccountSettings, Callable[[Found], None]], None]
+"""Finds out how an account reaches an address, and calls back, perhaps at once; with nothing where it cannot."""
+
+ANSWERED_ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)  # RFC 3326 §2
 
 
 class CallCore:
@@ -38,6 +46,7 @@ class CallCore:
         self.bus = bus
         self.table = CallTable(bus)
         self.now = 0.0
+        self.reach: Reach = lambda uri, account, done: done(())
         self.on_media_events: Callable[[SipLeg], None] = lambda leg: None
         self._media = media
 
@@ -62,6 +71,32 @@ class CallCore:
         self.table.limit(call, None if limit == "infinite" else self.now + limit)
         words = f"in a call with {call.remote}"
         self.table.enter(call, CallState.ACTIVE, reason, now=self.now, status=200, detail=words)
+
+    def find(self, call: Call, target: SipUri, then: Callable[[Found], None]) -> None:
+        """Find out how to reach `target`; the call waits for it even while it has no legs."""
+        call.searching += 1
+
+        def done(ways: Found) -> None:
+            call.searching -= 1
+            then(() if call.over else ways)
+            if not call.legs and not call.searching and call.state is not CallState.TERMINATED:
+                self.table.finish(call, self.now)
+
+        self.reach(target, call.account, done)
+
+    def hand_over(self, call: Call, leg: SipLeg, words: str) -> None:
+        """Another leg of an active call has the door from now on; the one before is for the caller to end."""
+        if call.winner is not None:
+            self.door.leave(call.winner)
+        call.winner, call.remote = leg, leg.remote
+        if leg.carries_audio:
+            self.door.join(leg)
+        self.table.announce(call, now=self.now, detail=words)
+
+    def cancel_others(self, call: Call, leg: SipLeg) -> None:
+        """Somebody answered: whoever else rings is told so."""
+        for session in [session for session in call.legs if session != leg.session]:
+            self.hang_up(session, ANSWERED_ELSEWHERE)
 
     def direction_changed(self, call: Call, leg: SipLeg) -> None:
         """Offer and answer may have begun or ended the leg's audio."""
@@ -94,21 +129,29 @@ class CallCore:
                 self.hang_up(leg.session)
             elif self.endpoint.is_waiting(leg.session):
                 self.endpoint.reject(leg.session, reject_status, self.now)
+        if not call.legs:  # somebody is being looked up, and no more
+            self.table.finish(call, self.now)
 
     def session_ended(self, event: sip.SessionEnded, outcome: Outcome) -> None:
         """A leg's dialog is over, whoever ended it; the call is, when it was the last one."""
-        found = self.table.detach(event.session)
+        found = self.drop_leg(event.session)
         if found is None:
             return
         call, leg = found
-        self.door.leave(leg)
-        leg.close(self.now)
         if call.winner is leg:
             self.table.terminating(call, outcome, self.now)
         else:
             self.table.leg_failed(call, outcome)
-        if not call.legs:
+        if not call.legs and (call.over or not call.searching):
             self.table.finish(call, self.now)
+
+    def drop_leg(self, session: str) -> tuple[Call, SipLeg] | None:
+        """Take a leg whose session has ended off its call, and close it; what that means for the call is open."""
+        found = self.table.detach(session)
+        if found is not None:
+            self.door.leave(found[1])
+            found[1].close(self.now)
+        return found
 
 
 def no_common_audio(error: RemoteError) -> Outcome:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
-from voipnode.calls.commands import AnswerCall, HangUp, PlaceCall, RingRecipients, SendDtmf
+from voipnode.calls.commands import (
+    AnswerCall,
+    HangUp,
+    HoldCall,
+    PlaceCall,
+    ResumeCall,
+    RingRecipients,
+    SendDtmf,
+    TransferCall,
+)
 from voipnode.calls.errors import CallError
-from voipnode.calls.hooks import Commands, Subscription
+from voipnode.calls.hooks import Commands, Subscription, Tasks
 from voipnode.calls.outgoing import MAX_LEGS
+from voipnode.calls.settings import AccountSettings
 from voipnode.calls.switch import Switch
-from voipnode.calls.ways import Ways
+from voipnode.calls.ways import Way, Ways
+from voipnode.sipstack.uri import SipUri
+
+log = logging.getLogger(__name__)
+
+Reached = Callable[[Sequence[Way], float], None]
 
 
 class Desk:
@@ -20,6 +36,8 @@ class Desk:
         self._switch = switch
         self._ways = ways
         self._clock = clock
+        self._lookups = Tasks("calls")
+        switch.reach_by(self._reach)
 
     def register(self, commands: Commands) -> list[Subscription]:
         """Take the commands of this desk."""
@@ -29,6 +47,9 @@ class Desk:
             commands.register(AnswerCall, self._answer, who="calls"),
             commands.register(HangUp, self._hang_up, who="calls"),
             commands.register(SendDtmf, self._send_dtmf, who="calls"),
+            commands.register(HoldCall, self._hold, who="calls"),
+            commands.register(ResumeCall, self._resume, who="calls"),
+            commands.register(TransferCall, self._transfer, who="calls"),
         ]
 
     async def _place(self, command: PlaceCall) -> str:
@@ -47,6 +68,23 @@ class Desk:
             raise next(item for item in found if isinstance(item, BaseException))
         return self._switch.ring(ways, account, self._clock(), authorised=True, button=command.button)
 
+    def _reach(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
+        """Look an address up for the switch, which was sent there."""
+        self._lookups.start(self._reach_later(uri, account, done))
+
+    async def _reach_later(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
+        ways: Sequence[Way] = ()
+        try:
+            ways = [await self._ways.to(uri, account)]
+        except CallError as error:
+            log.info("%s cannot be reached: %s", uri, error)
+        finally:
+            done(ways, self._clock())
+
+    async def close(self) -> None:
+        """Give up the look-ups that are under way."""
+        await self._lookups.close()
+
     def _answer(self, command: AnswerCall) -> str:
         self._switch.answer(command.call, self._clock())
         return ""
@@ -57,4 +95,19 @@ class Desk:
 
     def _send_dtmf(self, command: SendDtmf) -> str:
         self._switch.send_digits(command.call, command.digits, self._clock())
+        return ""
+
+    def _hold(self, command: HoldCall) -> str:
+        self._switch.hold(command.call, self._clock(), held=True)
+        return ""
+
+    def _resume(self, command: ResumeCall) -> str:
+        self._switch.hold(command.call, self._clock(), held=False)
+        return ""
+
+    def _transfer(self, command: TransferCall) -> str:
+        if bool(command.to) == bool(command.with_call):
+            raise CallError("transfer: either to (an address) or with_call (another call) is needed, and not both")
+        to = self._ways.target(command.to, self._switch.call(command.call).account) if command.to else None
+        self._switch.transfer(command.call, self._clock(), to=to, with_call=command.with_call)
         return ""

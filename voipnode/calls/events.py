@@ -113,6 +113,47 @@ class RegistrationChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld(Event):
+    """A call is on hold (`held`), or is not, by us ("here"); `detail` says why a change was not to be ("" = it was)."""
+
+    name: ClassVar[str] = "call.held"
+    call: str
+    held: bool
+    by: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransfer(Event):
+    """How a transfer goes. `to` is the new party, `by` who asked for it: "here" or "far"; `status` is the SIP status.
+
+    `final` with a 2xx: it has happened. With another status nothing came of it, and the call goes on as it was.
+    """
+
+    name: ClassVar[str] = "call.transfer"
+    call: str
+    to: str
+    by: str
+    status: int
+    final: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReceived(Event):
+    """A text message (SIP MESSAGE). `call` is "" outside a call; `source` the address that it came from.
+
+    `sender` is what the sender claims to be, which proves nothing.
+    """
+
+    name: ClassVar[str] = "text.received"
+    call: str
+    sender: str
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DtmfReceived(Event):
     """One digit pressed by the far side, whatever road or roads carried it.
 

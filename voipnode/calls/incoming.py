@@ -10,6 +10,7 @@ from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.sip_leg import SipLeg
+from voipnode.calls.take_over import TakeOver
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import RemoteError
 
@@ -20,6 +21,7 @@ class Incoming:
     def __init__(self, core: CallCore, admission: Admission) -> None:
         self._core = core
         self._admission = admission
+        self._take_over = TakeOver(core, admission)
         self._refused = Refusals()
 
     def on_call(self, event: sip.IncomingCall) -> None:
@@ -27,6 +29,9 @@ class Incoming:
         core = self._core
         if not core.endpoint.is_waiting(event.session):
             return  # its CANCEL came in the same piece of a stream
+        if event.replaces is not None:
+            self._take_over.on_call(event, event.replaces)
+            return
         decision = self._admission.decide(event, core.table.engaged, core.now)
         if isinstance(decision, Refusal):
             caller = event.request.from_.uri

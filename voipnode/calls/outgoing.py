@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voipnode.calls.call import Call
-from voipnode.calls.core import CallCore
+from voipnode.calls.core import ANSWERED_ELSEWHERE, CallCore
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.settings import AccountSettings
+from voipnode.calls.sip_leg import SipLeg
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import OutgoingInvite
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS
+from voipnode.sipstack.uri import SipUri
 
-ANSWERED_ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)  # RFC 3326 §2
 MAX_LEGS = 6
 
 
@@ -39,8 +41,10 @@ class Outgoing:
             raise CallError(f"recipients: {len(ways)} given; 1 to {MAX_LEGS} can ring at the same time")
         remote = ", ".join(str(way.target) for way in ways)
         call = core.table.new("outgoing", account, remote, authorised=authorised, button=button)
+        if authorised:
+            call.own = tuple(way.target for way in ways)
         for way in ways:
-            self._invite(call, way)
+            self.add_leg(call, way)
         if not call.legs:
             core.table.drop(call)
             raise NotNowError("no RTP port is free (see sip.rtp_start_port), or too many calls are ending")
@@ -57,12 +61,19 @@ class Outgoing:
             if call.direction == "incoming" and call.state is CallState.RINGING:
                 core.end(call, (CallReason.BUSY, 486, "a visitor pressed the button"))
 
-    def _invite(self, call: Call, way: Way) -> None:
+    def add_leg(
+        self, call: Call, way: Way, *, to: SipUri | None = None, headers: tuple[tuple[str, str], ...] = ()
+    ) -> SipLeg | None:
+        """Call one more party for this call; None, and a `Problem`, where there is no room.
+
+        `to`: whom the call was for at first, where somebody sent us on (RFC 3261 §8.1.3.4). `headers`: extra fields.
+        """
         core = self._core
+        call.tried.append(way.target)
         leg = core.open_leg(call, core.local_address(way.hops[0]).host, way.hops[0])
         if leg is None:
-            return
-        leg.remote = str(way.target)
+            return None
+        leg.remote, leg.target = str(way.target), way.target
         invite = OutgoingInvite(
             target=way.target,
             from_=way.from_,
@@ -71,23 +82,22 @@ class Outgoing:
             hops=way.hops,
             routes=way.routes,
             credentials=way.credentials,
-            headers=way.headers,
+            headers=way.headers + headers,
             no_answer_s=way.no_answer_s,
+            to=None if to is None else NameAddr(None, to),
         )
         try:
             leg.session = core.endpoint.invite(invite, core.now)
         except LocalError as error:  # calls that were given up may wait 32 s for their end: there is no room for more
             leg.close(core.now)
             core.bus.publish(Problem(where="calls", detail=f"{way.target} cannot be called now: {error}"))
-            return
+            return None
         core.table.attach(call, leg)
+        return leg
 
     def on_progress(self, call: Call, event: sip.CallProgress) -> None:
         """A party rings, or says something on the way there."""
-        if event.body is not None:
-            leg = call.legs[event.session]
-            if event.tag in leg.early_bodies or len(leg.early_bodies) < MAX_EARLY_DIALOGS:
-                leg.early_bodies[event.tag] = event.body
+        keep_early(call.legs[event.session], event)
         if event.status != 100:
             words = printable(event.reason)
             now = self._core.now
@@ -107,8 +117,13 @@ class Outgoing:
         if not stands and not core.take_answer(call, leg, event.body or leg.early_answer(event.tag)):
             core.hang_up(event.session)
             return
-        for session in [session for session in call.legs if session != event.session]:
-            core.hang_up(session, ANSWERED_ELSEWHERE)
+        core.cancel_others(call, leg)
         call.remote = leg.remote
         leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
         core.activate(call, leg, CallReason.ACCEPTED_BY_REMOTE)
+
+
+def keep_early(leg: SipLeg, event: sip.CallProgress) -> None:
+    """Keep the SDP that a fork sent before its answer: its 2xx may come without."""
+    if event.body is not None and (event.tag in leg.early_bodies or len(leg.early_bodies) < MAX_EARLY_DIALOGS):
+        leg.early_bodies[event.tag] = event.body

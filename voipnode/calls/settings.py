@@ -73,6 +73,14 @@ class SipSettings(BaseModel):
     dead_call_timeout_s: int = Field(
         default=20, ge=5, le=600, description="End a call whose far side has sent neither RTP nor RTCP for this long."
     )
+    follow_redirects: bool = Field(
+        default=True, description="Call on where a called party redirects to (300, 301, 302), at most 10 addresses."
+    )
+    allow_transfer: Literal["never", "trusted", "always"] = Field(
+        default="trusted",
+        description="Whose wish to be transferred is carried out: nobody's; that of parties that the node called and of"
+        " trusted callers; everybody's. Whoever may transfer has the node call any address.",
+    )
     max_calls: int = Field(default=1, ge=1, le=1000, description="Calls at the same time; further ones hear busy.")
     registration_interval_s: int = Field(
         default=600, ge=10, le=86_400, description="Registrations are asked for with this validity."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voipnode.calls.hooks import Frame
 from voipnode.calls.pace import Pace
@@ -14,12 +14,16 @@ from voipnode.media.dtmf_merger import DigitMerger
 from voipnode.media.stream import AudioStream
 from voipnode.media.values import StreamConfig, StreamIdentity
 from voipnode.sipstack.offer_answer import AudioFormat, AudioSession, LocalAudio, OfferAnswer
+from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
 
 STATIC_PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}  # RFC 3551 §6
 DIGITS_AT_ONCE, DIGITS_PER_S = 32, 15  # dialling machines need 80 ms for a digit; more is a flood of events
 DIRECTIONS = {"both": "sendrecv", "send": "sendonly", "receive": "recvonly", "none": "inactive"}
+# RFC 3264 §8.4: what is sent may go on (music), what is received stops.
+HELD = {"sendrecv": "sendonly", "sendonly": "sendonly", "recvonly": "inactive", "inactive": "inactive"}
+NOBODY = SipUri(host="invalid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,9 @@ class SipLeg:
     ) -> None:
         self.session = ""  # the endpoint's id, once there is one
         self.remote = ""
+        self.target = NOBODY  # the address that was called
+        self.on_hold = False  # by us: the door is silent for it
+        self.local_host = local_host
         self.account = account
         self.early_bodies: dict[str, bytes] = {}  # by fork, the SDP that it sent before it answered
         self.early_tag = ""  # the fork whose early SDP is in force
@@ -84,13 +91,16 @@ class SipLeg:
             user=account.user_id,
         )
 
+    def _wish(self) -> LocalAudio:
+        return replace(self._local, direction=HELD[self._local.direction]) if self.on_hold else self._local
+
     def make_offer(self) -> bytes:
         """Our SDP offer."""
-        return self._negotiation.make_offer(self._local)
+        return self._negotiation.make_offer(self._wish())
 
     def take_offer(self, offer: bytes, now: float) -> bytes:
         """Our SDP answer to the far side's offer; RemoteError says with which status to refuse."""
-        answer, agreed = self._negotiation.receive_offer(offer, self._local)
+        answer, agreed = self._negotiation.receive_offer(offer, self._wish())
         self._agree(agreed, now)
         return answer
 
@@ -109,7 +119,7 @@ class SipLeg:
 
     def take_refreshed(self, answer: bytes, now: float) -> None:
         """The far side's answer to what we said last, offered once more; RemoteError when it cannot be used."""
-        self._agree(self._negotiation.receive_repeated(answer, self._local), now)
+        self._agree(self._negotiation.receive_repeated(answer, self._wish()), now)
 
     @property
     def offering(self) -> bool:
@@ -139,7 +149,7 @@ class SipLeg:
                 receive=agreed.receive,
                 peer_hosts=self._peer_hosts,
                 # Who was never to hear us holds nothing by not listening.
-                held=agreed.remote_on_hold and self.account.audio_direction == "both",
+                held=self.on_hold or (agreed.remote_on_hold and self.account.audio_direction == "both"),
             ),
             now,
         )
@@ -148,7 +158,7 @@ class SipLeg:
     @property
     def carries_audio(self) -> bool:
         """True when anything at all flows, so that the media clock is wanted."""
-        return self.agreed is not None and (self.agreed.send or self.agreed.receive)
+        return self.agreed is not None and not self.on_hold and (self.agreed.send or self.agreed.receive)
 
     @property
     def takes_rtp_digits(self) -> bool:

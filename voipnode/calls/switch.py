@@ -12,28 +12,37 @@ from collections.abc import Callable, Sequence
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
-from voipnode.calls.call import Call, Outcome, outcome_of_rejection
+from voipnode.calls.call import Call
 from voipnode.calls.changes import Changes
-from voipnode.calls.core import CallCore
+from voipnode.calls.core import CallCore, Found
 from voipnode.calls.digits import Digits
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.early_media import EarlyMedia
 from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.holds import Holds
 from voipnode.calls.hooks import Bus
 from voipnode.calls.incoming import Incoming
+from voipnode.calls.outcome import outcome_of
 from voipnode.calls.outgoing import Outgoing
 from voipnode.calls.ports import Find, LocalAddress
+from voipnode.calls.redirects import Redirects
+from voipnode.calls.referred import Referred
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
+from voipnode.calls.texts import Texts
+from voipnode.calls.transfers import Transfers
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.transport import Hop, Packet
+from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
+
+OPTION_TAGS = ("replaces", "norefersub")  # what the switch serves beyond its endpoint (RFC 3891, RFC 4488)
 
 
 class Switch:
@@ -74,11 +83,29 @@ class Switch:
         self._digits = Digits(self._core)
         self._changes = Changes(self._core)
         self._early = EarlyMedia(self._core)
+        self._redirects = Redirects(self._core, self._outgoing)
+        self._referred = Referred(self._core, self._outgoing)
+        self._transfers = Transfers(self._core)
+        self._holds = Holds(self._core)
+        self._texts = Texts(self._core)
         self._endpoint = endpoint
         self._table = self._core.table
         self._refused = Refusals()
         self.wake: Callable[[], None] = lambda: None
         endpoint.screen(admission.guard)
+
+    def reach_by(self, reach: Callable[[SipUri, AccountSettings, Callable[[Found, float], None]], None]) -> None:
+        """Have addresses that far sides name looked up by `reach`; it calls back with what it found, and the time."""
+
+        def look_up(uri: SipUri, account: AccountSettings, then: Callable[[Found], None]) -> None:
+            def done(ways: Found, now: float) -> None:
+                self._core.now = now
+                then(ways)
+                self._after_command()
+
+            reach(uri, account, done)
+
+        self._core.reach = look_up
 
     # The engine's verbs
 
@@ -111,7 +138,8 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called."""
-        deadlines = (self._endpoint.next_deadline(), self._table.next_deadline(), self.accounts.next_deadline())
+        clocks = (self._endpoint, self._table, self._referred, self._holds, self.accounts)
+        deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
@@ -119,6 +147,8 @@ class Switch:
         self._core.now = now
         self._endpoint.on_deadline(now)
         self._drain()
+        self._referred.on_deadline(now)
+        self._holds.on_deadline(now)
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)
         self.accounts.on_deadline(now)
@@ -162,6 +192,10 @@ class Switch:
         self._after_command()
         return call_id
 
+    def call(self, call_id: str) -> Call:
+        """The call of that id. Raises UnknownNameError."""
+        return self._table.known(call_id)
+
     def answer(self, call_id: str, now: float) -> None:
         """Answer a call that rings here."""
         self._core.now = now
@@ -185,6 +219,22 @@ class Switch:
         self._digits.send(self._table.known(call_id), digits)
         self._after_command()
 
+    def hold(self, call_id: str, now: float, *, held: bool) -> None:
+        """Put an active call on hold, or take it back. Raises CallError, NotNowError."""
+        self._core.now = now
+        self._holds.set(self._table.known(call_id), held=held)
+        self._after_command()
+
+    def transfer(self, call_id: str, now: float, *, to: SipUri | None = None, with_call: str = "") -> None:
+        """Send the far side to an address, or to the far side of another call. Raises CallError, NotNowError."""
+        self._core.now = now
+        call = self._table.known(call_id)
+        if to is not None:
+            self._transfers.blind(call, to)
+        else:
+            self._transfers.attended(call, self._table.known(with_call))
+        self._after_command()
+
     def _after_command(self) -> None:
         self._drain()
         self.wake()
@@ -197,8 +247,13 @@ class Switch:
             if isinstance(event, sip.IncomingCall):
                 self._incoming.on_call(event)
             elif isinstance(event, sip.SessionEnded):
-                self._early.before_end(event.session)
-                self._core.session_ended(event, _outcome(event))
+                self._on_session_ended(event)
+            elif isinstance(event, sip.TransferProgress):
+                self._transfers.on_progress(event)
+            elif isinstance(event, sip.ReferralEnded):
+                self._referred.on_referral_ended(event)
+            elif isinstance(event, sip.MessageReceived):
+                self._texts.on_message(event)
             elif isinstance(event, sip.RequestFinished) and not event.session:
                 self.accounts.finished(event, self._core.now)
             elif isinstance(event, sip.HopFailed):
@@ -209,16 +264,25 @@ class Switch:
             else:
                 self._on_session_event(event)
 
+    def _on_session_ended(self, event: sip.SessionEnded) -> None:
+        self._early.before_end(event.session)
+        self._holds.before_end(event)
+        self._referred.before_end(event)
+        if not self._redirects.follow(event):
+            self._core.session_ended(event, outcome_of(event))
+
     def _on_session_event(self, event: sip.Event) -> None:
         call = self._table.of_session(getattr(event, "session", ""))
         if call is None:
             return
         match event:
             case sip.CallProgress():
-                self._outgoing.on_progress(call, event)
-                self._early.on_progress(call, event)
+                if not self._referred.on_progress(call, event):
+                    self._outgoing.on_progress(call, event)
+                    self._early.on_progress(call, event)
             case sip.CallAnswered():
-                self._outgoing.on_answered(call, event)
+                if not self._referred.on_answered(call, event):
+                    self._outgoing.on_answered(call, event)
             case sip.CallConfirmed():
                 self._incoming.on_confirmed(call, event)
             case sip.EarlyAnswer():
@@ -229,6 +293,10 @@ class Switch:
                 self._changes.on_refreshed(call, event)
             case sip.ReinviteReceived():
                 self._on_reinvite(call, event)
+            case sip.ReinviteAnswered():
+                self._holds.on_answered(call, event)
+            case sip.ReferReceived():
+                self._referred.on_refer(call, event)
             case sip.ReinviteConfirmed():
                 self._on_reinvite_confirmed(call, event)
             case sip.InfoReceived():
@@ -279,20 +347,3 @@ class Switch:
         else:
             words = "not answered here (sip.incoming_call_timeout_s)"
             self._core.end(call, (CallReason.NO_ANSWER, 480, words), reject_status=480)
-
-
-def _outcome(event: sip.SessionEnded) -> Outcome:
-    """What the end of a SIP session means for people."""
-    if event.cause is sip.EndCause.REJECTED:
-        return outcome_of_rejection(event.status, event.reason)
-    words = {
-        sip.EndCause.LOCAL_HANGUP: (CallReason.TERMINATED, "hung up here"),
-        sip.EndCause.REMOTE_HANGUP: (CallReason.TERMINATED, "hung up by the far side"),
-        sip.EndCause.CANCELLED: (CallReason.TERMINATED, "the caller gave up"),
-        sip.EndCause.TIMEOUT: (CallReason.FAILED, "the far side does not reply"),
-        sip.EndCause.TRANSPORT: (CallReason.FAILED, printable(event.reason) or "the network refused our packets"),
-        sip.EndCause.EXPIRED: (CallReason.FAILED, "the far side did not refresh the session (session timer)"),
-        sip.EndCause.GONE: (CallReason.FAILED, "the far side does not know the call any more"),
-    }
-    reason, detail = words[event.cause]
-    return reason, event.status, detail

@@ -107,6 +107,12 @@ class Ways:
             raise NotNowError(f'account "{account.name}" cannot call: {registration.status.reason}')
         return await self._through_server(address, account, registration)
 
+    def target(self, address: str, account: AccountSettings) -> SipUri:
+        """The URI that an address as typed means on this account, whether it can be reached or not. CallError."""
+        registration = self._accounts.registration(account)
+        domain = registration.servers[0].aor if registration is not None and registration.servers else None
+        return parse_target(address, domain)
+
     async def _direct(self, target: SipUri, account: AccountSettings) -> Way:
         if target.transport not in TRANSPORTS:
             raise CallError(f"address {target}: transport {target.transport} is not spoken here; udp, tcp and tls are")

@@ -1,0 +1,184 @@
+"""Transfers that the far side asks for: it names somebody, and the door goes on talking with that one (RFC 5589).
+
+What a far side may ask for is bounded: only a party that the node called, or a caller that the settings trust, may have
+the node call others (`sip.allow_transfer`); only in the call that it is in; only SIP addresses. The right to open doors
+is not handed on: digits of the new party act only where the node itself had rung it in this call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voipnode.calls.call import Call
+from voipnode.calls.core import CallCore, Found
+from voipnode.calls.events import CallState, CallTransfer
+from voipnode.calls.outgoing import Outgoing, keep_early
+from voipnode.calls.refusals import Refusals
+from voipnode.calls.sip_leg import SipLeg
+from voipnode.sipstack import events as sip
+from voipnode.sipstack.errors import RemoteError
+from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.replaces import REPLACES
+from voipnode.sipstack.timers import DeadlineQueue
+
+_STATUS = {sip.EndCause.TIMEOUT: 408, sip.EndCause.TRANSPORT: 503}
+
+
+@dataclass(slots=True, eq=False)
+class Wish:
+    """What the far side of a call asked for. `session` is the new party's, "" before it is called."""
+
+    event: sip.ReferReceived
+    call: Call
+    session: str = ""
+    answered: bool = False
+
+
+class Referred:
+    """Carries out the transfers that far sides ask for, one at a time for each call."""
+
+    def __init__(self, core: CallCore, outgoing: Outgoing) -> None:
+        self._core = core
+        self._outgoing = outgoing
+        self._wishes: dict[str, Wish] = {}  # by the call's id
+        self._deadlines: DeadlineQueue[str] = DeadlineQueue()
+        self._refused = Refusals()
+
+    def on_refer(self, call: Call, event: sip.ReferReceived) -> None:
+        """The far side asks; answered at once."""
+        core = self._core
+        why = self._refusal(call, call.legs[event.session])
+        if why:
+            self._refused.note(call.remote, f"transfer refused: {why}", core.now)
+            core.endpoint.reject_refer(event.token, 603, core.now)
+            return
+        core.endpoint.accept_refer(event.token, core.now)
+        wish = self._wishes[call.id] = Wish(event, call)
+        self._tell(wish, 100, "asked for by the far side", final=False)
+        core.find(call, event.refer_to, lambda ways: self._found(wish, ways))
+
+    def _refusal(self, call: Call, leg: SipLeg) -> str:
+        rule = self._core.settings.allow_transfer
+        if call.state is not CallState.ACTIVE or call.winner is not leg or not leg.proven:
+            return "the call does not stand"
+        if call.id in self._wishes:
+            return "another transfer is under way"
+        if rule == "never":
+            return "sip.allow_transfer is never"
+        # A party that came by transfer was not chosen by the node: it may not send us on.
+        if rule == "trusted" and not call.authorised and (call.direction != "outgoing" or call.transferred):
+            return "the far side is neither one that the node called nor trusted (sip.allow_transfer)"
+        return ""
+
+    def _found(self, wish: Wish, ways: Found) -> None:
+        core, event = self._core, wish.event
+        if not ways:
+            self._failed(wish, 404, "Not Found")
+            return
+        headers = []
+        if event.replaces is not None:
+            headers = [("Replaces", str(event.replaces)), ("Require", REPLACES)]  # RFC 3891 §4
+        if event.referred_by:
+            headers.append(("Referred-By", event.referred_by))  # RFC 3892 §3
+        leg = self._outgoing.add_leg(wish.call, ways[0], headers=tuple(headers))
+        if leg is None:
+            self._failed(wish, 503, "Service Unavailable")
+            return
+        wish.session = leg.session
+        self._deadlines.set(wish.call.id, core.now + core.settings.calling_timeout_s)
+
+    # ---- what becomes of the new party
+
+    def on_progress(self, call: Call, event: sip.CallProgress) -> bool:
+        """Whether it is the new party that says something on the way; the far side is told."""
+        wish = self._wish(event.session, call)
+        if wish is None:
+            return False
+        keep_early(call.legs[event.session], event)
+        self._core.endpoint.refer_progress(wish.event.token, event.status, printable(event.reason), self._core.now)
+        return True
+
+    def on_answered(self, call: Call, event: sip.CallAnswered) -> bool:
+        """Whether it is the new party that answered; it has the door from now on."""
+        wish = self._wish(event.session, call)
+        if wish is None:
+            return False
+        core, leg = self._core, call.legs[event.session]
+        try:
+            leg.take_answer(event.body or leg.early_answer(event.tag), core.now)
+        except RemoteError as error:
+            self._failed(wish, error.status, error.reason)
+            core.hang_up(event.session)
+            return True
+        wish.answered, leg.proven = True, True
+        self._deadlines.cancel(call.id)
+        old = call.winner
+        if not any(wish.event.refer_to.equivalent(own) for own in call.own):
+            call.authorised, call.transferred = False, True
+        core.hand_over(call, leg, f"transferred to {leg.remote}")
+        self._tell(wish, 200, "the new party answered", final=True)
+        heard = core.endpoint.refer_progress(wish.event.token, 200, "OK", core.now)
+        if not heard:
+            self._part(wish)
+        elif old is None:
+            del self._wishes[call.id]
+        return True
+
+    def on_referral_ended(self, event: sip.ReferralEnded) -> None:
+        """The far side knows how it went, or listens no more. One that knows of success is let go (RFC 5589 §6.1)."""
+        for wish in list(self._wishes.values()):
+            if wish.event.token == event.token and wish.answered:
+                self._part(wish)
+
+    def before_end(self, event: sip.SessionEnded) -> None:
+        """A session is about to be counted out: the new party's, or that of the one who asked."""
+        core = self._core
+        call = core.table.of_session(event.session)
+        wish = self._wishes.get(call.id) if call is not None else None
+        if call is None or wish is None:
+            return
+        if event.session == wish.session and not wish.answered:
+            self._failed(wish, event.status or _STATUS.get(event.cause, 487), printable(event.reason) or "Ended")
+        elif event.session == wish.event.session and not wish.answered and not call.over:
+            # It asked and left, as it may: the call goes on with the one who is being called.
+            core.door.leave(call.legs[event.session])
+            call.winner = None
+        elif wish.answered:
+            del self._wishes[call.id]
+
+    # ---- time
+
+    def next_deadline(self) -> float | None:
+        return self._deadlines.next_deadline()
+
+    def on_deadline(self, now: float) -> None:
+        """Give up new parties that do not answer (`sip.calling_timeout_s`)."""
+        while (call_id := self._deadlines.pop_due(now)) is not None:
+            wish = self._wishes.get(call_id)
+            if wish is not None:
+                self._core.hang_up(wish.session)
+
+    # ---- inside
+
+    def _wish(self, session: str, call: Call) -> Wish | None:
+        wish = self._wishes.get(call.id)
+        return wish if wish is not None and wish.session == session and not wish.answered else None
+
+    def _failed(self, wish: Wish, status: int, reason: str) -> None:
+        """Nothing came of it: the far side is told, and the call stays as it was."""
+        self._deadlines.cancel(wish.call.id)
+        self._wishes.pop(wish.call.id, None)
+        self._core.endpoint.refer_progress(wish.event.token, status, reason, self._core.now)
+        self._tell(wish, status, f"{status} {reason}", final=True)
+
+    def _part(self, wish: Wish) -> None:
+        self._wishes.pop(wish.call.id, None)
+        self._core.hang_up(wish.event.session)
+
+    def _tell(self, wish: Wish, status: int, detail: str, *, final: bool) -> None:
+        to = str(wish.event.refer_to)
+        self._core.bus.publish(
+            CallTransfer(
+                at=self._core.now, call=wish.call.id, to=to, by="far", status=status, final=final, detail=detail
+            )
+        )
