@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 import pytest
 
-from tests.support.switchboard import DOOR, Switchboard, answers, rings
+from tests.support.switchboard import DOOR, Phone, Switchboard, answers, rings
 from tests.support.virtual_loop import run_virtual
-from voipnode.calls.commands import HangUp, PlaceCall, RingRecipients, SendDtmf
+from voipnode.calls.commands import (
+    HangUp,
+    HoldCall,
+    PlaceCall,
+    ResumeCall,
+    RingRecipients,
+    SendDtmf,
+    TransferCall,
+)
 from voipnode.calls.desk import Desk
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.hooks import Commands
 from voipnode.calls.ways import Ways, parse_target
+from voipnode.sipstack import events as sip
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
@@ -75,6 +85,47 @@ def test_a_name_that_does_not_resolve_is_said() -> None:
     board = Switchboard()
     with pytest.raises(NotNowError, match=r"nowhere\.example"):
         run_virtual(desk(board).execute(PlaceCall(to="sip:x@nowhere.example")))
+
+
+def test_hold_resume_and_transfer_are_commands_too() -> None:
+    board = Switchboard()
+    anna = board.phone("anna", "192.168.1.20", plan=answers)
+    commands = desk(board)
+    run_virtual(commands.execute(PlaceCall(to="anna@anna.example")))
+    board.wire.run(1.0)
+    for wrong in (TransferCall(call="c1"), TransferCall(call="c1", to="sip:b@192.168.1.21", with_call="c2")):
+        with pytest.raises(CallError, match="not both"):
+            run_virtual(commands.execute(wrong))
+    run_virtual(commands.execute(HoldCall(call="c1")))
+    with pytest.raises(NotNowError, match="under way"):
+        run_virtual(commands.execute(ResumeCall(call="c1")))
+    run_virtual(commands.execute(TransferCall(call="c1", to="ben@192.168.1.21")))
+    board.wire.run(2.0)
+    assert [str(event.refer_to) for event in anna.of(sip.ReferReceived)] == ["sip:ben@192.168.1.21"]
+
+
+@pytest.mark.parametrize("host", ["ben.example", "nowhere.example"])
+def test_an_address_that_a_far_side_names_is_looked_up(host: str) -> None:
+    board = Switchboard()
+
+    def redirects(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            fields = (("Contact", f"<sip:ben@{host}>"),)
+            phone.endpoint.reject(event.session, 302, phone.wire.now, headers=fields)
+
+    board.phone("anna", "192.168.1.20", plan=redirects)
+    board.phone("ben", "192.168.1.21", plan=answers)
+    commands = desk(board)
+
+    async def main() -> None:
+        await commands.execute(PlaceCall(to="anna@anna.example"))
+        board.wire.run(1.0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        board.wire.run(2.0)
+
+    run_virtual(main())
+    assert board.states[-1] == ("Active" if host == "ben.example" else "Terminated")
 
 
 def test_one_recipient_that_cannot_be_found_does_not_silence_the_others() -> None:

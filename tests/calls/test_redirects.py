@@ -139,11 +139,11 @@ def test_a_decline_of_the_redirect_target_ends_it_and_names_the_reason() -> None
 def test_hanging_up_while_the_new_address_is_looked_up_ends_the_call() -> None:
     board = Switchboard()
     later: list[Callable[[], None]] = []
+    mobile = board.phone("mobile", "192.168.1.30", plan=answers)
     board.switch.reach_by(
         lambda uri, account, done: later.append(lambda: done([board.way(mobile, mobile.hop)], board.wire.now))
     )
     anna = board.phone("anna", "192.168.1.20", plan=sends_to("<sip:mobile@192.168.1.30>"))
-    mobile = board.phone("mobile", "192.168.1.30", plan=answers)
     call = board.ring(anna)
     board.wire.run(1.0)
     assert board.states == ["Calling"]

@@ -152,4 +152,4 @@ def test_texts_reach_the_house_at_a_bounded_pace_and_strangers_do_not() -> None:
     assert len(texts) == 10
     assert texts[0].text == "line 0\nand\ufffd another"
     assert (texts[0].call, texts[0].sender, texts[0].source) == ("", "sip:anna@192.168.1.20", "192.168.1.20")
-    assert [event.status for event in mallory.of(sip.RequestFinished)] == [403]
+    assert {event.source for event in texts} == {"192.168.1.20"}

@@ -9,7 +9,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from voipnode.calls.commands import AnswerCall, Command, HangUp, PlaceCall, PressInput, SendDtmf
+from voipnode.calls.commands import (
+    AnswerCall,
+    Command,
+    HangUp,
+    HoldCall,
+    PlaceCall,
+    PressInput,
+    ResumeCall,
+    SendDtmf,
+    TransferCall,
+)
 from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.events import (
     CallChanged,
@@ -38,6 +48,9 @@ ABOUT: dict[str, Any] = {
 }
 
 
+WithinCall = SendDtmf | HoldCall | ResumeCall | TransferCall
+
+
 class FakeDoor:
     """Carries out the commands of the web by publishing what a node would; `now` is its clock."""
 
@@ -50,7 +63,10 @@ class FakeDoor:
         commands.register(PlaceCall, self._place, who="door")
         commands.register(HangUp, self._hang_up, who="door")
         commands.register(AnswerCall, self._answer, who="door")
-        commands.register(SendDtmf, self._dtmf, who="door")
+        commands.register(SendDtmf, self._within, who="door")
+        commands.register(HoldCall, self._within, who="door")
+        commands.register(ResumeCall, self._within, who="door")
+        commands.register(TransferCall, self._within, who="door")
 
     def start(self) -> None:
         self.bus.publish(GuardianChanged(at=self.now, up=True, detail="1 line, simulated"))
@@ -119,7 +135,7 @@ class FakeDoor:
             raise CallError(f"to = {command.to!r}: not an address; use one such as {DESK}")
         return self.ring_out(command.to)
 
-    def _known(self, command: HangUp | AnswerCall | SendDtmf) -> CallChanged:
+    def _known(self, command: HangUp | AnswerCall | WithinCall) -> CallChanged:
         self.seen.append(command)
         if command.call not in self.calls:
             raise UnknownNameError(f"there is no call {command.call!r}")
@@ -139,7 +155,7 @@ class FakeDoor:
         )
         return ""
 
-    def _dtmf(self, command: SendDtmf) -> str:
+    def _within(self, command: WithinCall) -> str:
         if self._known(command).state is not CallState.ACTIVE:
             raise NotNowError(f"call {command.call!r} is not active")
         return ""

@@ -12,7 +12,16 @@ import httpx
 import pytest
 
 from tests.support.web_rig import DESK, WebRig, web_rig
-from voipnode.calls.commands import AnswerCall, HangUp, PlaceCall, PressInput, SendDtmf
+from voipnode.calls.commands import (
+    AnswerCall,
+    HangUp,
+    HoldCall,
+    PlaceCall,
+    PressInput,
+    ResumeCall,
+    SendDtmf,
+    TransferCall,
+)
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import DoorRefused
 from voipnode.calls.hooks import Bus, Commands, House
@@ -106,6 +115,27 @@ def test_a_call_is_placed_watched_answered_sent_digits_and_ended() -> None:
     serve(test)
 
 
+def test_a_call_is_held_taken_back_and_transferred() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        await client.post("/api/v1/calls", json={"to": DESK})
+        problem(await client.post("/api/v1/calls/c1/hold"), 409)
+        rig.door.picked_up("c1")
+        rig.door.seen.clear()
+        assert (await client.post("/api/v1/calls/c1/hold")).status_code == 204
+        assert (await client.post("/api/v1/calls/c1/resume")).status_code == 204
+        assert (await client.post("/api/v1/calls/c1/transfer", json={"to": DESK})).status_code == 202
+        assert (await client.post("/api/v1/calls/c1/transfer", json={"with_call": "c8"})).status_code == 202
+        assert rig.door.seen == [
+            HoldCall(call="c1"),
+            ResumeCall(call="c1"),
+            TransferCall(call="c1", to=DESK),
+            TransferCall(call="c1", with_call="c8"),
+        ]
+        problem(await client.post("/api/v1/calls/c9/hold"), 404)
+
+    serve(test)
+
+
 def test_a_call_placed_over_the_api_never_gives_its_party_the_right_to_open() -> None:
     async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
         refused = await client.post("/api/v1/calls", json={"to": DESK, "authorised": True})
@@ -163,6 +193,9 @@ def test_a_command_that_no_module_handles_is_refused_not_a_crash() -> None:
         ("calls", {"to": 5}, "to", "should be a valid string"),
         ("calls/c1/dtmf", {"digits": "12x"}, "digits", "0-9 A-D # *"),
         ("calls/c1/dtmf", {"digits": ""}, "digits", "1 to 32"),
+        ("calls/c1/transfer", {"to": "a b"}, "to", "must be a SIP address"),
+        ("calls/c1/transfer", {"to": "sip:a@b", "with_call": "c8"}, "body", "not both"),
+        ("calls/c1/transfer", {}, "body", "either to or with_call"),
         ("inputs/button/press", {"recipients": ["sip:a@b"] * 7}, "recipients", "at most 6"),
         ("inputs/button/press", {"recipients": ["sip:a@b", ""]}, "recipients.1", "must be a SIP address"),
         ("inputs/button/press", {"source": "hardware"}, "source", "'api' or 'panel'"),
@@ -316,6 +349,9 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/calls/{id}",
             "/api/v1/calls/{id}/answer",
             "/api/v1/calls/{id}/dtmf",
+            "/api/v1/calls/{id}/hold",
+            "/api/v1/calls/{id}/resume",
+            "/api/v1/calls/{id}/transfer",
             "/api/v1/ports",
             "/api/v1/events",
         }

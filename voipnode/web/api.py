@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Header, Path, Query, Response
 
-from voipnode.calls.commands import AnswerCall, HangUp, PlaceCall, PressInput, SendDtmf
+from voipnode.calls.commands import (
+    AnswerCall,
+    HangUp,
+    HoldCall,
+    PlaceCall,
+    PressInput,
+    ResumeCall,
+    SendDtmf,
+    TransferCall,
+)
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.web import models, problems
@@ -163,3 +172,36 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
     )
     async def dtmf(id: CallId, wish: models.DtmfRequest) -> None:
         await commands.execute(SendDtmf(call=id, digits=wish.digits))
+
+    @app.post(
+        "/api/v1/calls/{id}/hold",
+        status_code=204,
+        tags=["calls"],
+        summary="Put a call on hold",
+        description="The other party neither hears the door nor is heard there; `call.held` tells when it has agreed.",
+        responses=problems.documented(404, 409),
+    )
+    async def hold(id: CallId) -> None:
+        await commands.execute(HoldCall(call=id))
+
+    @app.post(
+        "/api/v1/calls/{id}/resume",
+        status_code=204,
+        tags=["calls"],
+        summary="Take a call off hold",
+        responses=problems.documented(404, 409),
+    )
+    async def resume(id: CallId) -> None:
+        await commands.execute(ResumeCall(call=id))
+
+    @app.post(
+        "/api/v1/calls/{id}/transfer",
+        status_code=202,
+        tags=["calls"],
+        summary="Transfer a call",
+        description="Sends the other party to an address, or joins it with that of another call. `call.transfer` tells"
+        " how it goes; the call ends when it has succeeded, and goes on when it has not.",
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def transfer(id: CallId, wish: models.TransferRequest) -> None:
+        await commands.execute(TransferCall(call=id, to=wish.to or "", with_call=wish.with_call or ""))

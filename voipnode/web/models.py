@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from voipnode.calls.events import CallReason, CallState
 
@@ -52,6 +52,21 @@ class PressRequest(Request):
 
 class PressResult(BaseModel):
     call: str = Field(description="The id of the call that the press began, empty when it began none", examples=["c7"])
+
+
+class TransferRequest(Request):
+    """Where to send the other party of a call: exactly one of the two."""
+
+    to: Address | None = Field(None, description="SIP address to call", examples=["sip:desk@192.0.2.10"])
+    with_call: str | None = Field(
+        None, min_length=1, max_length=128, description="Id of the call to join it with", examples=["c8"]
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> TransferRequest:
+        if (self.to is None) == (self.with_call is None):
+            raise ValueError("either to or with_call must be given, and not both")
+        return self
 
 
 class CallRequest(Request):
