@@ -121,8 +121,12 @@ def replay(
     record: Annotated[
         Path | None, typer.Option(metavar="FILE", help="WAV file to write what the loudspeaker played to.")
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Key log of the TLS in the capture; else the capture's name with .keys."),
+    ] = None,
 ) -> None:
     """Feed a capture's far side back into the stack, in virtual time, and compare what the node does."""
     from voipnode.cli.replay import replay_capture
 
-    raise typer.Exit(replay_capture(capture, node, record))
+    raise typer.Exit(replay_capture(capture, node, record, keys))

@@ -18,10 +18,10 @@ from voipnode.replay.script import Script, make_script
 from voipnode.sipstack.transport import Address
 
 
-def replay_capture(path: Path, node: str, record: Path | None) -> ExitCode:
+def replay_capture(path: Path, node: str, record: Path | None, keys: Path | None = None) -> ExitCode:
     """Replay, show the call's states and digits, and say whether the node did the same as in the capture."""
     try:
-        script = make_script(read_capture(path), _address(node) if node else None)
+        script = make_script(read_capture(path, keys), _address(node) if node else None)
     except (CaptureError, ValueError) as error:
         errors().print(f"[red]{escape(str(error))}[/red]")
         return ExitCode.FAILED

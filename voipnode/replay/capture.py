@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import dpkt
 
+from voipnode.replay.key_log import KeyLog
+from voipnode.replay.tls_session import TlsSession, looks_like_tls
 from voipnode.sipstack.transport import Address
 
 MAX_CAPTURE_BYTES = 512 * 1024 * 1024
@@ -34,17 +36,30 @@ class Seen:
     """
 
     at: float
-    transport: str  # "UDP" | "TCP"
+    transport: str  # "UDP" | "TCP" | "TLS": what was said within it
     source: Address
     destination: Address
     data: bytes
 
 
-def read_capture(path: Path) -> list[Seen]:
+def read_capture(path: Path, keys: Path | None = None) -> list[Seen]:
     """Everything in the capture that carried bytes, in order; TCP put in sequence and without repeats.
 
+    TLS is opened with the key log `keys`, or with one beside the capture that is named like it and ends in ".keys".
     Raises CaptureError for what is no capture, and for one of more than 512 MiB or 2 million packets.
     """
+    beside = path.with_suffix(".keys")
+    if keys is None and beside.exists():
+        keys = beside
+    try:
+        log = KeyLog.read(keys) if keys is not None else KeyLog()
+    except OSError as error:
+        raise CaptureError(f"{keys}: {error.strerror}") from error
+    seen = _read(path)
+    return seen if len(log) == 0 else list(_opened(seen, log))
+
+
+def _read(path: Path) -> list[Seen]:
     try:
         if path.stat().st_size > MAX_CAPTURE_BYTES:
             raise CaptureError(
@@ -107,6 +122,25 @@ def _ip(link: int, frame: bytes) -> dpkt.ip.IP | dpkt.ip6.IP6 | None:
     except (dpkt.dpkt.Error, ValueError, IndexError, struct.error):
         return None  # not IP, or cut short: no application saw it
     return ip if isinstance(ip, (dpkt.ip.IP, dpkt.ip6.IP6)) else None
+
+
+def _opened(capture: list[Seen], keys: KeyLog) -> Iterator[Seen]:
+    """The capture with its TLS connections opened; those whose keys are missing stay as they are."""
+    sessions: dict[tuple[Address, Address], TlsSession] = {}
+    for seen in capture:
+        there, back = (seen.source, seen.destination), (seen.destination, seen.source)
+        if seen.transport == "TCP" and looks_like_tls(seen.data) and there not in sessions:
+            sessions[there] = TlsSession(keys)
+            sessions.pop(back, None)
+        session = sessions.get(there) or sessions.get(back)
+        if seen.transport != "TCP" or session is None:
+            yield seen
+            continue
+        said = session.receive(seen.data, from_client=there in sessions)
+        if said:
+            yield Seen(seen.at, "TLS", seen.source, seen.destination, said)
+        elif session.failed:
+            yield seen
 
 
 class _Stream:

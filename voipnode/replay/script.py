@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from voipnode.media.dtmf_info import parse_info
 from voipnode.replay.capture import CaptureError, Seen
+from voipnode.replay.tls_session import looks_like_tls
 from voipnode.sipstack import sdp
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.message import Message, Request, Response, parse_message
@@ -109,7 +110,7 @@ def make_script(capture: list[Seen], node: Address | None = None) -> Script:
     """The script of a capture; raises CaptureError when there is no SIP in it, or nothing of `node`."""
     messages = list(_messages(capture))
     if not messages:
-        raise CaptureError("there is no SIP in this capture")
+        raise CaptureError(f"there is no SIP in this capture{_sealed(capture)}")
     script = Script(node or _find_node(messages))
     ends = {script.node} | {item.seen.source for item in messages if _sent_by(item.message) == script.node}
     writer = _Writer(script)
@@ -122,7 +123,7 @@ def make_script(capture: list[Seen], node: Address | None = None) -> Script:
     for seen in capture:
         if seen.destination in ends:
             connection = None
-            if seen.transport == "TCP":
+            if seen.transport != "UDP":
                 connection = connections.setdefault(seen.source, len(connections) + 1)
             hop = Hop(seen.transport, seen.source, connection)
             script.steps.append(FarSip(seen.at, seen.data, hop))
@@ -131,6 +132,12 @@ def make_script(capture: list[Seen], node: Address | None = None) -> Script:
             script.steps.append(FarMedia(seen.at, seen.data, source, seen.destination.port))
     script.steps.sort(key=lambda step: step.at)
     return script
+
+
+def _sealed(capture: list[Seen]) -> str:
+    if any(seen.transport == "TCP" and looks_like_tls(seen.data) for seen in capture):
+        return "; there is TLS, which needs the key log that was written meanwhile (--keys)"
+    return ""
 
 
 def _messages(capture: list[Seen]) -> Iterator[_SeenMessage]:
