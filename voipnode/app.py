@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol
 
 from voipnode import __version__
 from voipnode.calls.errors import CallError
-from voipnode.calls.events import Event, NodeStarted, NodeStopping, Problem
+from voipnode.calls.events import Event, NodeStarted, NodeStopping, Problem, RegistrationChanged, RegistrationState
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.line import Line
 from voipnode.modules.audio.module import make_device
@@ -152,7 +152,10 @@ class Node:
     def _write_down(self, event: Event) -> None:
         data = event.to_dict()
         self._log.append(event.name, data)
-        level = logging.WARNING if isinstance(event, Problem) else logging.INFO
+        is_bad = isinstance(event, Problem) or (
+            isinstance(event, RegistrationChanged) and event.state is RegistrationState.PROBLEM
+        )
+        level = logging.WARNING if is_bad else logging.INFO
         words = " ".join(
             f"{key}={value}" for key, value in data.items() if key not in ("event", "at") and value not in ("", 0, 0.0)
         )

@@ -121,6 +121,16 @@ def test_a_wrong_password_is_told_in_words_and_not_hammered() -> None:
     assert door.last.state == "registered", "somebody put it right at the server"
 
 
+def test_a_wrong_password_is_not_tried_at_every_address_of_the_server_but_at_the_secondary() -> None:
+    wire, door, first, second = at_two(password="wrong")
+    other = Registrar(wire, "pbx-b", Address("192.0.2.13", 5060), password=PASSWORD)
+    door.names["pbx.example"] = [PRIMARY, other.address]
+    door.start()
+    wire.run(1.0)
+    assert [len(server.registers) for server in (first, other, second)] == [2, 0, 2]
+    assert (door.last.state, door.last.status) == ("problem", 401)
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [("404 Not Found", 404, "unknown user"), ("403 Forbidden", 403, "refused"), ("500 Oops", 500, "fault of its own")],
@@ -269,10 +279,9 @@ def test_a_connection_that_is_lost_is_replaced_at_once() -> None:
     wire.run(8.0)
     assert wire.ladder.times("REGISTER")[2:] == [8.0]
     assert first.knows_door()
-    assert 'reg-id=1;+sip.instance="<urn:uuid:' in field(first.registers[-1], "Contact") or (
-        '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>";reg-id=1'
-        in field(first.registers[-1], "Contact")
-    )
+    flow = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>";reg-id=1'
+    assert flow in field(first.registers[-1], "Contact"), "the same flow as before (RFC 5626 §4.5)"
+    assert field(first.registers[-1], "Supported") == "path, outbound"
 
 
 def test_a_server_that_takes_us_and_closes_every_time_is_not_asked_in_a_loop() -> None:
@@ -448,6 +457,19 @@ def test_stopping_while_a_register_is_under_way_leaves_no_binding_behind() -> No
     wire.run(40.0)
     assert len(pbx.registers) >= 2
     assert not pbx.knows_door()
+    assert door.accounts.stopped
+
+
+def test_stopping_ends_the_walk() -> None:
+    wire, door, first, second = at_two()
+    first.alive = False
+    first.answer = lambda request: response_to(request, "500 Oops")
+    door.start()
+    wire.at(0.2, lambda: door.accounts.stop(0.2))
+    wire.at(0.3, lambda: setattr(first, "alive", True))
+    wire.run(40.0)
+    assert first.registers
+    assert second.registers == []
     assert door.accounts.stopped
 
 

@@ -11,7 +11,6 @@ from voipnode.sipstack.timers import Timer, Timers
 from voipnode.sipstack.transaction.events import (
     ResponseReceived,
     TransactionEnded,
-    TransactionRerouted,
     TransactionTimeout,
     TransactionTransportError,
 )
@@ -60,11 +59,6 @@ INVITE client | accepted   | 2xx received      | accepted   | response        | 
 INVITE client | accepted   | transport error   | accepted   |                 | M
 INVITE client | accepted   | timer M           | terminated | ended           |
 INVITE client | accepted   | CANCEL sent       | accepted   |                 | M
-INVITE client | calling    | rerouted          | calling    | again           | A B
-INVITE client | proceeding | rerouted          | proceeding | rerouted        |
-INVITE client | completed  | rerouted          | completed  |                 | D
-INVITE client | accepted   | rerouted          | accepted   |                 | M
-INVITE client | abandoned  | rerouted          | abandoned  |                 | B
 INVITE client | calling    | give up           | abandoned  |                 | B
 INVITE client | abandoned  | resume            | calling    | again           | A B
 INVITE client | abandoned  | timer B           | terminated | timeout ended   |
@@ -91,9 +85,6 @@ non-INVITE client | completed  | 2xx received     | completed  |                
 non-INVITE client | completed  | 300-699 received | completed  |                 | K
 non-INVITE client | completed  | transport error  | completed  |                 | K
 non-INVITE client | completed  | timer K          | terminated | ended           |
-non-INVITE client | trying     | rerouted         | trying     | again           | E F
-non-INVITE client | proceeding | rerouted         | proceeding | again           | E F
-non-INVITE client | completed  | rerouted         | completed  |                 | K
 non-INVITE client | trying     | give up          | terminated | ended           |
 non-INVITE client | proceeding | give up          | terminated | ended           |
 non-INVITE client | completed  | give up          | completed  |                 | K
@@ -189,7 +180,6 @@ CLIENT_EVENTS = {
     Event.RECEIVE_2XX,
     Event.RECEIVE_3XX_6XX,
     Event.TRANSPORT_ERROR,
-    Event.REROUTED,
 }
 SERVER_EVENTS = {Event.REQUEST, Event.TRANSPORT_ERROR, Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX}
 # What can happen to each machine once it runs: a table is only ever given these.
@@ -267,7 +257,6 @@ class Rig:
             ResponseReceived: "response",
             TransactionTimeout: "timeout",
             TransactionTransportError: "error",
-            TransactionRerouted: "rerouted",
             TransactionEnded: "ended",
         }
         words += [names[type(event)] for event in self.runner.events]
@@ -283,7 +272,7 @@ def test_a_row_does_what_its_figure_says(
     assert rig.transaction.state is state
     last = (
         rig.transaction.packet.data
-        if rig.transaction.packet and event in (Event.REQUEST, Event.RESUME, Event.REROUTED, *Timer)
+        if rig.transaction.packet and event in (Event.REQUEST, Event.RESUME, *Timer)
         else None
     )
     if state is State.NEW:

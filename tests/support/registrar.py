@@ -42,13 +42,15 @@ class Registrar:
         self.answer: Callable[[bytes], bytes | None] = lambda request: None
         self.bindings: dict[str, float] = {}  # contact -> until when
         self.registers: list[bytes] = []
+        self.got: list[bytes] = []
         self.nonce = "nonce-1"
         self._out: list[Packet] = []
         wire.attach(name, address, self)
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
-        if not self.alive or data.startswith(b"SIP/2.0"):
+        if not self.alive or data.startswith((b"SIP/2.0", b"ACK ")):
             return
+        self.got.append(data)
         if data.startswith(b"REGISTER"):
             self.registers.append(data)
         reply = self.answer(data) or self._reply(data, now)
@@ -89,6 +91,14 @@ class Registrar:
     def knows_door(self) -> bool:
         """Whether a call would reach the door now."""
         return any(until > self.wire.now for until in self.bindings.values())
+
+    def say(self, data: bytes, to: Address) -> None:
+        """Send this when the wire is next flushed."""
+        self._out.append(Packet(data, Hop("UDP", to)))
+
+    def of(self, method: str) -> list[bytes]:
+        """What came of one method, oldest first."""
+        return [data for data in self.got if data.startswith(method.encode() + b" ")]
 
     def outbox(self, now: float) -> list[Packet]:
         out, self._out = self._out, []

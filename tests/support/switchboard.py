@@ -237,9 +237,16 @@ class Switchboard:
     """A switch at 192.168.1.10:5060 with everything around it in virtual time."""
 
     def __init__(
-        self, *, settings: SipSettings | None = None, account: AccountSettings | None = None, rtp_ports: int = 100
+        self,
+        *,
+        settings: SipSettings | None = None,
+        account: AccountSettings | None = None,
+        rtp_ports: int = 100,
+        more_accounts: tuple[AccountSettings, ...] = (),
+        names: dict[str, list[Address]] | None = None,
     ) -> None:
         self.wire = Wire()
+        self.names = names or {}
         self.settings = settings or SipSettings()
         self.paths = Paths(rtp_ports)
         self.device = Device()
@@ -248,7 +255,7 @@ class Switchboard:
         self.events: list[Event] = []
         self.bus.subscribe(Event, self.events.append, who="test")
         self.endpoint = Endpoint(EndpointConfig(supported=OPTION_TAGS), CountingEntropy("door"), lambda hop: DOOR)
-        accounts = ((account or AccountSettings()).model_copy(update={"default": True}),)
+        accounts = ((account or AccountSettings()).model_copy(update={"default": True}), *more_accounts)
         self.switch = Switch(
             self.settings,
             accounts,
@@ -257,7 +264,7 @@ class Switchboard:
             media=LegMedia(self.paths, lambda bits: 7, self.settings, RATE_HZ, "door"),
             door=DoorBridge(self.device, self.clock),
             bus=self.bus,
-            find=lambda uri, account, done: done((), self.wire.now),
+            find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),
         )
         self.switch.wake = self.wire.flush
         self.switch.reach_by(
@@ -266,6 +273,15 @@ class Switchboard:
         self.wire.attach("door", DOOR, self.switch)
         self.wire.attach("clock", Address("clock", 0), self.clock)
         self.wire.attach("media", Address("media", 0), MediaTimers(self.paths))
+
+    def hops_to(self, uri: SipUri) -> list[Hop]:
+        """What DNS says in this test."""
+        return [Hop("UDP", place, domain=uri.host) for place in self.names.get(uri.host, ())]
+
+    async def locate(
+        self, uri: SipUri, *, transport: str = "", prefer_ipv6: bool = False, profile: str = ""
+    ) -> list[Hop]:
+        return self.hops_to(uri)
 
     def phone(self, name: str, host: str, *, plan: Callable[[Phone, sip.Event], None] | None = None) -> Phone:
         return Phone(self.wire, name, host, plan=plan)

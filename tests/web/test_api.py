@@ -23,7 +23,7 @@ from voipnode.calls.commands import (
     TransferCall,
 )
 from voipnode.calls.errors import CallError
-from voipnode.calls.events import DoorRefused
+from voipnode.calls.events import DoorRefused, RegistrationChanged, RegistrationState
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.web.guard import MAX_BODY_BYTES
 from voipnode.web.server import WebServer
@@ -338,12 +338,30 @@ def test_the_page_is_served_with_an_etag_and_without_anything_from_elsewhere() -
     serve(test)
 
 
+def test_accounts_say_how_they_stand_and_nothing_secret() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        (account,) = (await client.get("/api/v1/accounts")).json()
+        assert (account["state"], account["status"]) == ("unregistered", 0)
+        words = 'wrong password or authentication ID, user "100" (401 Unauthorized)'
+        told = RegistrationChanged(
+            account=account["name"], state=RegistrationState.PROBLEM, status=401, reason=words, server="pbx.example"
+        )
+        rig.bus.publish(told)
+        (account,) = (await client.get("/api/v1/accounts")).json()
+        assert (account["state"], account["status"], account["reason"]) == ("problem", 401, words)
+        assert (await client.get("/api/v1/status")).json()["node"]["accounts"] == [account]
+        assert not [key for key in account if "password" in key]
+
+    serve(test)
+
+
 def test_the_description_covers_every_path_with_summary_and_problems() -> None:
     async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
         description = (await client.get("/api/v1/openapi.json")).json()
         paths = description["paths"]
         assert set(paths) == {
             "/api/v1/status",
+            "/api/v1/accounts",
             "/api/v1/inputs/{name}/press",
             "/api/v1/calls",
             "/api/v1/calls/{id}",

@@ -14,7 +14,14 @@ import pytest
 
 from tests.support.web_rig import DESK, WebRig
 from voipnode.calls.commands import AnswerCall, HangUp, PressInput, SendDtmf
-from voipnode.calls.events import CallReason, CallState, GuardianChanged, Problem
+from voipnode.calls.events import (
+    CallReason,
+    CallState,
+    GuardianChanged,
+    Problem,
+    RegistrationChanged,
+    RegistrationState,
+)
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -217,6 +224,27 @@ def test_problems_and_a_lost_guardian_are_shown_and_can_be_dismissed(page: Any, 
     page.get_by_role("button", name="Dismiss").click()
     sync_api.expect(page.locator("#notices")).not_to_contain_text("no space left")
     site.do(lambda: site.rig.bus.publish(GuardianChanged(up=True, detail="1 line")))
+    sync_api.expect(page.locator("#notices")).to_be_empty()
+
+
+def test_an_account_is_green_while_registered_and_red_with_its_reason(page: Any, site: Site) -> None:
+    def told(state: RegistrationState, reason: str) -> None:
+        event = RegistrationChanged(account="peer to peer", state=state, reason=reason)
+        site.do(lambda: site.rig.bus.publish(event))
+
+    def dot() -> Any:
+        return page.locator("#about .account").evaluate("row => getComputedStyle(row, '::before').backgroundColor")
+
+    told(RegistrationState.REGISTERED, "registered at pbx.example")
+    shows(page, "#about .account", "registered at pbx.example")
+    sync_api.expect(page.locator("#about .account")).to_have_attribute("data-state", "registered")
+    green = dot()
+    told(RegistrationState.PROBLEM, "wrong password")
+    shows(page, "#notices", "Account peer to peer: wrong password.")
+    shows(page, "#log", "Account peer to peer: wrong password")
+    sync_api.expect(page.locator("#about .account")).to_have_attribute("data-state", "problem")
+    assert dot() != green
+    told(RegistrationState.REGISTERED, "registered at pbx.example")
     sync_api.expect(page.locator("#notices")).to_be_empty()
 
 

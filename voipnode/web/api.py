@@ -64,13 +64,17 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
 
 
 def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[str, Any]) -> None:
+    def accounts_now() -> list[models.Account]:
+        known = about.get("accounts", ())
+        return [models.Account.model_validate({**item, **view.registration(item["name"])}) for item in known]
+
     @app.get("/api/v1/status", tags=["status"], summary="Everything at once", responses=problems.documented(403, 421))
     async def status() -> models.Status:
         node = {**view.node(), **{key: value for key, value in about.items() if key in models.Node.model_fields}}
-        defaults = {"name": "", "sip_addresses": [], "audio": "", "accounts": [], "inputs": []}
+        defaults = {"name": "", "sip_addresses": [], "audio": "", "inputs": []}
         return models.Status.model_validate(
             {
-                "node": {**defaults, **node},
+                "node": {**defaults, **node, "accounts": accounts_now()},
                 "light": view.light(),
                 "guardian": view.guardian(),
                 "calls": view.calls(),
@@ -84,6 +88,10 @@ def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[s
     @app.get("/api/v1/calls", tags=["calls"], summary="Calls that go on or ended lately")
     async def calls() -> list[models.Call]:
         return [models.Call.model_validate(call) for call in view.calls()]
+
+    @app.get("/api/v1/accounts", tags=["accounts"], summary="SIP accounts and how they stand with their servers")
+    async def accounts() -> list[models.Account]:
+        return accounts_now()
 
     @app.get("/api/v1/ports", tags=["ports"], summary="Output lines and what is left of their leases")
     async def ports() -> list[models.Port]:

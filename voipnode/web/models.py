@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -134,6 +134,24 @@ class ProblemNote(BaseModel):
     detail: str
 
 
+class Account(BaseModel):
+    """A SIP account and how it stands with its server."""
+
+    name: str = Field(examples=["Office"])
+    type: str = Field(description='"peer_to_peer" or "registered"', examples=["registered"])
+    user_id: str = Field(examples=["100"])
+    default: bool = Field(description="Used for calls that name no account")
+    active: bool
+    state: str = Field(
+        description='"registered", "registering", "problem", or "unregistered": it does not register',
+        examples=["registered"],
+    )
+    status: int = Field(description="The SIP status behind the state, 0 for none", examples=[200])
+    reason: str = Field(description="In words, for an installer", examples=["registered at pbx.example.com"])
+    server: str = Field(description="The server that has the registration", examples=["192.0.2.5:5060"])
+    expires_s: int = Field(description="Validity that the server granted, in seconds", examples=[600])
+
+
 class Node(BaseModel):
     """What this node is."""
 
@@ -145,7 +163,7 @@ class Node(BaseModel):
         description="Addresses that this node can be called at", examples=[["sip:192.0.2.20:5060"]]
     )
     audio: str = Field(description="The audio device", examples=["simulated"])
-    accounts: list[Any] = Field(description="SIP accounts")
+    accounts: list[Account] = Field(description="SIP accounts")
     inputs: list[str] = Field(description="Inputs that can be pressed", examples=[["button"]])
 
 

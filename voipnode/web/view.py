@@ -18,6 +18,8 @@ from voipnode.calls.events import (
     NodeStarted,
     PortChanged,
     Problem,
+    RegistrationChanged,
+    RegistrationState,
 )
 
 MAX_CALLS = 200
@@ -50,6 +52,7 @@ class View:
         self._ended: deque[str] = deque()  # of these, the ones that are over, in that order
         self._ports: dict[str, tuple[PortChanged, float]] = {}  # with its time
         self._inputs: dict[str, InputChanged] = {}
+        self._registrations: dict[str, RegistrationChanged] = {}
         self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
         self._light = "off"
         self._guardian: GuardianChanged | None = None
@@ -65,6 +68,8 @@ class View:
                 self._name(self._ports, event.port, (event, self._at(event)))
             case InputChanged():
                 self._name(self._inputs, event.input, event)
+            case RegistrationChanged():
+                self._name(self._registrations, event.account, event)
             case LightChanged():
                 self._light = event.colour
             case GuardianChanged():
@@ -120,6 +125,19 @@ class View:
             }
             for name, (port, at) in sorted(self._ports.items(), key=lambda item: item[0])
         ]
+
+    def registration(self, account: str) -> dict[str, Any]:
+        """How the account of that name stands; one that has said nothing does not register."""
+        told = self._registrations.get(account)
+        if told is None:
+            told = RegistrationChanged(account=account, state=RegistrationState.UNREGISTERED)
+        return {
+            "state": told.state.value,
+            "status": told.status,
+            "reason": told.reason,
+            "server": told.server,
+            "expires_s": told.expires_s,
+        }
 
     def inputs(self) -> list[dict[str, Any]]:
         return [

@@ -7,7 +7,6 @@ from voipnode.sipstack.transaction.events import (
     StrayResponse,
     TransactionEnded,
     TransactionEvent,
-    TransactionRerouted,
     TransactionTimeout,
     TransactionTransportError,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "TransactionEnded",
     "TransactionEvent",
     "TransactionLayer",
-    "TransactionRerouted",
     "TransactionTimeout",
     "TransactionTransportError",
     "response_hop",

@@ -230,6 +230,9 @@ function renderNotices() {
     const lost = "The process that holds the outputs is lost, so every door is in its normal state";
     notices.push(["bad", `${lost} (${status.guardian.detail}).`]);
   }
+  for (const account of status.node.accounts) {
+    if (accountState(account) === "problem") notices.push(["warn", `Account ${account.name}: ${account.reason}.`]);
+  }
   const problems = status.problems.filter((problem) => problem.time > dismissed).slice(0, 3);
   for (const problem of problems) notices.push(["warn", `${timeOf(problem.time)} · ${problem.where}: ${problem.detail}`]);
   const words = JSON.stringify(notices);
@@ -251,7 +254,7 @@ function timeOf(iso) {
 }
 
 function renderAbout(node) {
-  const accounts = node.accounts.map(accountWords);
+  const accounts = node.accounts.map((account) => ({ words: accountWords(account), state: accountState(account) }));
   const rows = [
     ["SIP", node.sip_addresses],
     ["Accounts", accounts],
@@ -266,15 +269,25 @@ function renderAbout(node) {
   $("about").replaceChildren(
     ...rows.flatMap(([name, values]) => {
       const shown = values.filter(Boolean);
-      return shown.length ? [element("dt", "", name), ...shown.map((value) => element("dd", "", value))] : [];
+      return shown.length ? [element("dt", "", name), ...shown.map(aboutValue)] : [];
     }),
   );
 }
 
+function aboutValue(value) {
+  if (typeof value !== "object") return element("dd", "", value);
+  const made = element("dd", "account", value.words);
+  made.dataset.state = value.state;
+  return made;
+}
+
+function accountState(account) {
+  return account.active ? account.state : "off";
+}
+
 function accountWords(account) {
-  if (typeof account !== "object") return String(account);
-  const notes = [account.default && "default", account.active === false && "off"];
-  return [account.name, account.type, account.user_id, ...notes].filter(Boolean).join(" · ");
+  const notes = [account.default && "default", account.active ? account.reason : "off"];
+  return [account.name, account.user_id, ...notes].filter(Boolean).join(" · ");
 }
 
 function element(tag, className, text) {

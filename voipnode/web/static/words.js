@@ -57,6 +57,11 @@ function callSentence(event) {
   }
 }
 
+function registrationSentence(event) {
+  const words = `Account ${event.account}: ${event.reason || event.state}`;
+  return [event.state === "problem" ? "bad" : "node", event.reason || event.state !== "unregistered" ? words : ""];
+}
+
 const PORT_REASONS = {
   expired: "its time is over",
   released: "released",
@@ -69,6 +74,7 @@ const SENTENCES = {
   "node.started": (e) => ["node", withDetail(`voipnode ${e.version} started`, e.previous && `the run before ${e.previous}`)],
   "node.stopping": () => ["node", "The node is stopping"],
   "call.changed": (e) => ["call", callSentence(e)],
+  "registration.changed": registrationSentence,
   "dtmf.received": (e) => ["call", `${bare(e.remote)} pressed ${e.digit}${e.authorised ? "" : " (may not act)"}`],
   "dtmf.matched": (e) => ["call", `${bare(e.remote)} dialled ${e.sequence}: ${e.label}`],
   "input.changed": (e) => ["input", e.active ? `${capital(e.input)} pressed${e.source === "hardware" ? "" : ` (${e.source})`}` : ""],
