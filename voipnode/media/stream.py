@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from functools import cached_property
 
 from voipnode.codecs.errors import UnknownCodecError
 from voipnode.codecs.registry import Codec, find_codec
@@ -65,7 +66,6 @@ class AudioStream:
         self._config: StreamConfig | None = None
         self._codecs: Mapping[int, Codec] = {}
         self._latch = SourceLatch(symmetric=symmetric)
-        self._jitter = JitterBuffer(rate_hz)
         self._digits = EventReceiver()
         self._sender = RtpSender(identity, rate_hz)
         self._rtcp = RtcpSession(identity, rate_hz)
@@ -98,13 +98,22 @@ class AudioStream:
         if not config.send:
             self._sender.pause()
         if not config.receive:
-            self._jitter.reset()
+            self._forget_sound()
         if config.receive and (not expected or (before is not None and before.held and not config.held)):
             self._heard_at, self._told_silent = now, False
         self._latch.signal(config.remote_rtp, config.peer_hosts)
         if before is None or config.remote_rtcp != before.remote_rtcp:
             self._remote_rtcp = None
         self._rtcp.start(now)
+
+    @cached_property
+    def _jitter(self) -> JitterBuffer:
+        """Made when it is first needed: many legs only ring, and a second of sound is 40 kB."""
+        return JitterBuffer(self._rate_hz)
+
+    def _forget_sound(self) -> None:
+        if "_jitter" in self.__dict__:
+            self._jitter.reset()
 
     @property
     def _remote(self) -> Addr | None:
@@ -162,7 +171,7 @@ class AudioStream:
         if self._reception is not None:
             self._lost_before += self._reception.lost
             self._doubled_before += self._reception.duplicates
-        self._jitter.reset()
+        self._forget_sound()
         self._tell(self._digits.reset(), self._heard_at)
         self._reception = Reception(packet.ssrc, packet.sequence, self._rate_hz)
         return self._reception
@@ -301,7 +310,7 @@ class AudioStream:
         self._tell(self._digits.reset(), now)
         self._send_rtcp(self._rtcp.goodbye(now, self._sender.sent, self._sender.timestamp_at(now), self._reception))
         self._rtcp.stop()
-        self._jitter.reset()
+        self._forget_sound()
 
     def stats(self) -> StreamStats:
         """How the stream fares so far."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from voipnode.sipstack.audio import (
@@ -18,6 +18,7 @@ from voipnode.sipstack.audio import (
     LocalAudio,
 )
 from voipnode.sipstack.sdp import Connection, Direction, MediaDescription, RtpMap, SessionDescription
+from voipnode.sipstack.sdp_fields import literal_ip
 
 # A host name whose last label begins with a letter: what looks like a number but is no address stays out.
 _HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}\.?")
@@ -116,10 +117,8 @@ def _objection(connection: Connection, local_host: str) -> Refusal | None:
 
 
 def _version(host: str) -> int | None:
-    try:
-        return ip_address(host).version
-    except ValueError:
-        return None
+    ip = literal_ip(host)
+    return None if ip is None else ip.version
 
 
 def _formats(media: MediaDescription, known: Mapping[int, RtpMap]) -> tuple[list[AudioFormat], dict[int, int]]:
@@ -154,4 +153,5 @@ def _rtcp(media: MediaDescription, connection: Connection, local_host: str) -> t
 
 def _host(connection: Connection) -> str:
     """The address in the one form in which packets name their source (RFC 5952), or the host name."""
-    return connection.address if connection.ip is None else str(connection.ip)
+    ip = connection.ip
+    return connection.address if ip is None else str(ip)

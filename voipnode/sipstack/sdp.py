@@ -117,7 +117,7 @@ class MediaDescription(NamedTuple):
         port = str(self.port) if self.port_count == 1 else f"{self.port}/{self.port_count}"
         lines = [Line("m", " ".join((self.kind, port, self.protocol, *self.formats)))]
         lines += [Line("c", str(connection)) for connection in self.connections]
-        return _in_order([*lines, *self.extra, *(attribute.line() for attribute in self.attributes)])
+        return _in_order(lines, self.extra, self.attributes)
 
     def _values(self, name: str) -> Iterable[str]:
         return (value for key, value in self.attributes if key == name and value is not None)
@@ -151,15 +151,16 @@ class SessionDescription(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The description with CRLF line ends; raises LocalError when a value would break a line."""
-        lines = [Line("v", "0"), Line("o", str(self.origin)), Line("s", self.name or "-"), *self.timing, *self.extra]
+        lines = [Line("v", "0"), Line("o", str(self.origin)), Line("s", self.name or "-")]
         if self.connection is not None:
             lines.append(Line("c", str(self.connection)))
-        lines = _in_order([*lines, *(attribute.line() for attribute in self.attributes)])
+        lines = _in_order([*lines, *self.timing], self.extra, self.attributes)
         for media in self.media:
             lines += media.lines()
-        if any(mark in value for _, value in lines for mark in "\r\n\0"):
+        text = "".join([f"{type_}={value}\r\n" for type_, value in lines])
+        if not text.count("\r") == text.count("\n") == len(lines) or "\0" in text:
             raise LocalError("a value of a session description holds a line end or NUL")
-        return "".join(f"{type_}={value}\r\n" for type_, value in lines).encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
 
 
 def parse(data: bytes) -> SessionDescription:
@@ -265,5 +266,8 @@ def _direction(attributes: tuple[Attribute, ...]) -> Direction | None:
     return next((_DIRECTIONS[name] for name, value in attributes if value is None and name in _DIRECTIONS), None)
 
 
-def _in_order(lines: list[Line]) -> list[Line]:
-    return sorted(lines, key=lambda line: _LINE_ORDER.get(line.type, _LINE_ORDER["?"]))
+def _in_order(lines: list[Line], extra: tuple[Line, ...], attributes: tuple[Attribute, ...]) -> list[Line]:
+    """A whole section: `lines` are in order already and attributes come last; only `extra` has to find a place."""
+    if extra:
+        lines = sorted([*lines, *extra], key=lambda line: _LINE_ORDER.get(line.type, _LINE_ORDER["?"]))
+    return lines + [attribute.line() for attribute in attributes]

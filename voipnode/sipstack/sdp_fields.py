@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.memo import Memo
 
 _RTPMAP = re.compile(r"([0-9]{1,3})[ \t]+([^\s/]{1,64})/([0-9]{1,7})(?:/([0-9]{1,3}))?[ \t]*")
 _RTCP = re.compile(r"[ \t]*([0-9]{1,5})(?:[ \t]+(\S+[ \t]+\S+[ \t]+\S+))?[ \t]*")
@@ -55,6 +56,21 @@ class Attribute(NamedTuple):
     def line(self) -> Line:
         """The attribute as an `a=` line."""
         return Line("a", self.name if self.value is None else f"{self.name}:{self.value}")
+
+
+def _read_ip(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+_IPS = Memo(_read_ip)
+
+
+def literal_ip(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that `text` is, None where it is none: a host name."""
+    return _IPS[text]
 
 
 class Origin(NamedTuple):
@@ -107,10 +123,7 @@ class Connection(NamedTuple):
     @property
     def ip(self) -> IPv4Address | IPv6Address | None:
         """The address where it is a literal; None for a host name."""
-        try:
-            return ip_address(self.address)
-        except ValueError:
-            return None
+        return literal_ip(self.address)
 
     @property
     def is_unspecified(self) -> bool:
@@ -134,6 +147,10 @@ class RtpMap(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> RtpMap:
         """Reads the value of `a=rtpmap`; raises ParseError when it is not one or a number is out of range."""
+        return _RTPMAPS[text]
+
+    @classmethod
+    def _read(cls, text: str) -> RtpMap:
         match = _RTPMAP.fullmatch(text)
         if match is None:
             raise ParseError("SDP rtpmap is malformed")
@@ -146,6 +163,9 @@ class RtpMap(NamedTuple):
     def __str__(self) -> str:
         text = f"{self.payload_type} {self.name}/{self.clock_rate_hz}"
         return text if self.channels == 1 else f"{text}/{self.channels}"
+
+
+_RTPMAPS = Memo(RtpMap._read)
 
 
 class RtcpAddress(NamedTuple):

@@ -65,7 +65,7 @@ class EventLog:
         run_id: str = "",
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         urgent: frozenset[str] = frozenset({"door.opened"}),
-        batch_delay_s: float = 0.05,
+        batch_delay_s: float = 0.2,
         retry_s: float = 5.0,
     ) -> None:
         self.run_id = run_id or secrets.token_hex(8)

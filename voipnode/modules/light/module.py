@@ -6,6 +6,8 @@ The first that holds is shown.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from voipnode.calls.events import CallChanged, CallState, LightChanged, PortChanged
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
 from voipnode.modules.light.settings import LightSettings
@@ -21,6 +23,7 @@ class LightModule:
         self._bus = house.bus
         self._settings = settings
         self._calls: dict[str, str] = {}  # the colour that each call asks for
+        self._count: Counter[str] = Counter()  # how many ask for each
         self._open: set[str] = set()
         self._places: list[Subscription] = []
         self.colour = "off"
@@ -40,11 +43,12 @@ class LightModule:
         self._places = []
 
     def _call_changed(self, event: CallChanged) -> None:
-        colour = call_colour(event)
+        before, colour = self._calls.pop(event.call, ""), call_colour(event)
+        if before:
+            self._count[before] -= 1
         if colour:
             self._calls[event.call] = colour
-        else:
-            self._calls.pop(event.call, None)
+            self._count[colour] += 1
         self._show()
 
     def _port_changed(self, event: PortChanged) -> None:
@@ -57,8 +61,7 @@ class LightModule:
         self._show()
 
     def _show(self) -> None:
-        wanted = {"green"} if self._open else set(self._calls.values())
-        colour = next((colour for colour in PRIORITY if colour in wanted), "off")
+        colour = "green" if self._open else next((colour for colour in PRIORITY if self._count[colour]), "off")
         if colour != self.colour:
             self.colour = colour
             self._publish()
