@@ -58,8 +58,10 @@ class Line:
         families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in settings.hosts]
         resolver = Resolver(families, dns, HostsFile(self._loop.time), system=not settings.dns.servers)
         port = settings.port if port is None else port
-        self._sockets = SipSockets(settings.hosts, port, resolver=resolver)
-        self._paths = RtpPorts(settings.hosts[0], settings.rtp_start_port, resolver=resolver)
+        self._sockets = SipSockets(settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp)
+        self._paths = RtpPorts(
+            settings.hosts[0], settings.rtp_start_port, resolver=resolver, dscp=settings.qos.media_dscp
+        )
         self.clock = MediaClock()
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",

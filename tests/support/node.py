@@ -18,7 +18,7 @@ from tests.support.peers.process import PeerProcess
 
 SETTINGS = """\
 [sip]
-hosts = ["127.0.0.1"]
+hosts = {hosts}
 port = {sip_port}
 rtp_start_port = {rtp_start}
 {sip}
@@ -28,6 +28,7 @@ port = {web_port}
 {audio}
 {more}
 """
+LOOPBACK = '["127.0.0.1"]'
 SILENT_AUDIO = 'device = "files"\nmicrophone = "silence"'
 
 
@@ -50,13 +51,20 @@ class Node:
 
     @classmethod
     async def start(
-        cls, folder: Path, *, sip: str = "", audio: str = SILENT_AUDIO, more: str = "", listen: bool = True
+        cls,
+        folder: Path,
+        *,
+        sip: str = "",
+        audio: str = SILENT_AUDIO,
+        more: str = "",
+        listen: bool = True,
+        hosts: str = LOOPBACK,
     ) -> Node:
         """Start it with these lines added to the sections of its settings; `listen` follows its events."""
         folder.mkdir(parents=True, exist_ok=True)
         sip_port, web_port, rtp_start = free_port(), free_port(), rtp_range()
         text = SETTINGS.format(
-            sip_port=sip_port, web_port=web_port, rtp_start=rtp_start, sip=sip, audio=audio, more=more
+            sip_port=sip_port, web_port=web_port, rtp_start=rtp_start, sip=sip, audio=audio, more=more, hosts=hosts
         )
         (folder / "voipnode.toml").write_text(text)
         return await cls._launch(folder, sip_port, web_port, rtp_start, listen=listen)

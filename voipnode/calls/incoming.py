@@ -8,6 +8,7 @@ from voipnode.calls.callers import caller_of
 from voipnode.calls.core import CallCore, no_common_audio
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.media_host import media_host
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.calls.take_over import TakeOver
@@ -46,7 +47,7 @@ class Incoming:
         remote = str(caller_of(request, from_server=admitted.from_server))
         call = core.table.new("incoming", admitted.account, remote, authorised=admitted.authorised)
         call.sip_call_id = request.call_id
-        leg = core.open_leg(call, core.local_address(event.source).host, event.source)
+        leg = core.open_leg(call, media_host(core.local_address, event.source, event.offer), event.source)
         if leg is None:
             core.table.drop(call)
             core.endpoint.reject(event.session, 503, core.now)

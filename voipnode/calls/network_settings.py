@@ -1,4 +1,4 @@
-"""Settings of the network under SIP: `[sip.dns]` and `[sip.nat]` of voipnode.toml."""
+"""Settings of the network under SIP: `[sip.dns]`, `[sip.nat]` and `[sip.qos]` of voipnode.toml."""
 
 from __future__ import annotations
 
@@ -74,3 +74,12 @@ class NatSettings(BaseModel):
     def public(self) -> tuple[str, int] | None:
         """The address set by hand; port 0 where it is the node's own."""
         return None if self.public_address is None else split_address(self.public_address, 0)
+
+
+class QosSettings(BaseModel):
+    """How packets are marked for routers and switches that let some go first (DSCP, RFC 2474); 0: not at all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    signalling_dscp: int = Field(default=24, ge=0, le=63, description="SIP: 24 is CS3, 26 AF31, 40 CS5.")
+    media_dscp: int = Field(default=46, ge=0, le=63, description="RTP and RTCP: 46 is EF, expedited forwarding.")

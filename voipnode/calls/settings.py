@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.account_settings import AccountSettings, complete_accounts
-from voipnode.calls.network_settings import DnsSettings, NatSettings
+from voipnode.calls.network_settings import DnsSettings, NatSettings, QosSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
 
 __all__ = ["AccountSettings", "SipSettings", "complete_accounts"]
@@ -98,6 +98,7 @@ class SipSettings(BaseModel):
 
     dns: DnsSettings = DnsSettings()
     nat: NatSettings = NatSettings()
+    qos: QosSettings = QosSettings()
 
     @field_validator("hosts")
     @classmethod

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 from voipnode.net.layers import Layer, StreamFailure
+from voipnode.net.qos import mark
 from voipnode.net.web_socket import WebSocketLayer
 from voipnode.sipstack.transport import Address, Hop
 
@@ -41,6 +42,7 @@ class Owner(Protocol):
     """The table that a connection belongs to."""
 
     limits: ConnectionLimits
+    dscp: int
 
     def admit(self, connection: Connection) -> int | None: ...
 
@@ -108,7 +110,8 @@ class Connection(asyncio.Protocol):
         self._guarded(self._begin, 0)
 
     def _watch_over(self, sock: socket.socket) -> None:
-        """Let the system notice a peer that is gone without a word, instead of after its own quarter of an hour."""
+        """Mark what is sent, and have the system notice a peer that is gone without a word, sooner than by itself."""
+        mark(sock, self._owner.dscp)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux (tcp(7), RFC 5482)
             timeout_ms = int(self._owner.limits.stall_timeout_s * 1000)

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from voipnode.net.qos import mark
+
 SockAddr: TypeAlias = tuple[Any, ...]  # (host, port) or (host, port, flow, scope), as the socket module has them
 
 MAX_DATAGRAM_BYTES = 65535
@@ -31,11 +33,10 @@ UNREACHABLE_TYPES = {ORIGIN_ICMP: (3, 12), ORIGIN_ICMP6: (1, 4)}
 FRAGMENTATION_NEEDED = (ORIGIN_ICMP, 3, 4)
 
 
-def open_datagram_socket(host: str, port: int, *, receive_buffer: int = 0, tos: int = 0) -> socket.socket:
+def open_datagram_socket(host: str, port: int, *, receive_buffer: int = 0, dscp: int = 0) -> socket.socket:
     """A bound, non-blocking UDP socket; `host` is a literal, "::" takes IPv6 only. Raises OSError.
 
-    `receive_buffer` in bytes is tried, and cut to what the system allows; 0 leaves the system's. `tos` is the DSCP
-    shifted left by two (RFC 2474).
+    `receive_buffer` in bytes is tried, and cut to what the system allows; 0 leaves the system's. `dscp`: see `qos`.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -45,10 +46,7 @@ def open_datagram_socket(host: str, port: int, *, receive_buffer: int = 0, tos: 
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        if tos and family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
-        elif tos:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+        mark(sock, dscp)
         sock.bind((host, port))
     except OSError:
         sock.close()

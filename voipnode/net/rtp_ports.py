@@ -176,7 +176,8 @@ class RtpPorts:
     """Hands out pairs of ports upwards from `start_port`; a released pair is used again only after all others.
 
     `host`: bound where `open` is given none. `count` pairs at most, up to port 65535. `resolver` looks up names that a
-    peer's SDP may hold instead of addresses. Raises ValueError for a range without a pair.
+    peer's SDP may hold instead of addresses; `dscp` marks every packet (RFC 2474). Raises ValueError for a range
+    without a pair.
     """
 
     def __init__(
@@ -185,6 +186,8 @@ class RtpPorts:
         start_port: int = START_PORT,
         count: int = DEFAULT_COUNT,
         resolver: Resolver | None = None,
+        *,
+        dscp: int = DSCP_EF,
     ) -> None:
         first = start_port + start_port % 2  # RTP ports are even (RFC 3550 §11)
         self._ports = range(first, min(first + 2 * count, 65536), 2)
@@ -192,6 +195,7 @@ class RtpPorts:
             raise ValueError(f"start_port {start_port}, count {count}: no pair of ports between 1 and 65535")
         self._host = host
         self._resolver = resolver
+        self._dscp = dscp
         self._turn = 0
         self._open: set[int] = set()
 
@@ -221,25 +225,25 @@ class RtpPorts:
 
     def _bind(self, host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
         try:
-            return bind_pair(host, port)
+            return bind_pair(host, port, self._dscp)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return None
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
         try:
-            return bind_pair(WILDCARD[socket.AddressFamily(literal_family(host) or socket.AF_INET)], port)
+            return bind_pair(WILDCARD[socket.AddressFamily(literal_family(host) or socket.AF_INET)], port, self._dscp)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return None
             raise
 
 
-def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def bind_pair(host: str, port: int, dscp: int = DSCP_EF) -> tuple[socket.socket, socket.socket]:
     """Two bound sockets, on `port` and the one above. Raises OSError with neither left open."""
-    rtp = open_datagram_socket(host, port, tos=DSCP_EF << 2)
+    rtp = open_datagram_socket(host, port, dscp=dscp)
     try:
-        return rtp, open_datagram_socket(host, port + 1, tos=DSCP_EF << 2)
+        return rtp, open_datagram_socket(host, port + 1, dscp=dscp)
     except OSError:
         rtp.close()
         raise

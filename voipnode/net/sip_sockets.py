@@ -49,7 +49,7 @@ class SipSockets:
     `hosts` are literals ("0.0.0.0", "::", "192.0.2.5"), at most one per family; "::" means IPv6 alone. Port 0 takes any
     port that is free for both transports. Connections are opened by every transport, listened to or not. Make it, give
     `local_address` to the engine, make the driver, then `open`.
-    `resolver` looks names up for all of them, and is closed with them.
+    `resolver` looks names up for all of them, and is closed with them. `dscp` marks every packet (RFC 2474).
     Raises ValueError for bad `hosts`.
     """
 
@@ -62,6 +62,7 @@ class SipSockets:
         *,
         more: MorePorts | None = None,
         layers: StreamLayers | None = None,
+        dscp: int = 0,
     ) -> None:
         families = [literal_family(host) for host in hosts]
         if not hosts or None in families or len(set(families)) != len(families):
@@ -71,6 +72,7 @@ class SipSockets:
         self._hosts = hosts
         self._limits = limits or ConnectionLimits()
         self._layers = layers or StreamLayers()
+        self._dscp = dscp
         self._more = (more or MorePorts()).wanted()
         self.port = port
         self.ports: dict[str, int] = {"UDP": port, "TCP": port, **self._more}
@@ -106,9 +108,9 @@ class SipSockets:
 
     async def _bind_shared_port(self, sink: Sink, *, last: bool) -> tuple[SipUdp | None, SipStreams]:
         """UDP and TCP on one port; None where a port of the system's choice was taken for TCP, and another may do."""
-        streams = SipStreams(self.resolver, sink, self._limits, self._layers)
+        streams = SipStreams(self.resolver, sink, self._limits, self._layers, self._dscp)
         try:
-            udp = SipUdp(self._hosts, self.port, self.resolver, sink)
+            udp = SipUdp(self._hosts, self.port, self.resolver, sink, self._dscp)
         except OSError as error:
             await streams.close()
             raise ListenError(error, "UDP", self.port) from error

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 
 from voipnode.net.connection import Connection, ConnectionLimits
 from voipnode.net.layers import StreamFailure
+from voipnode.net.qos import mark
 from voipnode.net.resolver import Resolver, literal_family
 from voipnode.net.stream_layers import StreamLayers
 from voipnode.net.tls import TlsError
@@ -53,13 +54,19 @@ class SipStreams:
     """
 
     def __init__(
-        self, resolver: Resolver, sink: Sink, limits: ConnectionLimits, layers: StreamLayers | None = None
+        self,
+        resolver: Resolver,
+        sink: Sink,
+        limits: ConnectionLimits,
+        layers: StreamLayers | None = None,
+        dscp: int = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._resolver = resolver
         self._layers = layers or StreamLayers()
         self.sink = sink
         self.limits = limits
+        self.dscp = dscp
         self._servers: list[asyncio.Server] = []
         self._hosts: dict[int, str] = {}
         self._connections: dict[int, Connection] = {}
@@ -82,6 +89,7 @@ class SipStreams:
             family = literal_family(host) or socket.AF_INET
             sock = socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=False)
             sock.setblocking(False)
+            mark(sock, self.dscp)  # for the first packet of the handshake
             port = int(sock.getsockname()[1])
             self._servers.append(await self._loop.create_server(lambda: self._incoming(transport), sock=sock))
         return port

@@ -34,10 +34,11 @@ class SipUdp:
     Raises OSError when a socket cannot be bound. Failures reach the sink in a later turn of the loop.
     """
 
-    def __init__(self, hosts: tuple[str, ...], port: int, resolver: Resolver, sink: Sink) -> None:
+    def __init__(self, hosts: tuple[str, ...], port: int, resolver: Resolver, sink: Sink, dscp: int = 0) -> None:
         self._loop = asyncio.get_running_loop()
         self._resolver = resolver
         self._sink = sink
+        self._dscp = dscp
         self._sockets: dict[int, DatagramSocket] = {}
         self._hops: dict[SockAddr, Hop] = {}
         self._targets: dict[Address, tuple[DatagramSocket, SockAddr]] = {}
@@ -53,7 +54,7 @@ class SipUdp:
             raise
 
     def _bind(self, host: str) -> None:
-        sock = open_datagram_socket(host, self.port, receive_buffer=RECEIVE_BUFFER_BYTES)
+        sock = open_datagram_socket(host, self.port, receive_buffer=RECEIVE_BUFFER_BYTES, dscp=self._dscp)
         opened = DatagramSocket(sock, self._on_datagram, self._on_unreachable)
         self._sockets[opened.family] = opened
         self.port = int(opened.address[1])

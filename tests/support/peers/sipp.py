@@ -18,6 +18,7 @@ import pytest
 from tests.support.aio import within
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.peers.process import PeerProcess, need
+from voipnode.sipstack.transport import Address
 
 PARTS = Path(__file__).parents[2] / "interop" / "sipp"
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<!DOCTYPE scenario SYSTEM "sipp.dtd">\n<scenario name="parts">\n'
@@ -64,12 +65,12 @@ def read_statistics(path: Path) -> Statistics:
 class Sipp:
     """One sipp that plays its scenario `calls` times and ends. `uri` is where it is called when it is a phone."""
 
-    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, transport: str) -> None:
+    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, transport: str, host: str) -> None:
         self.folder = folder
         self.process = process
         self.sip_port = sip_port
         suffix = ";transport=tcp" if transport == "t1" else ""
-        self.uri = f"sip:phone@127.0.0.1:{sip_port}{suffix}"
+        self.uri = f"sip:phone@{Address(host, sip_port)}{suffix}"
 
     @classmethod
     async def caller(
@@ -80,9 +81,10 @@ class Sipp:
         transport: str = "u1",
         fill: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        host: str = "127.0.0.1",
     ) -> Sipp:
-        """Call the node at 127.0.0.1:`to_port`; `transport` is "u1" for UDP or "t1" for TCP."""
-        return await cls._start(folder, parts, transport, fill, (*options, f"127.0.0.1:{to_port}"))
+        """Call the node at `host`, `to_port`; `transport` is "u1" for UDP or "t1" for TCP."""
+        return await cls._start(folder, parts, transport, fill, (*options, str(Address(host, to_port))), host)
 
     @classmethod
     async def phone(
@@ -92,11 +94,12 @@ class Sipp:
         transport: str = "u1",
         fill: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        host: str = "127.0.0.1",
     ) -> Sipp:
         """Wait to be called at `uri`; returns once it listens."""
-        phone = await cls._start(folder, parts, transport, fill, options)
+        phone = await cls._start(folder, parts, transport, fill, options, host)
         async with within(10, f"socket of sipp at port {phone.sip_port}; it said {phone.process.lines[-12:]}"):
-            while not _is_bound(phone.sip_port, transport):
+            while not _is_bound(host, phone.sip_port, transport):
                 assert phone.process.process.returncode is None, phone.complaints()
                 await asyncio.sleep(0.02)
         return phone
@@ -109,6 +112,7 @@ class Sipp:
         transport: str,
         fill: Mapping[str, str] | None,
         options: Sequence[str],
+        host: str,
     ) -> Sipp:
         need("sipp")
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,15 +122,15 @@ class Sipp:
         sip_port = free_port()
         command: tuple[str | Path, ...] = (
             *("sipp", "-sf", scenario, "-m", "1", "-nostdin"),
-            *("-i", "127.0.0.1", "-p", str(sip_port), "-bind_local", "-t", transport),
-            *("-mi", "127.0.0.1", "-mp", str(rtp_range()), "-ci", "127.0.0.1", "-cp", str(free_port())),
+            *("-i", host, "-p", str(sip_port), "-bind_local", "-t", transport),
+            *("-mi", host, "-mp", str(rtp_range()), "-ci", "127.0.0.1", "-cp", str(free_port())),
             *("-trace_stat", "-stf", folder / "statistics.csv", "-fd", "1"),
             *("-trace_err", "-error_file", folder / "errors.log"),
             *("-trace_msg", "-message_file", folder / "messages.log"),
             *options,
         )
         process = await PeerProcess.start(*command, cwd=folder)
-        return cls(folder, process, sip_port, transport)
+        return cls(folder, process, sip_port, transport, host)
 
     async def end(self, seconds: float = 30.0) -> Statistics:
         """Wait until it has played its scenario, and fail where a call did not go as the scenario says."""
@@ -155,7 +159,9 @@ class Sipp:
         await self.process.stop()
 
 
-def _is_bound(port: int, transport: str) -> bool:
+def _is_bound(host: str, port: int, transport: str) -> bool:
     """Whether a socket of ours waits at this port, by the kernel's own table."""
-    table = Path("/proc/net/tcp" if transport == "t1" else "/proc/net/udp").read_text()
-    return f"0100007F:{port:04X} 00000000:0000" in table
+    table = Path("/proc/net/tcp" if transport == "t1" else "/proc/net/udp")
+    if ":" in host:
+        return f"{'0' * 24}01000000:{port:04X} {'0' * 32}:0000" in table.with_name(f"{table.name}6").read_text()
+    return f"0100007F:{port:04X} 00000000:0000" in table.read_text()
