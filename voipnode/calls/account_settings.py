@@ -98,6 +98,11 @@ class AccountSettings(BaseModel):
     caller_id: Line = Field(default="", max_length=64, description="Display name that phones show.")
     transport: Transport = Field(default="udp", description='"auto": what DNS says of the server (RFC 3263).')
     auto_answer: bool = Field(default=False, description="Answer incoming calls by itself; otherwise they ring.")
+    page_auto_answer: bool = Field(
+        default=True,
+        description="Answer calls that ask for it by itself (paging: Answer-Mode, Call-Info, Alert-Info), where they"
+        " come from a server of the account or from a trusted caller; strangers never listen in.",
+    )
     prefer_ipv6: bool = Field(default=False, description="Try IPv6 first where a name has both kinds of addresses.")
 
     domain: Server = Field(default="", description="Public domain, the part after the @; empty: the registrar.")

@@ -9,6 +9,7 @@ from voipnode.calls.core import CallCore, no_common_audio
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.media_host import media_host
+from voipnode.calls.paging import answer_wish
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.calls.take_over import TakeOver
@@ -56,8 +57,17 @@ class Incoming:
         core.table.attach(call, leg)
         if not self._prepare_answer(call, leg, event.offer):
             return
-        if admitted.account.auto_answer:
-            self._accept(call, leg)
+        may_page = admitted.account.page_auto_answer and (admitted.authorised or admitted.from_server)
+        wish = answer_wish(request, privileged=admitted.authorised)
+        at_once = admitted.account.auto_answer or (may_page and wish.mode == "auto")
+        if wish.required and (wish.mode == "auto") is not at_once:
+            core.table.leg_failed(call, (CallReason.DENIED, 403, "it wanted to be answered otherwise or not at all"))
+            core.endpoint.reject(event.session, 403, core.now)  # RFC 5373 §4.5
+            return
+        if at_once:
+            # RFC 5373 §5.1: told to those who asked in its words, and to nobody else.
+            told = (("Answer-Mode", "Auto"),) if wish.field.endswith("Answer-Mode") else ()
+            self._accept(call, leg, told)
             return
         # Where the caller wants ringing acknowledged and offered nothing, the offer is ours to make now (RFC 3262 §5).
         core.endpoint.ring(event.session, core.now, body=call.answer_body if event.offer is None else None)
@@ -82,9 +92,9 @@ class Incoming:
         (leg,) = call.legs.values()
         self._accept(call, leg)
 
-    def _accept(self, call: Call, leg: SipLeg) -> None:
+    def _accept(self, call: Call, leg: SipLeg, headers: tuple[tuple[str, str], ...] = ()) -> None:
         core = self._core
-        core.endpoint.accept(leg.session, call.answer_body, core.now)
+        core.endpoint.accept(leg.session, call.answer_body, core.now, headers)
         if call.state is CallState.IDLE:  # answered by itself: it never rang, but everybody hears of it in order
             core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now)
         core.activate(call, leg, CallReason.ACCEPTED_BY_DEVICE)
