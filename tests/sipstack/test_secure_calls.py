@@ -90,13 +90,13 @@ def test_a_sip_contact_over_tls_is_tolerated_in_a_sips_dialog_and_keeps_name_and
     alice, invite = call("sips:bob@bob.example", TLS_TO_BOB)
     (ack,) = answered_by(alice, invite, "<sip:bob@192.0.2.2:5060;transport=tls>")
     assert ack.data.startswith(b"ACK sip:bob@192.0.2.2:5060;transport=tls SIP/2.0")
-    assert ack.hop == TLS_TO_BOB
+    assert ack.hop == replace(TLS_TO_BOB, connection=9)
 
 
 @pytest.mark.parametrize("contact", ["<sip:bob@192.0.2.3>", "<sip:bob@192.0.2.3;transport=tcp>"])
 def test_a_contact_that_leads_out_of_tls_is_not_followed_in_a_sips_dialog(contact: str) -> None:
     alice, invite = call("sips:bob@bob.example", TLS_TO_BOB)
-    assert answered_by(alice, invite, contact)[0].hop == TLS_TO_BOB
+    assert answered_by(alice, invite, contact)[0].hop == replace(TLS_TO_BOB, connection=9)
     alice, invite = call("sip:bob@bob.example", TLS_TO_BOB)  # without sips it is the peer's to choose
     assert not answered_by(alice, invite, contact)[0].hop.secure
 
@@ -155,7 +155,7 @@ def test_a_peer_that_only_our_connection_reaches_us_by_is_given_a_name_that_lead
     assert field(invite.data, "Contact") == "<sip:alice@df7jal23ls0d.invalid;transport=ws>"
     # §5.3: the server need not say `received`, and the response is ours all the same.
     acks = answered_by(alice, invite, "<sip:bob@bob.example;transport=ws>")
-    assert acks[0].hop == invite.hop
+    assert acks[0].hop == replace(invite.hop, connection=9)
     assert alice.told(CallAnswered)
 
 
@@ -181,6 +181,7 @@ def test_a_ping_gets_its_pong_and_other_blanks_get_nothing() -> None:
     alice.receive(b"\r\n", FROM_BROWSER, 0.0)
     alice.receive(b"", FROM_BROWSER, 0.0)
     assert packets(alice) == []
+    alice.endpoint.connection_closed(FROM_BROWSER, 0.0)
     assert alice.forgot_all()
 
 
@@ -190,6 +191,7 @@ def test_a_message_that_is_no_sip_leaves_the_connection_as_it_is() -> None:
     alice.receive(invite_from(BOB).replace(b"Max-Forwards: 70", b"Max-Forwards: many"), FROM_BROWSER, 0.0)
     assert [status_of(packet.data) for packet in packets(alice)] == [400]
     assert alice.endpoint.closes() == []
+    alice.endpoint.connection_closed(FROM_BROWSER, 0.0)
     assert alice.forgot_all()
 
 

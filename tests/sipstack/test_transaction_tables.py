@@ -11,6 +11,7 @@ from voipnode.sipstack.timers import Timer, Timers
 from voipnode.sipstack.transaction.events import (
     ResponseReceived,
     TransactionEnded,
+    TransactionRerouted,
     TransactionTimeout,
     TransactionTransportError,
 )
@@ -59,6 +60,11 @@ INVITE client | accepted   | 2xx received      | accepted   | response        | 
 INVITE client | accepted   | transport error   | accepted   |                 | M
 INVITE client | accepted   | timer M           | terminated | ended           |
 INVITE client | accepted   | CANCEL sent       | accepted   |                 | M
+INVITE client | calling    | rerouted          | calling    | again           | A B
+INVITE client | proceeding | rerouted          | proceeding | rerouted        |
+INVITE client | completed  | rerouted          | completed  |                 | D
+INVITE client | accepted   | rerouted          | accepted   |                 | M
+INVITE client | abandoned  | rerouted          | abandoned  |                 | B
 INVITE client | calling    | give up           | abandoned  |                 | B
 INVITE client | abandoned  | resume            | calling    | again           | A B
 INVITE client | abandoned  | timer B           | terminated | timeout ended   |
@@ -85,6 +91,9 @@ non-INVITE client | completed  | 2xx received     | completed  |                
 non-INVITE client | completed  | 300-699 received | completed  |                 | K
 non-INVITE client | completed  | transport error  | completed  |                 | K
 non-INVITE client | completed  | timer K          | terminated | ended           |
+non-INVITE client | trying     | rerouted         | trying     | again           | E F
+non-INVITE client | proceeding | rerouted         | proceeding | again           | E F
+non-INVITE client | completed  | rerouted         | completed  |                 | K
 non-INVITE client | trying     | give up          | terminated | ended           |
 non-INVITE client | proceeding | give up          | terminated | ended           |
 non-INVITE client | completed  | give up          | completed  |                 | K
@@ -180,6 +189,7 @@ CLIENT_EVENTS = {
     Event.RECEIVE_2XX,
     Event.RECEIVE_3XX_6XX,
     Event.TRANSPORT_ERROR,
+    Event.REROUTED,
 }
 SERVER_EVENTS = {Event.REQUEST, Event.TRANSPORT_ERROR, Event.SEND_1XX, Event.SEND_2XX, Event.SEND_3XX_6XX}
 # What can happen to each machine once it runs: a table is only ever given these.
@@ -257,6 +267,7 @@ class Rig:
             ResponseReceived: "response",
             TransactionTimeout: "timeout",
             TransactionTransportError: "error",
+            TransactionRerouted: "rerouted",
             TransactionEnded: "ended",
         }
         words += [names[type(event)] for event in self.runner.events]
@@ -272,7 +283,7 @@ def test_a_row_does_what_its_figure_says(
     assert rig.transaction.state is state
     last = (
         rig.transaction.packet.data
-        if rig.transaction.packet and event in (Event.REQUEST, Event.RESUME, *Timer)
+        if rig.transaction.packet and event in (Event.REQUEST, Event.RESUME, Event.REROUTED, *Timer)
         else None
     )
     if state is State.NEW:

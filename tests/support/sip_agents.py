@@ -61,6 +61,10 @@ class Agent:
         self.endpoint.receive(data, source, now)
         self._take_events(now)
 
+    def connection_closed(self, source: Hop, now: float) -> None:
+        self.endpoint.connection_closed(source, now)
+        self._take_events(now)
+
     def outbox(self, now: float) -> list[Packet]:
         packets = self.endpoint.outbox(now)
         self._take_events(now)

@@ -12,9 +12,17 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from voipnode.sipstack.transport import Address, Hop, Packet
+
+
+@runtime_checkable
+class ConnectedEngine(Protocol):
+    """An engine that wants to hear when a stream connection is gone."""
+
+    def connection_closed(self, source: Hop, now: float) -> object: ...
+
 
 # An engine that is still due after this many turns at one instant would spin for ever.
 MAX_TURNS_PER_INSTANT = 10_000
@@ -115,6 +123,7 @@ class Wire:
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
         self._connections: dict[frozenset[Address], int] = {}
+        self._connections_made = 0
         self._stream_free_at: dict[tuple[Address, Address], float] = {}
 
     def attach(self, name: str, address: Address, engine: Engine) -> Hop:
@@ -125,6 +134,17 @@ class Wire:
     def detach(self, address: Address) -> None:
         """The machine at `address` vanishes: what is sent to it is lost."""
         del self._ports[address]
+
+    def cut(self, one: Address, other: Address, transport: str = "TCP") -> None:
+        """Close the connection between the two, if there is one; an end that can be told is told at once."""
+        number = self._connections.pop(frozenset((one, other)), None)
+        if number is None:
+            return
+        for here, there in ((one, other), (other, one)):
+            port = self._ports.get(here)
+            if port is not None and isinstance(port.engine, ConnectedEngine):
+                port.engine.connection_closed(Hop(transport, there, number), self.now)
+        self.flush()
 
     def set_link(self, sender: str, receiver: str, link: Link) -> None:
         """Gives one direction its own manners, from now on."""
@@ -182,7 +202,7 @@ class Wire:
         rung = Rung(
             self.now, sender.name, name, describe(packet.data), "sent", packet.hop.transport, bytes(packet.data)
         )
-        if receiver is None:
+        if receiver is None or self._is_gone(packet.hop.connection, sender, receiver):
             self.ladder.append(replace(rung, fate="refused"))
             self.refused(packet)
             return
@@ -197,6 +217,10 @@ class Wire:
                 self._datagram(sender, receiver, packet, link)
         self.ladder.append(replace(rung, fate="lost") if lost else rung)
 
+    def _is_gone(self, connection: int | None, sender: _Port, receiver: _Port) -> bool:
+        pair = frozenset((sender.address, receiver.address))
+        return connection is not None and self._connections.get(pair) != connection
+
     def _datagram(self, sender: _Port, receiver: _Port, packet: Packet, link: Link) -> None:
         copies = 2 if self._random.random() < link.duplication else 1
         source = Hop(packet.hop.transport, sender.address)
@@ -207,7 +231,10 @@ class Wire:
     def _stream(self, sender: _Port, receiver: _Port, packet: Packet, link: Link) -> None:
         """In order, whole, on the one connection between the two."""
         pair = frozenset((sender.address, receiver.address))
-        connection = self._connections.setdefault(pair, len(self._connections) + 1)
+        if pair not in self._connections:
+            self._connections_made += 1
+            self._connections[pair] = self._connections_made
+        connection = self._connections[pair]
         source = Hop(packet.hop.transport, sender.address, connection)
         direction = (sender.address, receiver.address)
         when = max(self.now + link.delay_s, self._stream_free_at.get(direction, 0.0))

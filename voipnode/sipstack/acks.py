@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voipnode.sipstack.core import FORGET_ACK, Core
 from voipnode.sipstack.dialog import DialogId
-from voipnode.sipstack.transport import Packet
+from voipnode.sipstack.transport import Hop, Packet
 
 
 class Acks:
@@ -15,22 +17,26 @@ class Acks:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._packets: dict[object, Packet] = {}
+        self._packets: dict[object, tuple[Packet, Hop | None]] = {}
 
     def __len__(self) -> int:
         return len(self._packets)
 
-    def send(self, dialog: DialogId, number: int, packet: Packet, now: float) -> None:
+    def send(self, dialog: DialogId, number: int, packet: Packet, fallback: Hop | None, now: float) -> None:
+        """Send an ACK; its copies go to `fallback` once the connection is gone that its hop names."""
         key = (dialog, number)
-        self._packets[key] = packet
+        self._packets[key] = packet, fallback
         self._core.deadlines.set((FORGET_ACK, key), now + self._core.config.timers.timeout_s)
         self._core.transmit(packet)
 
     def repeat(self, dialog: DialogId, number: int) -> bool:
         """Send the ACK of this 2xx again; False where none was sent yet."""
-        packet = self._packets.get((dialog, number))
-        if packet is None:
+        sent = self._packets.get((dialog, number))
+        if sent is None:
             return False
+        packet, fallback = sent
+        if packet.hop.connection is not None and not self._core.connections.is_alive(packet.hop):
+            packet = replace(packet, hop=fallback or replace(packet.hop, connection=None))
         self._core.transmit(packet)
         return True
 

@@ -11,6 +11,7 @@ from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import CallAnswered, CallProgress, ReinviteAnswered
 from voipnode.sipstack.exchange import Open
+from voipnode.sipstack.flow import Flow
 from voipnode.sipstack.hunting import Failure, Hunting
 from voipnode.sipstack.message import Message, Request, Response
 from voipnode.sipstack.pracks import Pracks, due_in
@@ -43,6 +44,7 @@ class Calling:
         client.hearers[Kind.INVITE] = self._invite_answered
         client.failures[Kind.INVITE] = self._invite_failed
         client.repeated[Kind.INVITE] = self._invite_repeated
+        client.disconnected[Kind.INVITE] = self._invite_disconnected
         client.hearers[Kind.REINVITE] = self._reinvite_answered
         core.handlers |= {
             Action.SEND_CANCEL: self._send_cancel,
@@ -171,6 +173,11 @@ class Calling:
         if outgoing.session is not None:
             self.hunting.asked_again(outgoing.session, outgoing.request.cseq.number, now)
 
+    def _invite_disconnected(self, outgoing: OutgoingRequest, now: float) -> None:
+        session = outgoing.session
+        if session is not None and session.outgoing is outgoing:
+            self.hunting.disconnected(session, now)
+
     def _invite_accepted(
         self, outgoing: OutgoingRequest, session: InviteSession, response: Response, now: float
     ) -> None:
@@ -220,6 +227,7 @@ class Calling:
         if dialog is None:
             return _dialog_made_by(outgoing, response)
         dialog.confirmed_by(response)
+        dialog.flow = _flow_of(outgoing)
         return dialog
 
     def _settle_ack(
@@ -269,9 +277,9 @@ class Calling:
         for name in CREDENTIALS:  # the same as in the INVITE (RFC 3261 §13.2.2.4, §22.1)
             ack.headers.copy_fields(outgoing.request.headers, name)
         set_body(ack, body, SDP)
-        hop = self._core.hop_for(dialog, session)
+        hop, fallback = self._core.ways_for(dialog, session)
         self._client.add_via(ack, hop)
-        self.acks.send(dialog.id, number, Packet(ack.to_bytes(), hop), now)
+        self.acks.send(dialog.id, number, Packet(ack.to_bytes(), hop), fallback, now)
         outgoing.ack_due = False
 
     def _send_bye(self, session: InviteSession, now: float, message: Message | None) -> None:
@@ -323,9 +331,15 @@ class Calling:
 def _dialog_made_by(outgoing: OutgoingRequest, response: Response) -> Dialog:
     dialog = Dialog.from_uac(outgoing.request, response)
     dialog.learn(response)
+    dialog.flow = _flow_of(outgoing)
     if outgoing.request.body:
         dialog.exchange.offer_sent(outgoing.request.body)
     return dialog
+
+
+def _flow_of(outgoing: OutgoingRequest) -> Flow:
+    by = outgoing.answered_by
+    return Flow(outgoing.hop, theirs=False, heard_at="" if by is None else by.remote.host)
 
 
 def _without_100rel(request: Request) -> None:

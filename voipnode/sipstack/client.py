@@ -6,6 +6,7 @@ What is particular to INVITE is in `calling`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from voipnode.sipstack.core import Core
 from voipnode.sipstack.dialog import Dialog
@@ -31,8 +32,8 @@ class Client:
     """Sends requests and hears their answers.
 
     `hearers` and `progress` say who acts on them, `failures` who is told of time-outs and transport errors instead of
-    being given a 408 or 503 for them, `repeated` who is told when a challenge was answered; `calling` and `outside` add
-    their own.
+    being given a 408 or 503 for them, `repeated` who is told when a challenge was answered, `disconnected` when the
+    connection that brought a provisional response is gone; `calling` and `outside` add their own.
     """
 
     def __init__(self, core: Core) -> None:
@@ -42,6 +43,7 @@ class Client:
         self.failures: dict[Kind, FailureHearer] = {}
         self.repeated: dict[Kind, Callable[[OutgoingRequest, float], None]] = {}
         self.correct: dict[int, Corrector] = {}  # by status: who may send the request again, put right
+        self.disconnected: dict[Kind, Callable[[OutgoingRequest, float], None]] = {}
         self.hearers: dict[Kind, Hearer] = {
             Kind.CANCEL: self._nothing_to_do,
             Kind.BYE: self._bye_answered,
@@ -65,11 +67,14 @@ class Client:
 
     # ---- what the transaction layer tells
 
-    def response(self, transaction: str, response: Response, now: float) -> None:
-        """A response to a request of ours."""
+    def response(self, transaction: str, response: Response, source: Hop, now: float) -> None:
+        """A response to a request of ours, and where it came from."""
         outgoing = self._requests.get(transaction)
         if outgoing is None:
             return
+        outgoing.answered_by = source
+        if outgoing.hop.reliable:
+            outgoing.hop = replace(outgoing.hop, connection=source.connection)
         outgoing.heard = True
         seen_at = self._core.own_addresses.learn(outgoing.hop, response.via, now)
         if seen_at is not None:
@@ -99,6 +104,14 @@ class Client:
         if self._again_over_udp(transaction, now):
             return
         self._failed(transaction, Input.LOST, Response(503, printable(why) or None), now, why)
+
+    def rerouted(self, transaction: str, now: float) -> None:
+        """The connection over which our INVITE got a provisional response is gone."""
+        outgoing = self._requests.get(transaction)
+        if outgoing is not None:
+            outgoing.hop = replace(outgoing.hop, connection=None)
+            if outgoing.kind in self.disconnected:
+                self.disconnected[outgoing.kind](outgoing, now)
 
     def ended(self, transaction: str) -> None:
         """The transaction is over."""
@@ -164,7 +177,7 @@ class Client:
 
     def start(self, outgoing: OutgoingRequest, now: float) -> None:
         """Start the transaction of a request that has its Via; LocalError where there is no room for one."""
-        outgoing.transaction = self._core.layer.send_request(outgoing.request, outgoing.hop, now)
+        outgoing.transaction = self._core.layer.send_request(outgoing.request, outgoing.hop, now, outgoing.fallback)
         self._requests[outgoing.transaction] = outgoing
 
     def add_via(self, request: Request, hop: Hop) -> None:
@@ -202,8 +215,10 @@ class Client:
             request.headers.add("Supported", ", ".join(tags))  # RFC 4028 §7.1: in each request except ACK
         if session.digest is not None:
             self.sign(request, session.digest)
-        hop = self._core.hop_for(dialog, session)
-        outgoing = OutgoingRequest(kind, request, hop, session, dialog, self._core.number(), session.digest)
+        hop, fallback = self._core.ways_for(dialog, session)
+        outgoing = OutgoingRequest(
+            kind, request, hop, session, dialog, self._core.number(), session.digest, fallback=fallback
+        )
         self.send(outgoing, now)
         return outgoing
 

@@ -19,22 +19,35 @@ class Connections:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._framers: dict[int, StreamFramer] = {}
+        self._alive: set[int] = set()
         self._broken: set[int] = set()
         self._closes: list[Hop] = []
 
     def __len__(self) -> int:
-        return len(self._framers)
+        return len(self._alive)
+
+    def is_alive(self, hop: Hop) -> bool:
+        """Whether the hop names a connection that something came over and that is not gone since."""
+        return hop.connection in self._alive
+
+    def note(self, source: Hop) -> bool:
+        """Something came over this connection; False where nothing more is taken from it."""
+        connection = source.connection
+        if connection is None or connection in self._broken:
+            return False
+        if connection not in self._alive and len(self._alive) >= self._limit:
+            self.close(source)
+            return False
+        self._alive.add(connection)
+        return True
 
     def receive(self, data: bytes, source: Hop) -> None:
         """Take in a piece of the stream; `next_message` gives what it completed."""
         connection = source.connection
-        if connection is None or connection in self._broken:
+        if connection is None or not self.note(source):
             return
         framer = self._framers.get(connection)
         if framer is None:
-            if len(self._framers) >= self._limit:
-                self.close(source)
-                return
             framer = self._framers[connection] = StreamFramer()
         framer.receive(data)
 
@@ -63,6 +76,7 @@ class Connections:
         """Have the connection closed; nothing is read from it any more."""
         if source.connection is not None and source.connection not in self._broken:
             self._framers.pop(source.connection, None)
+            self._alive.discard(source.connection)
             self._broken.add(source.connection)
             self._closes.append(source)
 
@@ -70,6 +84,7 @@ class Connections:
         """Forget the connection."""
         if source.connection is not None:
             self._framers.pop(source.connection, None)
+            self._alive.discard(source.connection)
             self._broken.discard(source.connection)
 
     def closes(self) -> list[Hop]:

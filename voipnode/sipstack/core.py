@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
 from itertools import count
 from zlib import crc32
 
@@ -18,10 +17,10 @@ from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import EndCause, Event, Refused, SessionEnded
+from voipnode.sipstack.flow import Flow
 from voipnode.sipstack.gate import Gate, OpenGate
 from voipnode.sipstack.message import Message, Response
 from voipnode.sipstack.own_address import OwnAddresses
-from voipnode.sipstack.routing import hop_to
 from voipnode.sipstack.session import UAC_TABLE, Action, Input, InviteSession, State, Table
 from voipnode.sipstack.timers import DeadlineQueue
 from voipnode.sipstack.transaction.layer import TransactionLayer
@@ -165,23 +164,15 @@ class Core:
         self._packets = []
         return packets
 
-    def hop_for(self, dialog: Dialog, session: InviteSession) -> Hop:
-        """Where a request of the dialog is sent (§8.1.2)."""
-        known = session.hop
-        try:
-            hop = hop_to(dialog.next_uri())
-        except LocalError:
-            # The peer names a transport that we do not speak, though it reached us over one that both do.
-            return known
-        if (hop.transport, hop.remote) == (known.transport, known.remote):
-            return known  # with the name and the profile that were asked for first
-        if known.connection is not None and known.transport != "TCP":
-            # Telephones have no certificate to show when they are connected to, browsers cannot be connected to at all
-            # (RFC 5923 §1, RFC 7118 §5.3): what came over a connection is answered over it.
-            return known
-        if dialog.secure and not hop.secure:
-            return known  # a sips call leaves TLS at no hop of ours, whatever the Contact says (§26.2.2)
-        return replace(hop, profile=known.profile) if known.profile else hop
+    def ways_for(self, dialog: Dialog, session: InviteSession) -> tuple[Hop, Hop | None]:
+        """Where a request of the dialog is sent (§8.1.2), and where once the connection that this names is gone."""
+        flow = dialog.flow or Flow(session.hop, theirs=session.hop.connection is not None)
+        uri = dialog.next_uri()
+        hop = flow.way_to(uri, alive=self.connections.is_alive(flow.hop), secure=dialog.secure)
+        if hop.connection is None:
+            return hop, None
+        other = flow.way_to(uri, alive=False, secure=dialog.secure)
+        return hop, other if other.transport == hop.transport else None
 
     def is_ours(self, response: Response) -> bool:
         """Whether a response came back to an address that we send from (§18.1.2), and is for nobody else (§8.1.3.3).

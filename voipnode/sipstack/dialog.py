@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError, ParseError, RemoteError
 from voipnode.sipstack.exchange import Exchange
+from voipnode.sipstack.flow import Flow
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Headers, Message, Request, Response
@@ -57,6 +58,7 @@ class Dialog:
     secure: bool = False
     exchange: Exchange = field(default_factory=Exchange)
     takes_update: bool = False  # the peer's Allow names UPDATE
+    flow: Flow | None = None  # None until it is known how the peer is reached
     update: str | None = None  # the token of our UPDATE that is under way
 
     @classmethod

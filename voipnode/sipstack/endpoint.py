@@ -18,7 +18,7 @@ from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
 from voipnode.sipstack.config import EndpointConfig, OutgoingInvite, OutsideRequest
-from voipnode.sipstack.core import SLOW, Core
+from voipnode.sipstack.core import Core
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.events import Event
@@ -87,9 +87,12 @@ class Endpoint:
         self._receiver.receive(data, source, now)
 
     def connection_closed(self, source: Hop, now: float) -> None:
-        """The stream connection `source.connection` is gone; what was half received is forgotten."""
-        self._core.connections.closed(source)
-        self._core.deadlines.cancel((SLOW, source))
+        """The stream connection `source.connection` is gone; what was half received is forgotten.
+
+        Requests that wait for an answer over it are sent over a new one, once; told: `ConnectionClosed`. A call that
+        got no further than to a provisional response turns to its next hop, and is cancelled here.
+        """
+        self._receiver.connection_closed(source, now)
 
     def send_failed(self, transaction: str, now: float, why: str = "") -> None:
         """Sending a packet failed (`Packet.transaction`; "" is ignored): unreachable, refused (RFC 3261 §18.4).

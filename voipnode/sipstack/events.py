@@ -284,6 +284,13 @@ class AddressLearnt(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionClosed(Event):
+    """A stream connection is gone, whoever closed it."""
+
+    hop: Hop
+
+
+@dataclass(frozen=True, slots=True)
 class Refused(Event):
     """A message was answered with an error, or dropped, before it reached anybody; for logs and counters."""
 

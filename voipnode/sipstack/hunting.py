@@ -184,6 +184,22 @@ class Hunting:
         self._core.tell(HopFailed(session.id, outgoing.hop, failure.cause))
         self._core.run(session, Input.HOP_LEFT, now)
 
+    def disconnected(self, session: InviteSession, now: float) -> None:
+        """The connection over which the hop answered is gone, and the hop itself perhaps.
+
+        It is told to stop, over a new connection: where it lives on, a telephone is ringing for us.
+        """
+        hunt, outgoing = session.hunt, session.outgoing
+        if hunt is None or outgoing is None:
+            return
+        failure = Failure(Input.LOST, reason="the connection was closed")
+        if not session.allows(Input.HOP_LEFT):
+            self._core.run(session, failure.happened, now)  # hung up: it ends without the answer to its CANCEL
+            return
+        hunt.failures.append(failure)
+        self._core.tell(HopFailed(session.id, outgoing.hop, failure.cause))
+        self._core.run(session, Input.HOP_LEFT, now)
+
     def abandon(self, hop: Hop, now: float) -> None:
         """This hop serves nobody any more: every call that waits there turns to its next one, if it has any."""
         for session in list(self._core.sessions.values()):

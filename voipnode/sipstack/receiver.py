@@ -12,6 +12,7 @@ from voipnode.sipstack.client import Client
 from voipnode.sipstack.core import FORGET_ACK, SLOW, Core, Deadline
 from voipnode.sipstack.dialog import DialogId
 from voipnode.sipstack.errors import ParseError, SipError
+from voipnode.sipstack.events import ConnectionClosed
 from voipnode.sipstack.gate import TurnedAway
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.message import Message, Request, Response, parse_message, respond
@@ -24,6 +25,7 @@ from voipnode.sipstack.transaction.events import (
     StrayResponse,
     TransactionEnded,
     TransactionEvent,
+    TransactionRerouted,
     TransactionTimeout,
     TransactionTransportError,
 )
@@ -72,6 +74,13 @@ class Receiver:
         self._core.layer.send_failed(transaction, now, why)
         self.drain(now)
 
+    def connection_closed(self, source: Hop, now: float) -> None:
+        self._core.connections.closed(source)
+        self._core.deadlines.cancel((SLOW, source))
+        self._core.layer.connection_closed(source, now)
+        self._core.tell(ConnectionClosed(source))
+        self.drain(now)
+
     def next_deadline(self) -> float | None:
         ours, theirs = self._core.deadlines.next_deadline(), self._core.layer.next_deadline()
         if ours is None or theirs is None:
@@ -107,6 +116,8 @@ class Receiver:
 
     def _web_socket(self, data: bytes, source: Hop, now: float) -> None:
         """One message, whole, so that it needs no Content-Length (RFC 7118 §5); a CRLF ping gets its pong (§6)."""
+        if not self._core.connections.note(source):
+            return
         if data == PING:
             self._core.transmit(Packet(PONG, source))
         else:
@@ -231,8 +242,8 @@ class Receiver:
     def _transaction_event(self, event: TransactionEvent, now: float) -> None:
         client, answering = self._client, self._answering
         match event:
-            case ResponseReceived(transaction, response):
-                client.response(transaction, response, now)
+            case ResponseReceived(transaction, response, source):
+                client.response(transaction, response, source, now)
             case TransactionEnded(transaction):
                 client.ended(transaction)
                 self._updating.ended(transaction)
@@ -241,6 +252,8 @@ class Receiver:
             case TransactionTransportError(transaction, why):
                 client.lost(transaction, now, why)
                 answering.lost(transaction, now)
+            case TransactionRerouted(transaction):
+                client.rerouted(transaction, now)
             case StrayResponse():
                 pass  # a UA discards it (§18.1.2); a 2xx is repeated no longer than its transaction lives (RFC 6026)
 

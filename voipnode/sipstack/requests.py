@@ -57,6 +57,8 @@ class OutgoingRequest:
     series: Series | None = None
     attempts: int = 1
     transaction: str = ""
+    fallback: Hop | None = None  # where it goes once `hop.connection` is gone
+    answered_by: Hop | None = None  # where its last response came from
     answered: bool = False  # with a final response of somebody's, and not by time or the network
     heard: bool = False  # any response came, also a provisional one
     over_udp: Hop | None = None  # where it would have gone, had it not been too long for a datagram

@@ -6,6 +6,7 @@ RFC 3261 §8.2 (any request), §9.2 (CANCEL), §12.2.2 (within a dialog), §13.3
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.core import EXPIRES, Core
@@ -13,10 +14,11 @@ from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.errors import LocalError, RemoteError
 from voipnode.sipstack.events import IncomingCall, InfoReceived, ReinviteCancelled, ReinviteReceived
 from voipnode.sipstack.exchange import Open
+from voipnode.sipstack.flow import Flow
 from voipnode.sipstack.message import Request, respond
 from voipnode.sipstack.reason_field import reasons_of
 from voipnode.sipstack.replaces import Replacement
-from voipnode.sipstack.routing import is_literal, wants_secure_contact
+from voipnode.sipstack.routing import wants_secure_contact
 from voipnode.sipstack.session import UAS_TABLE, Input, InviteSession, State
 from voipnode.sipstack.transaction.events import ArrivalKind, ServerArrival
 from voipnode.sipstack.transport import Hop
@@ -95,6 +97,8 @@ class Server:
             raise RemoteError(503, "Service Unavailable", (("Retry-After", "10"),)) from error
         session.dialog = dialog
         dialog.learn(request)
+        direct = len(request.vias) == 1 and not dialog.routes
+        dialog.flow = Flow(source, theirs=True, direct=direct, heard_at=source.remote.host)
         if offer is not None:
             dialog.exchange.offer_received(offer)
         if expires_s is not None:
@@ -125,6 +129,9 @@ class Server:
         if not from_anywhere and not is_peer(arrival.source, session, dialog):
             raise RemoteError(403, "Forbidden")
         dialog.check_order(request)
+        if dialog.flow is not None and arrival.source.reliable and not self._core.connections.is_alive(dialog.flow.hop):
+            # The connection is gone, and here the peer is again over another one.
+            dialog.flow = replace(dialog.flow, hop=arrival.source, theirs=True)
         return found
 
     def _bye(self, arrival: ServerArrival, now: float) -> None:
@@ -196,12 +203,16 @@ class Server:
 
 
 def is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
-    """Whether requests of a dialog may come from there: where its first INVITE went or came from, or its next hop.
+    """Whether requests of a dialog may come from there: where its INVITE came from or its answer, or its next hop.
 
-    Addresses alone are compared: ports change behind NAT. Where the INVITE went to a name, nothing can be.
+    Of a call that had several hops to go by, each of them: a server's twin may take over from it. Addresses alone are
+    compared: ports change behind NAT.
     """
-    known = normal_host(session.hop.remote.host)
-    return source.remote.host in (known, normal_host(dialog.next_uri().host)) or not is_literal(known)
+    host = source.remote.host
+    if dialog.flow is not None and dialog.flow.comes_from(host):
+        return True
+    hops = (session.hop, *(session.hunt.call.hops if session.hunt is not None else ()))
+    return host == normal_host(dialog.next_uri().host) or any(host == normal_host(hop.remote.host) for hop in hops)
 
 
 def no_dialog() -> RemoteError:

@@ -7,6 +7,7 @@ from voipnode.sipstack.transaction.events import (
     StrayResponse,
     TransactionEnded,
     TransactionEvent,
+    TransactionRerouted,
     TransactionTimeout,
     TransactionTransportError,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "TransactionEnded",
     "TransactionEvent",
     "TransactionLayer",
+    "TransactionRerouted",
     "TransactionTimeout",
     "TransactionTransportError",
     "response_hop",

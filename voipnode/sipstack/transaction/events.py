@@ -20,6 +20,7 @@ class ResponseReceived(TransactionEvent):
 
     transaction_id: str
     response: Response
+    source: Hop
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,16 @@ class TransactionTransportError(TransactionEvent):
 
     transaction_id: str
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRerouted(TransactionEvent):
+    """The connection that a provisional response to our INVITE came over is gone; what else comes, comes over another.
+
+    The server may have died, or just closed it.
+    """
+
+    transaction_id: str
 
 
 @dataclass(frozen=True, slots=True)

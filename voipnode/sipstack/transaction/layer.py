@@ -58,6 +58,7 @@ class TransactionLayer:
         self._max_bytes = max_bytes
         self._by_id: dict[str, Transaction] = {}
         self._by_key: dict[Key, Transaction] = {}
+        self._streams: dict[str, Transaction] = {}  # the clients that a connection can be lost to
         self._clients = 0
         self._count = 0
 
@@ -77,8 +78,10 @@ class TransactionLayer:
 
     # ---- the user's side
 
-    def send_request(self, request: Request, hop: Hop, now: float) -> str:
+    def send_request(self, request: Request, hop: Hop, now: float, fallback: Hop | None = None) -> str:
         """Sends `request` over `hop` in a new client transaction; returns the transaction's name.
+
+        `fallback`, of the same transport, is taken once when the connection is gone; None: a new one to the same place.
 
         The request carries its own top Via with a fresh branch; a CANCEL carries that of its INVITE, whose transaction
         then ends within 64*T1 (RFC 3261 §9.1). Raises LocalError for ACK (which is no transaction: put it on the wire),
@@ -99,6 +102,9 @@ class TransactionLayer:
                 self._step(invite, Event.CANCEL, now)
         machine = _CLIENTS.get(method, _OTHER_CLIENT)
         transaction = self._create("c", machine, hop, request if machine is not _OTHER_CLIENT else None, key)
+        if hop.reliable:
+            transaction.fallback = fallback or replace(hop, connection=None)
+            self._streams[transaction.id] = transaction
         self._clients += 1
         self._step(transaction, Event.START, now, request)
         return transaction.id
@@ -187,23 +193,48 @@ class TransactionLayer:
             self.counters.stray_responses += 1
             self._runner.events.append(StrayResponse(response))
             return
+        transaction.source = source
         self._step(transaction, _RECEIVED.get(response.status // 100, Event.RECEIVE_3XX_6XX), now, response)
 
     def send_failed(self, transaction_id: str, now: float, why: str = "") -> None:
         """The network refused a packet of this transaction (RFC 3261 §18.4); `why` is what it said.
 
-        A response whose connection is gone is first tried over a new one, to the port of sent-by (§18.2.2).
+        A response whose connection is gone is first tried over a new one, to the port of sent-by (§18.2.2); so is a
+        request that was to go over a certain connection.
         """
         transaction = self._by_id.get(transaction_id)
         if transaction is None:
             return
-        if transaction.fallback is not None and transaction.packet is not None:
-            transaction.hop, transaction.fallback = transaction.fallback, None
-            transaction.packet = replace(transaction.packet, hop=transaction.hop)
-            self._runner.packets.append(transaction.packet)
+        if transaction.hop.connection is not None and self._take_fallback(transaction):
+            if transaction.id in self._streams:
+                self._step(transaction, Event.REROUTED, now)
+            elif transaction.packet is not None:
+                self._runner.packets.append(transaction.packet)
             return
         transaction.why = why
         self._step(transaction, Event.TRANSPORT_ERROR, now)
+
+    def connection_closed(self, source: Hop, now: float) -> None:
+        """A connection is gone: the requests that wait for an answer over it are sent over a new one, once."""
+        for transaction in list(self._streams.values()):
+            if not _went_over(transaction, source):
+                continue
+            transaction.source = replace(transaction.source, connection=None)
+            if self._take_fallback(transaction) or transaction.state is State.PROCEEDING:
+                self._step(transaction, Event.REROUTED, now)
+            else:
+                transaction.why = "the connection was closed"
+                self._step(transaction, Event.TRANSPORT_ERROR, now)
+
+    def _take_fallback(self, transaction: Transaction) -> bool:
+        """Have the transaction's message go its other way from now on; False where it has none."""
+        if transaction.fallback is None or transaction.packet is None:
+            return False
+        transaction.hop, transaction.fallback = transaction.fallback, None
+        transaction.packet = replace(transaction.packet, hop=transaction.hop)
+        if transaction.ack is not None:
+            transaction.ack = replace(transaction.ack, hop=transaction.hop)
+        return True
 
     # ---- the verbs of every engine
 
@@ -272,9 +303,23 @@ class TransactionLayer:
     def _forget_ended(self) -> None:
         for transaction in self._runner.ended:
             del self._by_id[transaction.id]
+            self._streams.pop(transaction.id, None)
             self._runner.let_go(transaction)
             self._clients -= transaction.id[0] == "c"
             for key in transaction.keys:
                 if self._by_key.get(key) is transaction:
                     del self._by_key[key]
         self._runner.ended.clear()
+
+
+def _went_over(transaction: Transaction, closed: Hop) -> bool:
+    """Whether a client transaction waits for what can come over this connection no more.
+
+    By the connection's number, where the request named one or an answer told it; else by where it leads.
+    """
+    number = transaction.source.connection or transaction.hop.connection
+    if number is not None:
+        return number == closed.connection
+    hop = transaction.hop
+    same_name = not hop.domain or not closed.domain or hop.domain == closed.domain
+    return hop.same_place(closed) and same_name and closed.profile in ("", hop.profile)

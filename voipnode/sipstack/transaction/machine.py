@@ -16,6 +16,7 @@ from voipnode.sipstack.transaction.events import (
     ResponseReceived,
     TransactionEnded,
     TransactionEvent,
+    TransactionRerouted,
     TransactionTimeout,
     TransactionTransportError,
 )
@@ -53,12 +54,16 @@ class Transaction:
     (server without the cookie). `packet` is the message as bytes, made once however often it is sent.
     """
 
-    __slots__ = ("ack", "fallback", "hop", "id", "interval_s", "keys", "machine", "packet", "request", "state", "why")
+    __slots__ = (
+        *("ack", "fallback", "hop", "id", "interval_s", "keys", "machine", "packet", "request", "source", "state"),
+        "why",
+    )
 
     def __init__(self, transaction_id: str, machine: Machine, hop: Hop, request: Request | None) -> None:
         self.id = transaction_id
         self.machine = machine
         self.hop = hop
+        self.source = hop  # where its last message came from
         self.request = request
         self.state = State.NEW
         self.packet: Packet | None = None
@@ -103,6 +108,7 @@ class Runner:
             Action.SLOW_DOWN: self._slow_down,
             Action.REPORT_TIMEOUT: self._report_timeout,
             Action.REPORT_TRANSPORT_ERROR: self._report_transport_error,
+            Action.REPORT_REROUTED: self._report_rerouted,
             **{timer: partial(self._start, timer) for timer in Timer},
         }
 
@@ -174,7 +180,7 @@ class Runner:
 
     def _response_to_user(self, transaction: Transaction, event: Trigger, now: float, message: Message | None) -> None:
         assert isinstance(message, Response)
-        self.events.append(ResponseReceived(transaction.id, message))
+        self.events.append(ResponseReceived(transaction.id, message, transaction.source))
 
     def _start(
         self, timer: Timer, transaction: Transaction, event: Trigger, now: float, message: Message | None
@@ -204,3 +210,6 @@ class Runner:
         self, transaction: Transaction, event: Trigger, now: float, message: Message | None
     ) -> None:
         self.events.append(TransactionTransportError(transaction.id, transaction.why))
+
+    def _report_rerouted(self, transaction: Transaction, event: Trigger, now: float, message: Message | None) -> None:
+        self.events.append(TransactionRerouted(transaction.id))

@@ -39,6 +39,7 @@ class Event(StrEnum):
     RECEIVE_3XX_6XX = "300-699 received"
     # From the transport.
     TRANSPORT_ERROR = "transport error"
+    REROUTED = "rerouted"  # the connection of a client transaction is gone, and it has another way now
     # From the transaction user.
     START = "start"  # the request that creates a client transaction
     CANCEL = "CANCEL sent"  # of this INVITE; the CANCEL itself is a transaction of its own
@@ -59,6 +60,7 @@ class Action(StrEnum):
     SLOW_DOWN = "restart the timer with T2"
     REPORT_TIMEOUT = "time-out to user"
     REPORT_TRANSPORT_ERROR = "transport error to user"
+    REPORT_REROUTED = "lost connection to user"
 
 
 # What the user does; every other event comes from outside.
@@ -89,6 +91,13 @@ INVITE_CLIENT: Table = {
     (State.PROCEEDING, Timer.CANCEL): (State.TERMINATED, (Action.REPORT_TIMEOUT,)),
     # Nothing of ours is on its way: the failure is that of an earlier retransmission that got through after all.
     (State.PROCEEDING, Event.TRANSPORT_ERROR): (State.PROCEEDING, ()),
+    # Not in the figure, which knows no connections. One that was idle may be closed as we write: the same bytes over a
+    # new one are a retransmission at worst. Where something was heard the server may be gone, or may not.
+    (State.CALLING, Event.REROUTED): (State.CALLING, (Action.RESEND,)),
+    (State.PROCEEDING, Event.REROUTED): (State.PROCEEDING, (Action.REPORT_REROUTED,)),
+    (State.COMPLETED, Event.REROUTED): (State.COMPLETED, ()),
+    (State.ACCEPTED, Event.REROUTED): (State.ACCEPTED, ()),
+    (State.ABANDONED, Event.REROUTED): (State.ABANDONED, ()),
     (State.COMPLETED, Event.RECEIVE_3XX_6XX): (State.COMPLETED, (Action.SEND_ACK,)),
     (State.COMPLETED, Event.TRANSPORT_ERROR): (State.TERMINATED, (Action.REPORT_TRANSPORT_ERROR,)),
     (State.COMPLETED, Timer.D): (State.TERMINATED, ()),
@@ -129,6 +138,10 @@ NON_INVITE_CLIENT: Table = {
     (State.COMPLETED, Event.RECEIVE_3XX_6XX): (State.COMPLETED, ()),
     (State.COMPLETED, Event.TRANSPORT_ERROR): (State.COMPLETED, ()),
     (State.COMPLETED, Timer.K): (State.TERMINATED, ()),
+    # Not in the figure, as above.
+    (State.TRYING, Event.REROUTED): (State.TRYING, (Action.RESEND,)),
+    (State.PROCEEDING, Event.REROUTED): (State.PROCEEDING, (Action.RESEND,)),
+    (State.COMPLETED, Event.REROUTED): (State.COMPLETED, ()),
     # Not in the figure: the user has set itself a time, after which copies of the request only do harm.
     (State.TRYING, Event.GIVE_UP): (State.TERMINATED, ()),
     (State.PROCEEDING, Event.GIVE_UP): (State.TERMINATED, ()),
