@@ -20,6 +20,9 @@ from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
+from voipnode.net.own_certificate import own_certificate
+from voipnode.net.sip_sockets import ListenError
+from voipnode.net.tls import TlsError
 from voipnode.settings import NodeSettings
 from voipnode.store.state import EventLog
 from voipnode.web.server import WebServer
@@ -29,6 +32,15 @@ log = logging.getLogger(__name__)
 RATE_HZ = 8000  # of the bridge: every codec of the present accounts is narrow-band
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
 MODULES = (RELAY, LIGHT, DTMF, BUTTON)
+
+
+PORT_SETTINGS = {
+    "UDP": "sip.port",
+    "TCP": "sip.port",
+    "TLS": "sip.tls.port",
+    "WS": "sip.websocket.port",
+    "WSS": "sip.websocket.secure_port",
+}
 
 
 class StartError(Exception):
@@ -85,17 +97,46 @@ class Node:
 
     async def _open_line(self) -> None:
         sip = self._settings.sip
-        line = Line(sip, self._accounts, device=self._device, bus=self.bus, commands=self._house.commands)
+        line = Line(
+            sip,
+            self._accounts,
+            device=self._device,
+            bus=self.bus,
+            commands=self._house.commands,
+            own_certificate=self._own_certificate(),
+        )
         try:
             await line.open()
-        except OSError as error:
+        except TlsError as error:
+            raise StartError(_certificate_words(error)) from error
+        except ListenError as error:
             if error.errno == errno.EADDRINUSE:
                 raise StartError(
-                    f"sip.port = {sip.port}: another program has this port; stop it, or set another one (1024 to 65535)"
+                    f"{PORT_SETTINGS[error.transport]} = {error.port}: another program has this port; stop it, or set"
+                    " another one (1024 to 65535)"
                 ) from error
             raise StartError(f"sip.hosts = {list(sip.hosts)}: {error.strerror or error}") from error
         self.line = line
         self._started.append(_Closing(line))
+
+    def _own_certificate(self) -> Path | None:
+        """Where a node shows a certificate and none is set, it makes one."""
+        sip = self._settings.sip
+        if sip.tls.certificate or not (sip.tls.enabled or sip.websocket.enabled):
+            return None
+        path = self._state_dir / "sip-tls.pem"
+        try:
+            return own_certificate(path)
+        except OSError as error:
+            raise StartError(f"--state-dir {self._state_dir}: {path.name}: {error.strerror or error}") from error
+
+    def reload_certificates(self) -> None:
+        """Read certificates and keys again; one that cannot be used is told, and the old one serves on."""
+        try:
+            if self.line is not None:
+                self.line.reload_certificates()
+        except TlsError as error:
+            self.bus.publish(Problem(where="sip.tls", detail=_certificate_words(error)))
 
     def _before(self, doors: str) -> str:
         """How the run before ended, in words: the node by state.db, the doors by the guardian's journal."""
@@ -163,6 +204,15 @@ class Node:
 
     def _store_problem(self, detail: str) -> None:
         self.bus.publish(Problem(where="state", detail=detail))
+
+
+def _certificate_words(error: TlsError) -> str:
+    """A certificate, key or CA file that cannot be used, by its setting."""
+    if error.profile:
+        field = {"key": "private_key"}.get(error.field, error.field)
+        return f'account "{error.profile}", {field}: {error}'
+    field = {"key": "private_key", "ca": "client_ca"}.get(error.field, error.field)
+    return f"sip.tls.{field}: {error}"
 
 
 class _Closing:

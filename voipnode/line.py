@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
+from pathlib import Path
 
 from voipnode import __version__
 from voipnode.calls.desk import Desk
@@ -29,18 +31,26 @@ from voipnode.net.instance import instance_urn
 from voipnode.net.locator import Locator
 from voipnode.net.resolver import Resolver
 from voipnode.net.rtp_ports import RtpPorts
-from voipnode.net.sip_sockets import SipSockets
+from voipnode.net.sip_sockets import MorePorts, SipSockets
+from voipnode.net.stream_layers import StreamLayers
+from voipnode.net.tls import TlsProfile
+from voipnode.net.web_socket import Origins
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
 from voipnode.sipstack.transport import Address, Hop
 
 # Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
+TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
 class Line:
-    """SIP and media of one node. Make it in a running loop, `open` it, `close` it; calls are asked for by commands."""
+    """SIP and media of one node. Make it in a running loop, `open` it, `close` it; calls are asked for by commands.
+
+    With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
+    where the settings name no certificate.
+    """
 
     def __init__(
         self,
@@ -51,14 +61,19 @@ class Line:
         bus: Bus,
         commands: Commands,
         port: int | None = None,
+        own_certificate: Path | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
         dns = _dns(settings.dns)
         families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in settings.hosts]
         resolver = Resolver(families, dns, HostsFile(self._loop.time), system=not settings.dns.servers)
+        more = MorePorts() if port is not None else _more_ports(settings)
         port = settings.port if port is None else port
-        self._sockets = SipSockets(settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp)
+        layers = _stream_layers(settings, accounts, own_certificate)
+        self._sockets = SipSockets(
+            settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp, more=more, layers=layers
+        )
         self._paths = RtpPorts(
             settings.hosts[0], settings.rtp_start_port, resolver=resolver, dscp=settings.qos.media_dscp
         )
@@ -75,8 +90,9 @@ class Line:
             keep_local_via=settings.nat.keep_local_via,
             keep_local_contact=settings.nat.keep_local_contact,
             public_address=Address(*settings.nat.public) if settings.nat.public else None,
+            nowhere=f"{entropy.tag()}.invalid",
         )
-        locator = Locator(resolver, dns, entropy.draw)
+        locator = Locator(resolver, dns, entropy.draw, TRANSPORTS)
         self._finder = Finder(locator, self._loop.time)
         self.switch = Switch(
             settings,
@@ -99,10 +115,17 @@ class Line:
         self._registered: list[Subscription] = []
 
     async def open(self) -> None:
-        """Bind the sockets, take commands, register the accounts. Raises OSError when the SIP port is taken."""
+        """Bind the sockets, take commands, register the accounts.
+
+        Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
+        """
         await self._sockets.open(self._driver)
         self._registered = self._desk.register(self._commands)
         self.switch.register(self._loop.time())
+
+    def reload_certificates(self) -> None:
+        """Read certificates and keys again, as happens by itself when their files change. Raises TlsError."""
+        self._sockets.reload()
 
     def addresses(self) -> list[str]:
         """The SIP URIs at which this node can be called: from the network, and from this machine."""
@@ -149,6 +172,46 @@ class Line:
             pass  # a far side that does not reply cannot keep the node from stopping
         finally:
             subscription.cancel()
+
+
+def _more_ports(settings: SipSettings) -> MorePorts:
+    tls, websocket = settings.tls, settings.websocket
+    return MorePorts(
+        tls=tls.port if tls.enabled else None,
+        ws=websocket.port if websocket.enabled else None,
+        wss=websocket.secure_port if websocket.enabled else None,
+    )
+
+
+def _stream_layers(settings: SipSettings, accounts: Iterable[AccountSettings], own: Path | None) -> StreamLayers:
+    """What the connections of others are served with, and, by account, what ours are made with."""
+    tls = settings.tls
+    certificate = _file(tls.certificate) or own
+    server = None
+    if certificate is not None:
+        server = TlsProfile(
+            versions=tls.version,
+            certificate=certificate,
+            key=_file(tls.private_key),
+            ca=_file(tls.client_ca),
+            clients=tls.verify_clients,
+        )
+    profiles = {account.name: _profile(account) for account in accounts if account.active}
+    return StreamLayers(profiles, server, Origins.of(settings.websocket.origins))
+
+
+def _profile(account: AccountSettings) -> TlsProfile:
+    return TlsProfile(
+        verify=account.verify_server,
+        versions=account.tls_version,
+        certificate=_file(account.certificate),
+        key=_file(account.private_key),
+        ca=_file(account.ca),
+    )
+
+
+def _file(path: str) -> Path | None:
+    return Path(path).expanduser() if path else None
 
 
 def _dns(settings: DnsSettings) -> Dns:

@@ -25,7 +25,7 @@ from tests.support.aio import run_test
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.guardian_process import boottime
 from tests.support.line_observer import CLOSED_CONTACT, OPEN_CONTACT, LineObserver
-from tests.support.node import SETTINGS, SILENT_AUDIO, Node
+from tests.support.node import LOOPBACK, SETTINGS, SILENT_AUDIO, Node
 from tests.support.peers.baresip import Baresip
 from tests.support.peers.process import PeerProcess
 from tests.support.watch_file import FileWatch
@@ -377,9 +377,8 @@ def test_a_node_whose_memory_is_gone_starts_and_says_so(
 async def refused(folder: Path, state_dir: Path, *, sip_port: int, web_port: int) -> str:
     """Start a node that must not run; its words, once it has gone with exit code 1 and left no process behind."""
     folder.mkdir()
-    text = SETTINGS.format(
-        sip_port=sip_port, web_port=web_port, rtp_start=rtp_range(), sip="", audio=SILENT_AUDIO, more=""
-    )
+    ports = {"sip_port": sip_port, "tls_port": free_port(), "web_port": web_port, "rtp_start": rtp_range()}
+    text = SETTINGS.format(**ports, sip="", tls="", audio=SILENT_AUDIO, more="", hosts=LOOPBACK)
     (folder / "voipnode.toml").write_text(text)
     command = ("-m", "voipnode", "run", "--settings", folder / "voipnode.toml", "--state-dir", state_dir)
     process = await PeerProcess.start(sys.executable, *command, env={"COLUMNS": "1000"})

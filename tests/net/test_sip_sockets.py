@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+from pathlib import Path
 
 import pytest
 
 from tests.net.conftest import Run
+from tests.support.certificates import Authority
 from tests.support.net_recorder import Recorder
 from voipnode.net.local_address import LocalAddresses
 from voipnode.net.resolver import Resolver
-from voipnode.net.sip_sockets import SipSockets
+from voipnode.net.sip_sockets import ListenError, MorePorts, SipSockets
+from voipnode.net.stream_layers import StreamLayers
+from voipnode.net.tls import TlsProfile
 from voipnode.sipstack.transport import Address, Hop, Packet
 
 
@@ -149,5 +154,54 @@ def test_names_that_are_none_resolve_to_nothing(run: Run, name: str) -> None:
         resolver = Resolver()
         assert await resolver.addresses(name) == ()
         await resolver.close()
+
+    run(main())
+
+
+def test_every_transport_has_its_port_and_says_where_we_are_reached(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        authority = Authority(tmp_path / "ca")
+        server = TlsProfile(certificate=authority.issue("localhost"))
+        trusting = {"": TlsProfile(ca=authority.ca)}
+        a = SipSockets(
+            ("127.0.0.1", "::1"), 0, more=MorePorts(tls=0, ws=0, wss=0), layers=StreamLayers(trusting, server)
+        )
+        b = SipSockets(("127.0.0.1", "::1"), 0, layers=StreamLayers(trusting))  # listens for none of them
+        a_sink, b_sink = Recorder(), Recorder()
+        await a.open(a_sink)
+        await b.open(b_sink)
+        assert len({a.ports[transport] for transport in ("UDP", "TLS", "WS", "WSS")}) == 4
+        for host in ("127.0.0.1", "::1"):
+            for transport in ("TLS", "WS", "WSS"):
+                there = Hop(transport, Address(host, a.ports[transport]), None, "localhost")
+                b.send(Packet(f"{transport} {host}".encode(), there))
+                assert b.local_address(there) == Address(host, 0)  # nobody listens
+                listening = a.ports[transport] if transport == "TLS" else 0  # RFC 7118 §B.1
+                assert a.local_address(there) == Address(host, listening)
+        await a_sink.until(lambda: len(a_sink.received) == 6)
+        for data, source in a_sink.received:
+            transport, host = data.decode().split()
+            assert source.transport == transport
+            assert a.local_address(source) == Address(host, a.ports[transport])  # whoever connected knows it
+            a.send(Packet(b"200", source))
+        await b_sink.until(lambda: len(b_sink.received) == 6)
+        assert all(b.local_address(source).port == 0 for _, source in b_sink.received)
+        await a.close()
+        await b.close()
+
+    run(main())
+
+
+def test_a_port_that_is_taken_is_told_with_its_transport(run: Run) -> None:
+    async def main() -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            sockets = SipSockets(("127.0.0.1",), 0, more=MorePorts(ws=port))
+            with pytest.raises(ListenError) as caught:
+                await sockets.open(Recorder())
+            assert (caught.value.transport, caught.value.port, caught.value.errno) == ("WS", port, errno.EADDRINUSE)
+            await sockets.close()
 
     run(main())

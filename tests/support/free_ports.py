@@ -6,6 +6,18 @@ import random
 import socket
 
 
+def free_pair() -> int:
+    """A port from 1024 up that is free for UDP and TCP on loopback, as is the next one."""
+    while True:
+        port = free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            try:
+                tcp.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
 def free_port() -> int:
     """A port from 1024 up that is free for UDP and TCP on loopback."""
     while True:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ hosts = {hosts}
 port = {sip_port}
 rtp_start_port = {rtp_start}
 {sip}
+[sip.tls]
+port = {tls_port}
+{tls}
 [web]
 port = {web_port}
 [audio]
@@ -42,6 +46,7 @@ class Node:
         self.sip_port = sip_port
         self.rtp_start = rtp_start
         self.web_port = web_port
+        self.tls_port: int = tomllib.loads((folder / "voipnode.toml").read_text())["sip"]["tls"]["port"]
         self.uri = f"sip:door@127.0.0.1:{sip_port}"
         self.url = f"http://127.0.0.1:{web_port}"
         self.client = httpx.AsyncClient(base_url=self.url, timeout=10)
@@ -55,6 +60,7 @@ class Node:
         folder: Path,
         *,
         sip: str = "",
+        tls: str = "",
         audio: str = SILENT_AUDIO,
         more: str = "",
         listen: bool = True,
@@ -63,10 +69,19 @@ class Node:
         """Start it with these lines added to the sections of its settings; `listen` follows its events."""
         folder.mkdir(parents=True, exist_ok=True)
         sip_port, web_port, rtp_start = free_port(), free_port(), rtp_range()
-        text = SETTINGS.format(
-            sip_port=sip_port, web_port=web_port, rtp_start=rtp_start, sip=sip, audio=audio, more=more, hosts=hosts
+        (folder / "voipnode.toml").write_text(
+            SETTINGS.format(
+                sip_port=sip_port,
+                tls_port=free_port(),
+                web_port=web_port,
+                rtp_start=rtp_start,
+                sip=sip,
+                tls=tls,
+                audio=audio,
+                more=more,
+                hosts=hosts,
+            )
         )
-        (folder / "voipnode.toml").write_text(text)
         return await cls._launch(folder, sip_port, web_port, rtp_start, listen=listen)
 
     async def again(self) -> Node:

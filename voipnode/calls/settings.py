@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.account_settings import AccountSettings, complete_accounts
 from voipnode.calls.network_settings import DnsSettings, NatSettings, QosSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
+from voipnode.calls.transport_settings import Port, TlsSettings, WebSocketSettings, check_ports
 
 __all__ = ["AccountSettings", "SipSettings", "complete_accounts"]
 
@@ -34,7 +35,6 @@ def _network(text: str) -> str:
     return text
 
 
-Port = Annotated[int, Field(ge=1024, le=65535)]
 Network = Annotated[str, AfterValidator(_network)]
 
 
@@ -99,6 +99,13 @@ class SipSettings(BaseModel):
     dns: DnsSettings = DnsSettings()
     nat: NatSettings = NatSettings()
     qos: QosSettings = QosSettings()
+    tls: TlsSettings = TlsSettings()
+    websocket: WebSocketSettings = WebSocketSettings()
+
+    @model_validator(mode="after")
+    def _ports(self) -> Self:
+        check_ports(self.port, self.tls, self.websocket)
+        return self
 
     @field_validator("hosts")
     @classmethod

@@ -30,7 +30,7 @@ def default_state_dir() -> Path:
 
 
 def run_node(settings_path: Path | None, state_dir: Path | None) -> ExitCode:
-    """Run until SIGINT or SIGTERM."""
+    """Run until SIGINT or SIGTERM; SIGHUP has certificates read again."""
     settings = load_or_complain(settings_path)
     if settings is None:
         return ExitCode.SETTINGS
@@ -49,6 +49,7 @@ async def _serve(settings: NodeSettings, state_dir: Path) -> ExitCode:
     except (StartError, CallError) as error:
         errors().print(f"[red]{escape(str(error))}[/red]")
         return ExitCode.FAILED
+    loop.add_signal_handler(signal.SIGHUP, node.reload_certificates)
     _greet(node, settings)
     _calm_garbage_collector()
     try:

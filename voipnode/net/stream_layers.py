@@ -30,7 +30,7 @@ class StreamLayers:
         self._origins = origins or Origins()
 
     def check(self) -> None:
-        """Read every file now. Raises TlsError, of which `profile` names the profile."""
+        """Read every file now. Raises TlsError, of which `profile` names the profile, "" for what others connect to."""
         self._each(lambda watched: watched.current())
 
     def reload(self) -> None:
@@ -41,7 +41,7 @@ class StreamLayers:
         failed: TlsError | None = None
         for name, watched in [*self._clients.items(), ("", self._server)]:
             try:
-                if watched is not None:
+                if watched is not None and watched.profile.files:
                     act(watched)
             except TlsError as error:
                 error.profile = name

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.aio import within
-from tests.support.free_ports import free_port, rtp_range
+from tests.support.free_ports import free_pair, free_port, rtp_range
 from tests.support.peers.process import PeerProcess, need
 
 CONFIG = """\
@@ -43,12 +43,13 @@ ctrl_tcp_listen 127.0.0.1:{control_port}
 
 
 class Baresip:
-    """One baresip. `uri` is where it is called."""
+    """One baresip. `uri` is where it is called, by TLS at `tls_port`."""
 
     def __init__(self, folder: Path, process: PeerProcess, sip_port: int, user: str) -> None:
         self.folder = folder
         self.process = process
         self.uri = f"sip:{user}@127.0.0.1:{sip_port}"
+        self.tls_port = sip_port + 1
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -56,14 +57,26 @@ class Baresip:
 
     @classmethod
     async def start(
-        cls, folder: Path, *, microphone: Path, answer: str = "manual", user: str = "anna", password: str = ""
+        cls,
+        folder: Path,
+        *,
+        microphone: Path,
+        answer: str = "manual",
+        user: str = "anna",
+        password: str = "",
+        certificate: Path | None = None,
     ) -> Baresip:
-        """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge."""
+        """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge.
+
+        `certificate` is a PEM file with its key, for TLS.
+        """
         need("baresip")
         folder.mkdir(parents=True, exist_ok=True)
-        sip_port, control_port, rtp_start = free_port(), free_port(), rtp_range()
+        sip_port, control_port, rtp_start = free_pair(), free_port(), rtp_range()
+        tls = f"sip_certificate {certificate}\n" if certificate is not None else ""
         (folder / "config").write_text(
-            CONFIG.format(
+            tls
+            + CONFIG.format(
                 sip_port=sip_port,
                 control_port=control_port,
                 microphone=microphone,
