@@ -209,3 +209,18 @@ def test_a_long_reinvite_and_a_long_outside_request_fall_back_too() -> None:
     wire.run(until=1.0)
     assert transports(wire, "MESSAGE") == ["TCP", "UDP"]
     assert [event.status for event in alice.told(RequestFinished)] == [200]
+
+
+def test_a_request_that_was_heard_of_over_tcp_is_not_sent_again_over_udp() -> None:
+    wire, alice, far = agent_and_far_side()
+    far.on_message = lambda data, source: far.say(response_to(data, "100 Trying"), source.remote, "TCP")
+    request = OutsideRequest(
+        "MESSAGE", uri("sip:bob@192.0.2.2"), NameAddr.parse("<sip:alice@192.0.2.1>"), body=b"m" * 1300
+    )
+    alice.endpoint.request(request, 0.0)
+    wire.run(until=1.0)
+    (transaction,) = alice.endpoint._core.layer._by_id
+    alice.endpoint.send_failed(transaction, 1.0, "reset")
+    wire.run(until=40.0)
+    assert transports(wire, "MESSAGE") == ["TCP"]
+    assert [event.status for event in alice.told(RequestFinished)] == [503]

@@ -55,7 +55,8 @@ class _Service:
 class Locator:
     """Finds hops with NAPTR, SRV and address records; `resolver` knows the addresses, `dns` the other records.
 
-    `transports` are those that are spoken here. `draw(n)` is a uniform random number from 0 to n, for SRV weights.
+    `transports` are those that are spoken here, listened to or not. `draw(n)` is a uniform random number from 0 to
+    n, for SRV weights.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Locator:
         resolver: Resolver,
         dns: Dns,
         draw: Callable[[int], int],
-        transports: Collection[str] = ("UDP", "TCP"),
+        transports: Collection[str] = tuple(DEFAULT_PORTS),
         *,
         timeout_s: float = 5.0,
     ) -> None:
