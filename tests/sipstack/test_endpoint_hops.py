@@ -468,6 +468,13 @@ def test_the_contact_and_via_are_those_of_each_hop() -> None:
     assert "transport" not in field(net.one.got[0], "Contact")
 
 
+def test_a_call_by_way_of_an_outbound_registration_asks_for_requests_along_its_flow() -> None:
+    net = Servers()
+    net.call(ONE, outbound=True)
+    net.wire.run(until=1.0)
+    assert field(net.one.got[0], "Contact") == "<sip:alice@192.0.2.1:5060;ob>"  # RFC 5626 §4.3
+
+
 def test_no_more_hops_are_tried_than_anybody_has() -> None:
     net = Servers()
     net.call(*(Address(f"192.0.2.{number}", 5060) for number in range(100, 200)))

@@ -243,7 +243,11 @@ class Wire:
             self._deliver(when, receiver, piece, source)
 
     def _deliver(self, when: float, receiver: _Port, data: bytes, source: Hop) -> None:
+        pair = frozenset((receiver.address, source.remote))
+
         def arrive() -> None:
+            if source.connection is not None and self._connections.get(pair) != source.connection:
+                return  # it was cut meanwhile
             if self._ports.get(receiver.address) is receiver:
                 receiver.engine.receive(data, source, self.now)
 

@@ -77,6 +77,7 @@ class OutgoingInvite:
     `no_answer_s`: the next hop is tried after so long without any response. `no_progress_s`: the same without a 101-199
     or final one, since a 100 stops timer B for good and the server may die behind it; it must leave a telephone network
     time to ring. None of both: timer B alone, 32 s. `failover_statuses`: answers after which the next hop is tried.
+    `outbound`: the hops hold flows of a registration by RFC 5626, along which the dialog's requests shall come (§4.3).
     `routes`: Route field values, each a name-addr ("<sip:proxy.example.com;lr>"). `headers`: extra fields.
     `session_expires_s`: the session interval to ask for (RFC 4028); None = as configured, 0 = none.
     `max_forwards`: lower than 70 where the call continues one that came in (RFC 7332 against loops of such calls).
@@ -96,6 +97,7 @@ class OutgoingInvite:
     no_answer_s: float | None = None
     no_progress_s: float | None = None
     failover_statuses: tuple[int, ...] = (503,)
+    outbound: bool = False
     session_expires_s: int | None = None
 
 

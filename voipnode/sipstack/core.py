@@ -41,6 +41,7 @@ FORGET_ACK = "forget the ACK"
 FORGET_PRACK = "expect no PRACK any more"
 GIVE_UP = "give up a request"
 HOP_SILENT = "the hop says nothing"
+PING_DUE = "a ping is answered, repeated or lost"
 
 # WSS has no name of its own in a URI: it is ws of a sips URI, or of one that came over WSS (RFC 7118 §5.2, §8.1).
 _WS_PARAMETER = ";transport=ws"
@@ -182,18 +183,25 @@ class Core:
         return self.own_addresses.is_ours(response.via) and len(response.vias) == 1
 
     def contact(
-        self, user: str, hop: Hop, params: Iterable[tuple[str, str | None]] = (), *, secure: bool = False
+        self,
+        user: str,
+        hop: Hop,
+        params: Iterable[tuple[str, str | None]] = (),
+        *,
+        secure: bool = False,
+        ob: bool = False,
     ) -> str:
         """Our Contact value for a peer behind `hop`, a sips URI where `secure` (§8.1.1.8).
 
-        `params` stand behind the URI, as they are written.
+        `params` stand behind the URI, as they are written. `ob` asks for requests along our flow (RFC 5626 §4.3).
         """
         if secure and not hop.secure:
             hop = Hop("TLS", hop.remote)  # a sips request that reached us in the clear: by TLS we can be reached too
         at = f"{user}@" if user else ""
         transport = (_SIPS_PARAMETERS if secure else _SIP_PARAMETERS)[hop.transport]
         after = "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
-        return f"<{'sips' if secure else 'sip'}:{at}{self.own_addresses.contact(hop)}{transport}>{after}"
+        within = f"{transport};ob" if ob else transport
+        return f"<{'sips' if secure else 'sip'}:{at}{self.own_addresses.contact(hop)}{within}>{after}"
 
     def glare_wait_s(self, session: InviteSession) -> float:
         """2.1 to 4 s for the side that owns the Call-ID, 0 to 2 s for the other, in steps of 10 ms (§14.1)."""

@@ -162,6 +162,10 @@ class Dialog:
         if "Allow" in message.headers:
             self.takes_update = "UPDATE" in message.allow
 
+    def raise_order(self, request: Request) -> None:
+        """Take note of the peer's CSeq where it is a higher one."""
+        self.remote_cseq = max(self.remote_cseq or 0, request.cseq.number)
+
     def refresh_target(self, message: Message) -> None:
         """Follow the Contact of a re-INVITE or UPDATE, or of a 2xx to one; without one, nothing changes.
 

@@ -27,6 +27,7 @@ from voipnode.sipstack.message import Headers
 from voipnode.sipstack.notifications import Notifications
 from voipnode.sipstack.notifier import Notifier
 from voipnode.sipstack.outside import Outside
+from voipnode.sipstack.pinging import Pinging
 from voipnode.sipstack.pracks import Pracks
 from voipnode.sipstack.receiver import Receiver
 from voipnode.sipstack.referrals import Referrals
@@ -60,6 +61,7 @@ class Endpoint:
         timers = SessionTimers(self._core, self._client)
         self._calling = Calling(self._core, self._client, pracks, timers)
         self._outside = Outside(self._core, self._client)
+        self._pinging = Pinging(self._core)
         self._reliable = Reliable(self._core)
         self._answering = Answering(self._core, self._reliable, timers)
         server = Server(self._core, self._answering)
@@ -71,7 +73,10 @@ class Endpoint:
         self._referring = Referring(self._core, self._client, self._notifications)
         self._referrals = Referrals(self._core, server, self._notifier)
         Texts(self._core, server)
-        self._receiver = Receiver(self._core, self._client, self._calling, server, self._answering, self._updating)
+        self._receiver = Receiver(
+            *(self._core, self._client, self._calling, self._pinging),
+            *(server, self._answering, self._updating),
+        )
 
     def screen(self, gate: Gate) -> None:
         """Have `gate` asked for every request outside the dialogs and transactions that there are.
@@ -310,8 +315,20 @@ class Endpoint:
         """
         return self._outside.request(call, now)
 
+    def ping(self, hop: Hop, now: float) -> str:
+        """Ask whether the flow along `hop` lives; returns the token that `PingFinished` will carry.
+
+        Two line ends over a connection, answered within 10 s (RFC 5626 §4.4.1); over UDP a STUN request, repeated for
+        39.5 s (§4.4.2), which only a server may be sent that takes them: it says `ob` in the Path of its answer to
+        REGISTER, or somebody has set it so (§8).
+        """
+        return self._pinging.ping(hop, now)
+
     def contact(self, user: str, hop: Hop, params: tuple[tuple[str, str | None], ...] = ()) -> str:
-        """Our Contact value for the peer behind `hop`, for REGISTER and its like; `params` follow the URI."""
+        """Our Contact value for the peer behind `hop`, for REGISTER and its like.
+
+        `params` follow the URI as they are written: `("reg-id", "1")`, `("+sip.instance", '"<urn:uuid:...>"')`.
+        """
         return self._core.contact(user, hop, params)
 
     def learnt_address(self, hop: Hop) -> Address | None:
@@ -322,11 +339,12 @@ class Endpoint:
 
     def counts(self) -> dict[str, int]:
         """How much is being remembered: sessions, dialogs, transactions, requests,
-        those outside a dialog that wait, INVITEs and UPDATEs being answered, ACKs, PRACKs that are expected, deadlines,
-        connections, subscriptions of ours (watches) and of others, REFERs of ours (references) and of others
+        those outside a dialog that wait, pings, INVITEs and UPDATEs being answered, ACKs, PRACKs that are expected,
+        deadlines, connections, subscriptions of ours (watches) and of others, REFERs of ours (references) and of others
         (referrals)."""
         counts = self._core.counts()
         counts["requests"], counts["answering"] = len(self._client), len(self._answering)
+        counts["pings"] = len(self._pinging)
         counts["outside"] = len(self._outside)
         counts["acks"], counts["late_pracks"] = len(self._calling.acks), len(self._reliable)
         counts["updates"] = len(self._updating)

@@ -284,6 +284,16 @@ class AddressLearnt(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PingFinished(Event):
+    """The answer to `Endpoint.ping`, or that there was none: then the flow has failed, and `why` says how."""
+
+    token: str
+    hop: Hop
+    ok: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionClosed(Event):
     """A stream connection is gone, whoever closed it."""
 

@@ -292,7 +292,7 @@ class Hunting:
             "INVITE", call.target, hunt.from_, hunt.to, hunt.call_id, hunt.routes, call.max_forwards, hunt.cseq
         )
         secure = demands_tls(call.target, hunt.routes)
-        request.headers.add("Contact", core.contact(call.contact_user, hop, secure=secure))
+        request.headers.add("Contact", core.contact(call.contact_user, hop, secure=secure, ob=call.outbound))
         add_capabilities(request, core.config)
         if core.config.reliable is Extension.REQUIRED:
             request.headers.add("Require", RELIABLE)

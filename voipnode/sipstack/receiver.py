@@ -16,9 +16,11 @@ from voipnode.sipstack.events import ConnectionClosed
 from voipnode.sipstack.gate import TurnedAway
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.message import Message, Request, Response, parse_message, respond
+from voipnode.sipstack.pinging import PING, PONG, Pinging
 from voipnode.sipstack.routing import mark_arrival
 from voipnode.sipstack.server import Server
 from voipnode.sipstack.stream import KeepAlive
+from voipnode.sipstack.stun import is_stun
 from voipnode.sipstack.transaction.events import (
     ArrivalKind,
     ResponseReceived,
@@ -37,8 +39,6 @@ from voipnode.sipstack.validate import validate
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_BYTES = b"\r\n\x00 "  # what peers send over UDP to keep a NAT binding open (RFC 5626 §4.4.2, and worse)
-PING = b"\r\n\r\n"  # RFC 5626 §3.5.1
-PONG = b"\r\n"
 
 
 class Receiver:
@@ -49,6 +49,7 @@ class Receiver:
         core: Core,
         client: Client,
         calling: Calling,
+        pinging: Pinging,
         server: Server,
         answering: Answering,
         updating: Updating,
@@ -56,6 +57,7 @@ class Receiver:
         self._core = core
         self._client = client
         self._calling = calling
+        self._pinging = pinging
         self._server = server
         self._answering = answering
         self._updating = updating
@@ -72,12 +74,14 @@ class Receiver:
 
     def send_failed(self, transaction: str, now: float, why: str = "") -> None:
         self._core.layer.send_failed(transaction, now, why)
+        self._pinging.send_failed(transaction, why)
         self.drain(now)
 
     def connection_closed(self, source: Hop, now: float) -> None:
         self._core.connections.closed(source)
         self._core.deadlines.cancel((SLOW, source))
         self._core.layer.connection_closed(source, now)
+        self._pinging.closed(source)
         self._core.tell(ConnectionClosed(source))
         self.drain(now)
 
@@ -107,6 +111,9 @@ class Receiver:
     def _datagram(self, data: bytes, source: Hop, now: float) -> None:
         if not data.strip(KEEP_ALIVE_BYTES):
             return
+        if is_stun(data):
+            self._pinging.heard_stun(data, source, now)
+            return
         try:
             message = parse_message(data)
         except ParseError as error:
@@ -120,6 +127,8 @@ class Receiver:
             return
         if data == PING:
             self._core.transmit(Packet(PONG, source))
+        elif data == PONG:
+            self._pinging.pong(source)
         else:
             self._datagram(data, source, now)
 
@@ -138,7 +147,9 @@ class Receiver:
             self._core.deadlines.cancel((SLOW, source))
             if message is KeepAlive.PING:
                 self._core.transmit(Packet(PONG, source))
-            elif not isinstance(message, KeepAlive):
+            elif message is KeepAlive.PONG:
+                self._pinging.pong(source)
+            else:
                 self._message(message, source, now)
 
     def _watch_pace(self, source: Hop, now: float) -> None:

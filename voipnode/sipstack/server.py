@@ -62,8 +62,16 @@ class Server:
                 raise RemoteError(482, "Loop Detected")
             self.methods[request.method](arrival, now)
         except RemoteError as error:
+            self._note_order(arrival)
             self._core.refuse(arrival.source, error.status, error.reason)
             self.respond(arrival, error.status, now, error.reason, error.headers)
+
+    def _note_order(self, arrival: ServerArrival) -> None:
+        """A request that is refused counts in its dialog all the same (§12.2.2): the next one has a higher CSeq."""
+        request = arrival.request
+        found = self._core.dialogs.get(DialogId(request.call_id, request.to_tag or "", request.from_tag or ""))
+        if found is not None and is_peer(arrival.source, *found):
+            found[1].raise_order(request)
 
     def respond(
         self,
