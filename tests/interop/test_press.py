@@ -13,8 +13,8 @@ from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
 from tests.support.peers.linphone import Linphone
 from tests.support.rtp_times import first_event_at
-from tests.support.sound import measure_tone
-from tests.support.wav_files import read_wav, steady_part, write_tone
+from tests.support.sound import assert_tone
+from tests.support.wav_files import write_tone
 
 pytestmark = pytest.mark.interop
 
@@ -23,14 +23,6 @@ PHONE_HZ, DOOR_HZ = 440.0, 1000.0
 
 def audio(folder: Path) -> str:
     return f'device = "files"\nmicrophone = "tone:1000"\nloudspeaker_recording = "{folder / "loudspeaker.wav"}"'
-
-
-def assert_tone(path: Path, frequency_hz: float) -> None:
-    """The tone is within 1 Hz, and everything else 30 dB below it."""
-    samples, rate_hz = read_wav(path)
-    tone = measure_tone(steady_part(samples, rate_hz), rate_hz)
-    assert tone.frequency_hz == pytest.approx(frequency_hz, abs=1.0), path.name
-    assert tone.snr_db > 30.0, f"{path.name}: {tone}"
 
 
 def door_times(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -45,7 +45,7 @@ class LineObserver:
 
     async def until(self, level: bytes, *, seconds: float = 5.0) -> float:
         """Wait until the line has that level; returns when it got it, fails after `seconds`. One waits at a time."""
-        async with within(seconds, f"level {level!r} of {self._name}; it had {self.levels}"):
+        async with within(seconds, f"level {level!r} of {self._name}", lambda: f"it had {self.levels}"):
             while self.changes[-1][1] != level:
                 self._moved.clear()
                 await self._moved.wait()

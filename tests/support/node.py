@@ -123,7 +123,7 @@ class Node:
 
     async def event(self, name: str, *, after: int = 0, seconds: float = 15.0, **match: Any) -> dict[str, Any]:
         """The first event of that name and those values, from number `after` on."""
-        async with within(seconds, f"event {name} {match}; there were {self.events[-6:]}"), self._grown:
+        async with within(seconds, f"event {name} {match}", lambda: f"there were {self.events[-6:]}"), self._grown:
             while True:
                 for event in self.events[after:]:
                     if event["event"] == name and all(event.get(key) == value for key, value in match.items()):

@@ -31,13 +31,3 @@ def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
     rate_hz = int.from_bytes(raw[24:28], "little")
     samples = np.frombuffer(raw[start : start + (len(raw) - start) // (2 * channels) * 2 * channels], "<i2")
     return samples[::channels].astype(np.float64) / 32768.0, rate_hz
-
-
-def steady_part(
-    samples: NDArray[np.float64], rate_hz: int, *, skip_s: float = 0.5, seconds: float = 2.0
-) -> NDArray[np.float64]:
-    """`seconds` of sound from `skip_s` after it begins: neither the call's first nor last moments."""
-    loud = np.flatnonzero(np.abs(samples) > 0.02)
-    assert len(loud), "the recording is silent"
-    start = int(loud[0] + skip_s * rate_hz)
-    return samples[start : start + int(seconds * rate_hz)]

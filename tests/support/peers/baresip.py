@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.aio import within
-from tests.support.free_ports import free_pair, free_port, rtp_range
-from tests.support.peers.process import PeerProcess, need
+from tests.support.free_ports import free_port, rtp_range
+from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
 
 CONFIG = """\
 poll_method epoll
@@ -72,7 +72,7 @@ class Baresip:
         """
         need("baresip")
         folder.mkdir(parents=True, exist_ok=True)
-        sip_port, control_port, rtp_start = free_pair(), free_port(), rtp_range()
+        sip_port, control_port, rtp_start = free_port(), free_port(), rtp_range()
         tls = f"sip_certificate {certificate}\n" if certificate is not None else ""
         (folder / "config").write_text(
             tls
@@ -93,7 +93,7 @@ class Baresip:
         process = await PeerProcess.start("baresip", "-4", "-f", folder)
         phone = cls(folder, process, sip_port, user)
         try:
-            await process.line_with("baresip is ready", seconds=15)
+            await process.line_with("baresip is ready", seconds=START_LIMIT_S)
         except AssertionError:
             await process.stop()
             raise
@@ -119,7 +119,7 @@ class Baresip:
 
     async def event(self, *types: str, seconds: float = 10.0) -> dict[str, Any]:
         """The next event of one of these types; others before it are passed over."""
-        async with within(seconds, f"{types} from baresip"):
+        async with within(seconds, f"{types} from baresip", self.process.account):
             while True:
                 event = await self._events.get()
                 if event.get("event") and event.get("type") in types:

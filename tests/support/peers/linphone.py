@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.free_ports import free_port, rtp_range
-from tests.support.peers.process import PeerProcess, need
+from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
 
 RC = """\
 [sip]
@@ -57,7 +57,11 @@ class Linphone:
         if auto_answer:
             phone.say("autoanswer enable")
         phone.say("status register")
-        await process.line_with("registered=", "identity=", seconds=15)
+        try:
+            await process.line_with("registered=", "identity=", seconds=START_LIMIT_S)
+        except AssertionError:
+            await phone.stop()
+            raise
         return phone
 
     def say(self, command: str) -> None:

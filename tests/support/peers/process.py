@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.aio import within
+from tests.support.aio import at_end, within
+
+START_LIMIT_S = (
+    60.0  # for the first line of a program; they need well under 1 s, and on a busy shared machine some do not
+)
 
 
 def need(*programs: str) -> None:
@@ -21,13 +25,14 @@ def need(*programs: str) -> None:
 
 
 class PeerProcess:
-    """A child process whose output lines are kept and can be waited for."""
+    """A child process whose output lines are kept and waited for; it ends with the test (`run_test`) at the latest."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
         self.process = process
         self.lines: list[str] = []
         self._grown = asyncio.Condition()
+        self._silent = False  # its output has ended, and it most likely with it
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
@@ -43,7 +48,9 @@ class PeerProcess:
             env={**os.environ, **(env or {})},
             limit=1 << 20,
         )
-        return cls(Path(str(command[0])).name, process)
+        peer = cls(Path(str(command[0])).name, process)
+        at_end(peer.stop)
+        return peer
 
     async def _read(self) -> None:
         assert self.process.stdout is not None
@@ -52,16 +59,24 @@ class PeerProcess:
                 self.lines.append(line.decode(errors="replace").rstrip())
                 self._grown.notify_all()
         async with self._grown:
+            self._silent = True
             self._grown.notify_all()
 
     async def line_with(self, *texts: str, seconds: float = 10.0, after: int = 0) -> str:
-        """The first output line, from number `after` on, that holds one of the texts."""
-        async with within(seconds, f"line with {texts!r} from {self.name}; it said {self.lines[-12:]}"), self._grown:
+        """The first output line, from number `after` on, that holds one of the texts; fails at once if it ends."""
+        wanted = f"line with {texts!r} from {self.name}"
+        async with within(seconds, wanted, self.account), self._grown:
             while True:
                 for line in self.lines[after:]:
                     if any(text in line for text in texts):
                         return line
+                assert not self._silent, f"{self.name} ended, and no {wanted}; {self.account()}"
                 await self._grown.wait()
+
+    def account(self) -> str:
+        """For a failure: what it said, and what the kernel knows of it."""
+        said = "\n  ".join(self.lines[-30:]) or "nothing"
+        return f"it said:\n  {said}\n{describe(self.process.pid)}"
 
     def say(self, line: str) -> None:
         """Type a line."""
@@ -70,7 +85,7 @@ class PeerProcess:
 
     async def wait(self, seconds: float = 30.0) -> int:
         """Its exit code."""
-        async with within(seconds, f"end of {self.name}; it said {self.lines[-12:]}"):
+        async with within(seconds, f"end of {self.name}", self.account):
             return await self.process.wait()
 
     async def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 5.0) -> None:
@@ -84,3 +99,27 @@ class PeerProcess:
                 self.process.kill()
                 await self.process.wait()
         await self._reader
+
+
+def describe(pid: int) -> str:
+    """What a process does, by /proc: its state, the kernel call it waits in, its files; how busy the machine is."""
+    folder = Path(f"/proc/{pid}")
+    status = _read(folder / "status")
+    state = [line for line in status.splitlines() if line.startswith(("State:", "VmRSS:", "Threads:", "SigBlk:"))]
+    waits = [(name, _read(folder / name).strip()) for name in ("wchan", "syscall", "stack")]
+    lines = [f"pid {pid}: {', '.join(state) or 'gone'}", *(f"{name}: {text}" for name, text in waits if text)]
+    for entry in sorted(folder.glob("fd/*"), key=lambda path: int(path.name)):
+        try:
+            lines.append(f"fd {entry.name}: {entry.readlink()}")
+        except OSError:
+            continue  # closed while we looked
+    lines.append(f"load: {_read(Path('/proc/loadavg')).strip()}")
+    lines.append(f"pressure: {'; '.join(_read(Path('/proc/pressure/cpu')).splitlines())}")
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # not there, or not for us to read
+        return ""

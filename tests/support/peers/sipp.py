@@ -98,7 +98,7 @@ class Sipp:
     ) -> Sipp:
         """Wait to be called at `uri`; returns once it listens."""
         phone = await cls._start(folder, parts, transport, fill, options, host)
-        async with within(10, f"socket of sipp at port {phone.sip_port}; it said {phone.process.lines[-12:]}"):
+        async with within(10, f"socket of sipp at port {phone.sip_port}", phone.process.account):
             while not _is_bound(host, phone.sip_port, transport):
                 assert phone.process.process.returncode is None, phone.complaints()
                 await asyncio.sleep(0.02)
@@ -151,7 +151,7 @@ class Sipp:
 
     async def said(self, start: str, seconds: float = 10.0) -> None:
         """Wait until it has sent or received a message that begins so ("ACK", "SIP/2.0 501")."""
-        async with within(seconds, f"{start} among the messages of sipp; {self.complaints()}"):
+        async with within(seconds, f"{start} among the messages of sipp", self.complaints):
             while not any(message.startswith(start) for message in self.messages()):  # noqa: ASYNC110 -- sipp's file
                 await asyncio.sleep(0.02)
 
