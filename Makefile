@@ -10,7 +10,7 @@ DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg ch
 	libasound2-plugins libportaudio2 kamailio kamailio-tls-modules kamailio-websocket-modules dnsmasq-base \
 	nftables iproute2
 
-.PHONY: run test lint types coverage fuzz load captures clean
+.PHONY: run test lint types coverage fuzz load bench-sip captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -36,6 +36,10 @@ fuzz: $(VENV)/.test
 # sipp at 100 calls a second for a minute against a node that it starts.
 load: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/sip_load.py $(ARGS)
+
+# How many messages are read and how many calls answered on one core, beside baresip; some minutes.
+bench-sip: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python benchmarks/sip_stack.py $(ARGS)
 
 # Records the captures in pcaps/ anew, with real peers.
 captures: $(VENV)/.test $(VENV)/.peers

@@ -24,16 +24,21 @@ REMEMBERED_S = (
 )
 WARM_UP_S = 35.0
 MAX_GROWTH = 0.05
+LOOK_EVERY_S = 9.5
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How to call: `rate` calls a second for `seconds` after `warm_up_s`, each `call_s` long."""
+    """How to call: `rate` calls a second for `seconds` after `warm_up_s`, each `call_s` long.
+
+    `timed`: capture the packets, for the times from INVITE to 200. It costs a little of both cores.
+    """
 
     rate: int
     seconds: float
     warm_up_s: float
     call_s: float
+    timed: bool = True
 
     @property
     def calls(self) -> int:
@@ -83,14 +88,15 @@ def run_load(subject: Subject, load: Load, folder: Path) -> Result:
     """Call `subject` and sample it every second until sipp has ended."""
     folder.mkdir(parents=True, exist_ok=True)
     statistics = folder / "statistics.csv"
-    times = AnswerTimes(folder / "load.pcap", subject.sip_port)
+    times = AnswerTimes(folder / "load.pcap", subject.sip_port) if load.timed else None
     began = time.monotonic()
     before = subject.sample(began)
     print(
         f"{subject.name}: {load.rate} calls/s, {load.calls} calls of {load.call_s:g} s, of which the first"
         f" {load.warm_up_s:g} s are warm-up"
     )
-    print(f"{'s':>5} {'RSS MB':>8} {'CPU %':>6}")
+    if load.seconds >= LOOK_EVERY_S:
+        print(f"{'s':>5} {'RSS MB':>8} {'CPU %':>6}")
     caller = _start_sipp(subject.sip_port, load, folder, statistics)
     try:
         samples = _watch(subject, caller, before, began)
@@ -98,7 +104,7 @@ def run_load(subject: Subject, load: Load, folder: Path) -> Result:
         if caller.poll() is None:
             caller.terminate()
             caller.wait()
-        answered_ms = times.stop()
+        answered_ms = times.stop() if times is not None else []
     counts = _read_statistics(statistics)
     return _result(subject.name, load, before, samples, counts, answered_ms)
 
@@ -127,7 +133,7 @@ def _watch(subject: Subject, caller: subprocess.Popen[bytes], before: Sample, be
         time.sleep(max(0.0, next_at - time.monotonic()))
         samples.append(subject.sample(began))
         last = samples[-1]
-        if last.at_s - shown.at_s >= 9.5:
+        if last.at_s - shown.at_s >= LOOK_EVERY_S:
             share = 100 * (last.cpu_s - shown.cpu_s) / (last.at_s - shown.at_s)
             print(f"{last.at_s:5.0f} {last.rss_mb:8.1f} {share:6.1f}", flush=True)
             shown = last
@@ -198,6 +204,7 @@ def parse_arguments() -> argparse.Namespace:
         default=WARM_UP_S,
         help=f"seconds of load before; under {REMEMBERED_S:g}, memory is not judged ({WARM_UP_S:g})",
     )
+    parser.add_argument("--calls", type=int, default=0, help="instead of --seconds: so many calls after the warm-up")
     parser.add_argument("--call-s", type=float, default=1.0, help="length of a call; 0 hangs up at once (1)")
     parser.add_argument(
         "--audio", choices=["none", "both"], default="none", help="none: signalling only; both: RTP as well (none)"
@@ -211,7 +218,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_arguments()
-    load = Load(args.rate, args.seconds, args.warm_up, args.call_s)
+    load = Load(args.rate, args.calls / args.rate or args.seconds, args.warm_up, args.call_s)
     try:
         need("sipp")
         with tempfile.TemporaryDirectory(prefix="sip-load-") as scratch:
