@@ -219,7 +219,7 @@ def test_a_notify_that_overtakes_the_202_counts_and_a_stray_one_is_481() -> None
         ("refer;id=77", "active", "SIP/2.0 200 OK\r\n", 481),
         ("refer", "", "SIP/2.0 200 OK\r\n", 400),
         ("refer", "active", "hello", 400),
-        ("presence", "active", "x", 489),
+        ("presence", "active", "x", 481),
     ],
 )
 def test_notifies_that_say_nothing_usable(event: str, state: str, body: str, status: int) -> None:

@@ -103,6 +103,9 @@ class AccountSettings(BaseModel):
         description="Answer calls that ask for it by itself (paging: Answer-Mode, Call-Info, Alert-Info), where they"
         " come from a server of the account or from a trusted caller; strangers never listen in.",
     )
+    message_waiting: bool = Field(
+        default=False, description="Ask the server to tell what waits in the mailbox of the account (RFC 3842)."
+    )
     prefer_ipv6: bool = Field(default=False, description="Try IPv6 first where a name has both kinds of addresses.")
 
     domain: Server = Field(default="", description="Public domain, the part after the @; empty: the registrar.")

@@ -140,6 +140,19 @@ class CallTransfer(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageWaitingChanged(Event):
+    """What waits in the mailbox of an account; `new`, `old` and those of them that are urgent count voice messages."""
+
+    name: ClassVar[str] = "mailbox.changed"
+    account: str
+    waiting: bool
+    new: int = 0
+    old: int = 0
+    urgent_new: int = 0
+    urgent_old: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextReceived(Event):
     """A text message (SIP MESSAGE). `call` is "" outside a call; `source` the address that it came from.
 

@@ -22,6 +22,7 @@ from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.holds import Holds
 from voipnode.calls.hooks import Bus
 from voipnode.calls.incoming import Incoming
+from voipnode.calls.mailboxes import Mailboxes
 from voipnode.calls.outcome import outcome_of
 from voipnode.calls.outgoing import Outgoing
 from voipnode.calls.ports import Find, LocalAddress
@@ -88,6 +89,7 @@ class Switch:
         self._transfers = Transfers(self._core)
         self._holds = Holds(self._core)
         self._texts = Texts(self._core)
+        self._mailboxes = Mailboxes(self._core, self.accounts)
         self._endpoint = endpoint
         self._table = self._core.table
         self._refused = Refusals()
@@ -138,7 +140,7 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called."""
-        clocks = (self._endpoint, self._table, self._referred, self._holds, self.accounts)
+        clocks = (self._endpoint, self._table, self._referred, self._holds, self.accounts, self._mailboxes)
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -149,6 +151,7 @@ class Switch:
         self._drain()
         self._referred.on_deadline(now)
         self._holds.on_deadline(now)
+        self._mailboxes.on_deadline(now)
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)
         self.accounts.on_deadline(now)
@@ -252,6 +255,8 @@ class Switch:
                 self._transfers.on_progress(event)
             elif isinstance(event, sip.ReferralEnded):
                 self._referred.on_referral_ended(event)
+            elif isinstance(event, (sip.NotifyReceived, sip.NoticeReceived, sip.SubscriptionEnded)):
+                self._mailboxes.on_event(event)
             elif isinstance(event, sip.MessageReceived):
                 self._texts.on_message(event)
             elif isinstance(event, sip.RequestFinished) and not event.session:

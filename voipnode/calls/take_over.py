@@ -6,6 +6,7 @@ from voipnode.calls.admission import Admission, Refusal
 from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.media_host import media_host
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack import events as sip
@@ -47,7 +48,7 @@ class TakeOver:
 
     def _take(self, call: Call, event: sip.IncomingCall, wanted: Replacement, *, authorised: bool) -> None:
         core = self._core
-        leg = core.open_leg(call, core.local_address(event.source).host, event.source)
+        leg = core.open_leg(call, media_host(core.local_address, event.source, event.offer), event.source)
         if leg is None:
             core.endpoint.reject(event.session, 503, core.now)
             return

@@ -21,9 +21,9 @@ from voipnode.sipstack.config import EndpointConfig, OutgoingInvite, OutsideRequ
 from voipnode.sipstack.core import Core
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.entropy import Entropy
-from voipnode.sipstack.events import Event
+from voipnode.sipstack.events import Event, NoticeReceived
 from voipnode.sipstack.gate import Gate
-from voipnode.sipstack.message import Headers
+from voipnode.sipstack.message import Headers, Request
 from voipnode.sipstack.notifications import Notifications
 from voipnode.sipstack.notifier import Notifier
 from voipnode.sipstack.outside import Outside
@@ -36,9 +36,10 @@ from voipnode.sipstack.refresher import Refresher
 from voipnode.sipstack.reliable import Reliable
 from voipnode.sipstack.replacing import find_replacement
 from voipnode.sipstack.series import Series
-from voipnode.sipstack.server import Server
+from voipnode.sipstack.server import Server, no_dialog
 from voipnode.sipstack.session import Input
 from voipnode.sipstack.session_timer import SessionTimers
+from voipnode.sipstack.subscribing import Subscribing
 from voipnode.sipstack.texts import Texts
 from voipnode.sipstack.transport import Address, Hop, Packet
 from voipnode.sipstack.updating import Updating
@@ -72,6 +73,7 @@ class Endpoint:
         self._notifier = Notifier(self._core, self._client, server)
         self._referring = Referring(self._core, self._client, self._notifications)
         self._referrals = Referrals(self._core, server, self._notifier)
+        self._subscribing = Subscribing(self._core, self._client, self._outside, self._notifications)
         Texts(self._core, server)
         self._receiver = Receiver(
             *(self._core, self._client, self._calling, self._pinging),
@@ -246,6 +248,33 @@ class Endpoint:
         """Answer `UpdateReceived` with a final status 300-699 (488, or 504 where a person would have to be asked)."""
         self._updating.reject(self._core.session(session), status, now, headers)
 
+    # ---- subscriptions
+
+    def subscribe(self, call: OutsideRequest, event: str, now: float, *, accept: str, expires_s: int = 3600) -> str:
+        """Ask to be told of `event` (an event package) for as long as nobody ends it; returns the subscription's name.
+
+        `call` says whom to ask and how; its method is SUBSCRIBE, and its headers hold our Contact (see `contact`).
+        It is refreshed by itself. Told: `NotifyReceived`, and at the end one `SubscriptionEnded` (RFC 6665 §4.1).
+        """
+        return self._subscribing.subscribe(call, event, accept, expires_s, now)
+
+    def unsubscribe(self, subscription: str, now: float) -> None:
+        """End a subscription of ours; `SubscriptionEnded` follows. LocalError where there is none of that name."""
+        self._subscribing.unsubscribe(subscription, now)
+
+    def welcome_notices(self, package: str, accepts: Callable[[Hop], bool]) -> None:
+        """Take NOTIFYs of this event package without a subscription, from the sources that `accepts` names.
+
+        Told: `NoticeReceived`. Others are answered 481, as RFC 6665 §4.1.3 wants.
+        """
+
+        def take(request: Request, source: Hop, now: float) -> None:
+            if not accepts(source):
+                raise no_dialog()
+            self._core.tell(NoticeReceived(request, source, package, request.body))
+
+        self._notifications.unasked[package] = take
+
     # ---- transfer
 
     def refer(
@@ -349,5 +378,6 @@ class Endpoint:
         counts["acks"], counts["late_pracks"] = len(self._calling.acks), len(self._reliable)
         counts["updates"] = len(self._updating)
         counts["watches"], counts["subscriptions"] = len(self._notifications), len(self._notifier)
+        counts["subscribing"] = len(self._subscribing)
         counts["references"], counts["referrals"] = len(self._referring), len(self._referrals)
         return counts

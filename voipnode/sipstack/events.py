@@ -224,6 +224,39 @@ class RequestFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyReceived(Event):
+    """News of a subscription of ours (`subscription` is what `subscribe` returned): a body of its event package."""
+
+    subscription: str
+    package: str
+    content_type: str  # lower case, without parameters
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded(Event):
+    """A subscription of ours is over. `status` and `reason`: of the refusal, or 0 and the last NOTIFY's reason.
+
+    `again_after_s`: when a new one may be asked for; None: it would be refused again.
+    """
+
+    subscription: str
+    status: int
+    reason: str
+    again_after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeReceived(Event):
+    """A NOTIFY that belongs to no subscription, from a source that was said to be welcome; 200 has been sent."""
+
+    request: Request
+    source: Hop
+    package: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived(Event):
     """A text came by MESSAGE (RFC 3428), in a call or outside (`session` ""); 200 has been sent."""
 

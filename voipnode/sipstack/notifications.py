@@ -30,9 +30,9 @@ class Watch(Protocol):
 class Notifications:
     """Brings each NOTIFY to the subscription that it belongs to.
 
-    `unasked` holds, by event package, who takes a NOTIFY outside every subscription (mailboxes are told of so, RFC 3842
-    §3.5 names it for implicit subscriptions); it raises RemoteError to refuse. Everything else is 481, or 489 for a
-    package that nothing here understands.
+    `unasked` holds, by event package, who takes a NOTIFY outside every subscription (no RFC knows such, but telephone
+    systems tell of mailboxes so); it raises RemoteError to refuse. Everything else is 481, or 489 for a
+    package that nothing here understands, outside a dialog.
     """
 
     def __init__(self, core: Core, server: Server) -> None:
@@ -66,8 +66,8 @@ class Notifications:
             watch.notified(arrival, SubscriptionState.of(request), now)
         elif request.to_tag is None and event.package in self.unasked:
             self.unasked[event.package](request, arrival.source, now)
-        elif event.package in ("refer", *self.unasked):
-            raise no_dialog()
+        elif request.to_tag is not None or event.package == "refer":
+            raise no_dialog()  # a subscription that there never was, or is no more
         else:
             known = ", ".join(("refer", *self.unasked))
             raise RemoteError(489, "Bad Event", (("Allow-Events", known),))

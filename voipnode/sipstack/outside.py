@@ -46,6 +46,14 @@ class Outside:
         return Series(entropy.call_id(), entropy.tag(), DigestSession(credentials) if credentials else None)
 
     def request(self, call: OutsideRequest, now: float) -> str:
+        outgoing = self.send(call, now, Kind.OUTSIDE)
+        self._waiting[outgoing.token] = outgoing
+        if call.timeout_s is not None:
+            self._core.deadlines.set((GIVE_UP, outgoing.token), now + call.timeout_s)
+        return outgoing.token
+
+    def send(self, call: OutsideRequest, now: float, kind: Kind) -> OutgoingRequest:
+        """Send a request whose answer is heard by whoever hears this kind."""
         if call.method in _NO_REQUEST_OF_ITS_OWN:
             raise LocalError(f"{call.method} is not sent outside a dialog as a request of its own")
         core = self._core
@@ -53,12 +61,9 @@ class Outside:
         request, hop = self._build(call, series)
         if series.digest is not None:
             self._client.sign(request, series.digest)
-        outgoing = OutgoingRequest(Kind.OUTSIDE, request, hop, token=core.number(), digest=series.digest, series=series)
+        outgoing = OutgoingRequest(kind, request, hop, token=core.number(), digest=series.digest, series=series)
         self._client.send(outgoing, now)
-        self._waiting[outgoing.token] = outgoing
-        if call.timeout_s is not None:
-            core.deadlines.set((GIVE_UP, outgoing.token), now + call.timeout_s)
-        return outgoing.token
+        return outgoing
 
     def give_up(self, token: Hashable, now: float) -> None:
         """`timeout_s` is over: whatever still comes is for nobody."""

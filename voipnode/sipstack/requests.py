@@ -41,6 +41,7 @@ class Kind(Enum):
     OUTSIDE = auto()  # REGISTER, OPTIONS and whatever else needs no dialog
     REFER = auto()
     NOTIFY = auto()
+    SUBSCRIBE = auto()
 
 
 @dataclass(slots=True, eq=False)
