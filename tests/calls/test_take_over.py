@@ -130,6 +130,20 @@ def test_what_the_far_side_gives_as_its_reason_is_told() -> None:
     assert board.last.detail == "hung up by the far side (Network out of order)"
 
 
+def test_the_far_side_is_told_why_it_ends() -> None:
+    for rings_here, reason in ((False, "Q.850;cause=19"), (True, "Q.850;cause=16")):
+        board = Switchboard(settings=SipSettings(calling_timeout_s=5))
+        anna = board.phone("anna", "192.168.1.20", plan=rings)
+        if rings_here:
+            anna.call(DOOR)
+            board.wire.run(1.0)
+            board.switch.hang_up(board.switch.calls[0].id, 1.0)
+        else:
+            board.ring(anna)
+        board.wire.run(10.0)
+        assert [str(event.why[0]).partition(";text")[0] for event in anna.of(sip.SessionEnded)] == [reason]
+
+
 def text_from(phone: Phone, text: bytes) -> None:
     assert isinstance(phone.uri, SipUri)
     target = SipUri(user="door", host=DOOR.host)

@@ -9,6 +9,7 @@ from voipnode.calls.call_table import CallTable
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.hooks import Bus
+from voipnode.calls.outcome import reason_of
 from voipnode.calls.ports import LocalAddress
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
@@ -126,9 +127,9 @@ class CallCore:
         for leg in list(call.legs.values()):
             self.door.leave(leg)
             if not rings_here:
-                self.hang_up(leg.session)
+                self.hang_up(leg.session, reason_of(outcome))
             elif self.endpoint.is_waiting(leg.session):
-                self.endpoint.reject(leg.session, reject_status, self.now)
+                self.endpoint.reject(leg.session, reject_status, self.now, headers=reason_of(outcome))
         if not call.legs:  # somebody is being looked up, and no more
             self.table.finish(call, self.now)
 

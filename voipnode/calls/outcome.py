@@ -29,6 +29,25 @@ def outcome_of(event: sip.SessionEnded) -> Outcome:
     return reason, event.status, detail + _why(event.why)
 
 
+# ITU-T Q.850 §2.2: what telephone networks say of the same.
+_Q850 = {
+    CallReason.TERMINATED: Reason("Q.850", 16, "Normal call clearing"),
+    CallReason.BUSY: Reason("Q.850", 17, "User busy"),
+    CallReason.NO_ANSWER: Reason("Q.850", 19, "No answer from user"),
+    CallReason.DENIED: Reason("Q.850", 21, "Call rejected"),
+    CallReason.FAILED: Reason("Q.850", 41, "Temporary failure"),
+}
+
+
+def reason_of(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """The Reason field of the BYE, CANCEL or rejection that ends a call so (RFC 3326).
+
+    The words for people here stay here: they may name others.
+    """
+    reason = _Q850.get(outcome[0])
+    return (("Reason", str(reason)),) if reason is not None else ()
+
+
 def _elsewhere(why: tuple[Reason, ...]) -> bool:
     """RFC 3326 §2: the CANCEL for everybody else when one of several answered."""
     return any(reason.protocol == "SIP" and reason.cause == 200 for reason in why)
