@@ -65,7 +65,7 @@ def test_between_refreshes_it_asks_whether_the_server_lives_and_any_answer_will_
     wire, door, _ = at_one()
     door.start()
     wire.run(21.0)
-    assert wire.ladder.times("OPTIONS", "door") == [5.0, 10.0, 15.0, 20.0]
+    assert wire.ladder.times("OPTIONS", "door") == [0.5, 5.5, 10.5, 15.5, 20.5]
     assert wire.ladder.pick("404 OPTIONS")
     assert door.last.state == "registered"
 
@@ -251,12 +251,21 @@ def test_two_servers_that_send_to_each_other_are_left() -> None:
 def test_a_server_that_dies_silently_is_noticed_and_the_secondary_has_the_door_within_10_s() -> None:
     wire, door, first, second = at_two()
     door.start()
-    wire.run(100.0)  # just after the answer to a keep-alive: the longest way to the next one
+    wire.run(100.5)  # just after the answer to a keep-alive: the longest way to the next one
     first.alive = False
-    wire.run(110.0)
+    wire.run(110.5)
     assert second.knows_door()
-    assert door.told[2:] == [(109.0, "registering", 408), (109.0, "registered", 200)]
+    assert door.told[2:] == [(109.5, "registering", 408), (109.5, "registered", 200)]
     assert "secondary" in door.last.reason
+
+
+def test_one_that_dies_a_second_after_it_took_the_door_is_left_as_soon() -> None:
+    wire, door, first, second = at_two()
+    door.start()
+    wire.run(1.0)
+    first.alive = False
+    wire.run(11.0)
+    assert second.knows_door()
 
 
 def test_a_server_that_is_gone_is_left_at_the_next_keep_alive() -> None:
@@ -266,7 +275,7 @@ def test_a_server_that_is_gone_is_left_at_the_next_keep_alive() -> None:
     wire.detach(PRIMARY)
     wire.run(110.0)
     assert second.knows_door()
-    assert door.told[2:] == [(105.0, "registering", 503), (105.0, "registered", 200)]
+    assert door.told[2:] == [(105.5, "registering", 503), (105.5, "registered", 200)]
 
 
 def test_a_connection_that_is_lost_is_replaced_at_once() -> None:
@@ -371,7 +380,7 @@ def test_a_server_that_never_answers_options_is_kept_alive_by_register() -> None
     wire.run(300.0)
     assert door.told == [(0.0, "registering", 0), (0.0, "registered", 200)]
     asked = wire.ladder.times("REGISTER")
-    assert asked[2:5] == [9.0, 39.0, 69.0]
+    assert asked[2:5] == [4.5, 34.5, 64.5]
     pbx.alive = False
     wire.run(340.0)
     assert door.last.state == "problem"
@@ -384,7 +393,7 @@ def test_a_changed_address_is_registered_and_the_old_contact_removed() -> None:
     door.address = Address("203.0.113.7", 40000)
     wire.run(11.0)
     assert list(pbx.bindings) == ["sip:door@203.0.113.7:40000"]
-    assert wire.ladder.times("REGISTER")[2:] == [10.0]
+    assert wire.ladder.times("REGISTER")[2:] == [10.5]
 
 
 def test_service_route_is_kept_in_its_order_until_the_next_answer() -> None:

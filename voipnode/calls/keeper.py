@@ -12,6 +12,7 @@ from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import RequestFinished
 from voipnode.sipstack.transport import Hop
 
+FIRST_KEEP_ALIVE_S = 0.5
 RECONTACT_S = 60.0  # how often a changed address of ours may lead to a REGISTER out of turn
 MUTE_KEEP_ALIVE_S = 30.0  # where OPTIONS is not answered and REGISTER is, that one is asked instead
 _DEAD_BEHIND_PROXY = (408, 502, 503, 504)
@@ -36,6 +37,7 @@ class Keeper:
         self._tell_proven = proven
         self._tell_lost = lost
         self.binding: Binding | None = None
+        self._since = 0.0
         self._refresh_at: float | None = None
         self._keep_alive_at: float | None = None
         self._refreshing = False
@@ -49,7 +51,10 @@ class Keeper:
         """This one from now on."""
         self.binding = binding
         self._refreshing = self._probing = self._doubting = False
+        self._since = now
         self._schedule(binding, now)
+        if binding.hop not in self._talkative | self._mute:  # to be known before its silence is to mean anything
+            self._keep_alive_at = now + FIRST_KEEP_ALIVE_S
 
     def let_go(self) -> Binding | None:
         """Keep nothing; returns what was kept."""
@@ -116,7 +121,7 @@ class Keeper:
         if self._doubting:
             self._doubting = False
             self._mute.add(binding.hop)
-            self._live(binding)
+            self._live(binding, now)
         self._schedule(binding, now)
 
     def _schedule(self, binding: Binding, now: float) -> None:
@@ -167,12 +172,13 @@ class Keeper:
             self._tell_lost(self._client.failure(binding.server, binding.hop, event), True, now)
             return
         self._talkative.add(binding.hop)
-        self._live(binding)
+        self._live(binding, now)
         self._keep_alive_at = now + self._keep_alive_s(binding)
         self._watch_contact(binding, now)
 
-    def _live(self, binding: Binding) -> None:
-        if not binding.proven:
+    def _live(self, binding: Binding, now: float) -> None:
+        """The flow counts as a success once it has lasted for a while: its first moment says nothing."""
+        if not binding.proven and now - self._since >= self._client.pace.keep_alive_s / 2:
             binding.proven = True
             self._tell_proven()
 

@@ -265,7 +265,7 @@ class Registration:
         self._failback_at = None
         self._places.suspects = (binding.hop,) if silent else ()
         self._client.abandon(binding.hop, now)
-        if not binding.proven:  # it takes us and drops us: not again before a while (RFC 5626 §4.5)
+        if not binding.proven and not silent:  # it takes us and drops us: not again before a while (RFC 5626 §4.5)
             self._places.shun(binding.hop, now + self._wait_s(BASE_S, MAX_S))
         if failure.wait_s:
             self._places.shun(binding.hop, now + failure.wait_s)
