@@ -159,6 +159,18 @@ def test_a_peer_that_only_our_connection_reaches_us_by_is_given_a_name_that_lead
     assert alice.told(CallAnswered)
 
 
+def test_what_began_over_secure_websocket_stays_there_though_uris_know_but_ws() -> None:
+    """RFC 7118 §5.2: `sip:...;transport=ws` is what a server of WSS writes into Record-Route."""
+    hop = Hop("WSS", BOB, domain="pbx.example")
+    alice, invite = call("sip:bob@pbx.example", hop)
+    route = f"Record-Route: <sip:{BOB};transport=ws;r2=on;lr>"
+    (ack,) = answered_by(alice, invite, "<sip:bob@192.0.2.9>", route)
+    assert replace(ack.hop, connection=None) == hop
+    alice, invite = call("sip:bob@pbx.example", hop)
+    (ack,) = answered_by(alice, invite, "<sip:bob@192.0.2.9>", "Record-Route: <sip:edge.example;transport=ws;lr>")
+    assert ack.hop == Hop("WSS", Address("edge.example", 443), domain="edge.example")
+
+
 def test_a_message_needs_no_content_length() -> None:
     _, alice, _ = agent_and_far_side()
     invite = invite_from(BOB).replace(f"Content-Length: {len(OFFER)}\r\n".encode(), b"")

@@ -24,6 +24,7 @@ from voipnode.sipstack.transport import Hop
 
 SIP = Subprotocol("sip")  # RFC 7118 §4.1
 MAX_FRAGMENTS = 256  # of one message
+END_OF_HEAD = b"\r\n\r\n"
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 if TYPE_CHECKING:
@@ -161,10 +162,24 @@ class WebSocketServer(WebSocketLayer):
     def __init__(self, origins: Origins) -> None:
         super().__init__()
         self._origins = origins
+        self._tail = b""
         self._protocol = ServerProtocol(subprotocols=[SIP], max_size=MAX_MESSAGE_BYTES, logger=_logger)
 
     def begin(self) -> None:
         """The client speaks first."""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        if self.ready:
+            return super().receive(data)
+        # What comes in one breath with the request must wait: the library would act on frames before its own answer.
+        seen = self._tail + data
+        end = seen.find(END_OF_HEAD)
+        if end < 0:
+            self._tail = seen[-len(END_OF_HEAD) + 1 :]
+            return super().receive(data)
+        cut = end + len(END_OF_HEAD) - len(self._tail)
+        super().receive(data[:cut])
+        return super().receive(data[cut:]) if self.ready else []
 
     def _handshake(self, event: object) -> None:
         protocol = self._protocol
@@ -176,7 +191,11 @@ class WebSocketServer(WebSocketLayer):
         if any(not self._origins.admit(origin, host) for origin in origins):
             protocol.send_response(protocol.reject(403, "This origin may not connect (sip.websocket.origins).\n"))
             raise StreamFailure(f"a page of {origins[0][:200]!r} may not connect (sip.websocket.origins)")
-        protocol.send_response(protocol.accept(event))
+        try:
+            response = protocol.accept(event)
+        except UnicodeEncodeError:  # its answer quotes a field that holds what is no text
+            response = protocol.reject(400, "The handshake holds bytes that are no text.\n")
+        protocol.send_response(response)
         self.ready = protocol.state is State.OPEN
 
 

@@ -41,6 +41,8 @@ class Flow:
             hop = hop_to(uri)
         except LocalError:
             return known  # a transport that we do not speak, though the peer reached us over one that both do
+        if hop.transport == "WS" and known.transport == "WSS":
+            hop = hop_to(uri.with_(scheme="sips"))  # a URI says ws for both of them (RFC 7118 §5.2)
         if secure and not hop.secure:
             return known  # a sips call leaves TLS at no hop of ours, whatever the Contact says (§26.2.2)
         same_host = hop.transport == known.transport and self._is_host(uri.host)
