@@ -469,3 +469,67 @@ def test_nothing_can_be_subscribed_to_from_outside(package: str, status: int) ->
     assert far.last("SIP/2.0 489")
     wire.run(until=100)
     assert alice.forgot_all()
+
+
+def test_nobody_else_ends_the_subscription_of_the_far_side() -> None:
+    wire, alice, far, _, tag = far_side_up()
+    far.say(refer(tag, 2), ALICE)
+    wire.run(until=0.0)
+    alice.endpoint.accept_refer(alice.one(ReferReceived).token, 0.0)
+    stranger = FarSide(ALICE._replace(host="192.0.2.66"))
+    wire.attach("stranger", stranger.address, stranger)
+    stranger.say(in_dialog("SUBSCRIBE", tag, 9, "Event: refer", "Expires: 0"), ALICE)
+    wire.run(until=0.1)
+    assert stranger.last("SIP/2.0 403")
+    assert field(far.last("NOTIFY"), "Subscription-State").startswith("active")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_transfers_over_a_bad_network_come_to_an_end_and_leave_nothing(seed: int) -> None:
+    bad = Link(delay_s=0.03, jitter_s=0.2, loss=0.25, duplication=0.1)
+    wire, alice, bob = two_agents(bad, seed=seed)
+
+    def carry_out(event: object, now: float) -> None:
+        if isinstance(event, IncomingCall):
+            bob.endpoint.accept(event.session, ANSWER, now)
+        elif isinstance(event, ReferReceived):
+            bob.endpoint.accept_refer(event.token, now)
+            wire.at(now + 1.0, lambda: bob.endpoint.refer_progress(event.token, 180, "Ringing", wire.now))
+            wire.at(now + 2.0, lambda: bob.endpoint.refer_progress(event.token, 200, "OK", wire.now))
+
+    def ask(event: object, now: float) -> None:
+        if isinstance(event, CallAnswered):
+            alice.endpoint.refer(event.session, CAROL_URI, now)
+        elif isinstance(event, TransferProgress) and event.final and alice.endpoint.knows(event.session):
+            alice.endpoint.hang_up(event.session, now)
+
+    bob.on_event, alice.on_event = carry_out, ask
+    for _ in range(10):
+        alice.endpoint.invite(call_to(BOB), 0.0)
+    wire.run(until=700.0)
+    answered = len(alice.told(CallAnswered))
+    finals = [event for event in alice.told(TransferProgress) if event.final]
+    assert len(finals) == answered
+    assert sum(event.status == 200 for event in finals) >= answered - 3
+    for session in {event.session for event in alice.told(CallAnswered)}:
+        if alice.endpoint.knows(session):
+            alice.endpoint.hang_up(session, 700.0)
+    wire.run(until=1000.0)
+    for agent in (alice, bob):
+        counts = agent.endpoint.counts()
+        assert not any(counts[what] for what in ("references", "referrals", "watches", "subscriptions")), counts
+        assert counts["transactions"] == 0
+
+
+def test_a_refer_may_overtake_the_ack() -> None:
+    wire, alice, far = agent_and_far_side()
+    far.say(invite_from(BOB), ALICE)
+    wire.run(until=0.0)
+    alice.endpoint.accept(alice.one(IncomingCall).session, ANSWER, 0.0)
+    wire.run(until=0.0)
+    tag = tag_of(field(far.last("SIP/2.0 200"), "To"))
+    far.say(refer(tag, 2), ALICE)
+    wire.run(until=0.0)
+    alice.endpoint.accept_refer(alice.one(ReferReceived).token, 0.0)
+    wire.run(until=0.0)
+    assert far.last("SIP/2.0 202")

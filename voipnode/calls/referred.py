@@ -47,7 +47,9 @@ class Referred:
     def on_refer(self, call: Call, event: sip.ReferReceived) -> None:
         """The far side asks; answered at once."""
         core = self._core
-        why = self._refusal(call, call.legs[event.session])
+        leg = call.legs[event.session]
+        leg.proven = True  # it carries the tag of our answer, even where it overtook the ACK
+        why = self._refusal(call, leg)
         if why:
             self._refused.note(call.remote, f"transfer refused: {why}", core.now)
             core.endpoint.reject_refer(event.token, 603, core.now)
@@ -59,7 +61,7 @@ class Referred:
 
     def _refusal(self, call: Call, leg: SipLeg) -> str:
         rule = self._core.settings.allow_transfer
-        if call.state is not CallState.ACTIVE or call.winner is not leg or not leg.proven:
+        if call.state is not CallState.ACTIVE or call.winner is not leg:
             return "the call does not stand"
         if call.id in self._wishes:
             return "another transfer is under way"

@@ -116,7 +116,7 @@ class Referrals:
         session, dialog = self._server.dialog(arrival)
         if session.closing:
             raise no_dialog()
-        if session.state is not State.CONFIRMED:
+        if session.state not in (State.CONFIRMED, State.ACCEPTED):  # it may overtake the ACK
             raise RemoteError(403, "REFER Within An Answered Call Only")
         here = [one for one in self._referrals.values() if one.session is session]
         if len(here) >= MAX_PER_CALL or any(not one.answered for one in here):
