@@ -19,7 +19,7 @@ NODE_SETTINGS = """\
 hosts = ["127.0.0.1"]
 port = {sip_port}
 rtp_start_port = 20000
-max_calls = 1000
+max_calls = 3000
 access = {{ source_per_s = 0, total_per_s = 0 }}
 
 [[accounts]]

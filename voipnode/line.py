@@ -30,11 +30,12 @@ from voipnode.net.hosts_file import HostsFile
 from voipnode.net.instance import instance_urn
 from voipnode.net.locator import Locator
 from voipnode.net.resolver import Resolver
-from voipnode.net.rtp_ports import RtpPorts
+from voipnode.net.rtp_ports import DEFAULT_COUNT, RtpPorts
 from voipnode.net.sip_sockets import MorePorts, SipSockets
 from voipnode.net.stream_layers import StreamLayers
 from voipnode.net.tls import TlsProfile
 from voipnode.net.web_socket import Origins
+from voipnode.sipstack.config import MAX_TRANSACTIONS
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
 from voipnode.sipstack.transport import Address, Hop
 
@@ -42,6 +43,7 @@ from voipnode.sipstack.transport import Address, Hop
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
 TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
+TRANSACTIONS_PER_CALL = 80  # calls of one second, one after the other: two transactions each, known for 32 s
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
@@ -75,13 +77,18 @@ class Line:
             settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp, more=more, layers=layers
         )
         self._paths = RtpPorts(
-            settings.hosts[0], settings.rtp_start_port, resolver=resolver, dscp=settings.qos.media_dscp
+            settings.hosts[0],
+            settings.rtp_start_port,
+            max(DEFAULT_COUNT, settings.max_calls),
+            resolver=resolver,
+            dscp=settings.qos.media_dscp,
         )
         self.clock = MediaClock()
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             supported=OPTION_TAGS,
             max_sessions=settings.max_calls + 64,
+            max_transactions=max(MAX_TRANSACTIONS, TRANSACTIONS_PER_CALL * settings.max_calls),
             reliable=settings.session.reliable_extension,
             session_timer=settings.session.timer_extension,
             session_expires_s=settings.session.expires_s,

@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_field() -> None:
         ("incoming_call_timeout_s", [1, 600], [0, 601]),
         ("max_call_duration_s", [1, 3600, "infinite"], [0, 3601, "forever"]),
         ("dtmf_payload_type", [96, 127], [95, 128]),
-        ("max_calls", [1, 1000], [0, 1001]),
+        ("max_calls", [1, 4000], [0, 4001]),
         ("hosts", [["0.0.0.0"], ["127.0.0.1", "::1"]], [[], ["door.local"], ["127.0.0.1", "127.0.0.2"]]),
         ("incoming_networks", [["10.0.0.0/8"], []], [["my network"]]),
         ("trusted_callers", [["anna@192.168.1.20"], ["[::1]"]], [["anna@pbx.example"], ["anna"]]),

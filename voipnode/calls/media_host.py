@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from voipnode.calls.ports import LocalAddress
 from voipnode.sipstack.errors import SipError
 from voipnode.sipstack.sdp import parse
@@ -18,9 +16,13 @@ def media_host(local_address: LocalAddress, signalling: Hop, offer: bytes | None
     """
     for host in _media_hosts(offer):
         ours = local_address(Hop("UDP", Address(host, signalling.remote.port))).host
-        if ip_address(ours).version == ip_address(host).version:
+        if _is_ipv6(ours) == _is_ipv6(host):
             return ours
     return local_address(signalling).host
+
+
+def _is_ipv6(literal: str) -> bool:
+    return ":" in literal
 
 
 def _media_hosts(offer: bytes | None) -> list[str]:

@@ -81,7 +81,7 @@ class SipSettings(BaseModel):
         description="Whose wish to be transferred is carried out: nobody's; that of parties that the node called and of"
         " trusted callers; everybody's. Whoever may transfer has the node call any address.",
     )
-    max_calls: int = Field(default=1, ge=1, le=1000, description="Calls at the same time; further ones hear busy.")
+    max_calls: int = Field(default=1, ge=1, le=4000, description="Calls at the same time; further ones hear busy.")
     registration_interval_s: int = Field(
         default=600, ge=10, le=86_400, description="Registrations are asked for with this validity."
     )

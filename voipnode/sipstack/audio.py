@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.sdp import Attribute, Direction, MediaDescription, RtpMap
@@ -16,6 +17,8 @@ DTMF_EVENTS = "0-15"  # the sixteen keys (RFC 4733 §3.2); what a line without f
 RTP_AVP = "RTP/AVP"
 
 FormatKey = tuple[str, int, int]
+
+_DIRECTIONS = frozenset(direction.value for direction in Direction)
 
 # RFC 3551 §6, tables 4: audio payload types that need no rtpmap. G722's clock is 8000 for historical reasons (§4.5.2).
 STATIC_FORMATS = {
@@ -87,21 +90,30 @@ class LocalAudio:
     session_name: str = "voipnode"
 
     def __post_init__(self) -> None:
-        numbers = [audio.payload_type for audio in self.formats]
-        if self.event_payload_type is not None:
-            numbers.append(self.event_payload_type)
-        for sound, what in (
-            (0 < len(self.formats) <= MAX_LOCAL_FORMATS, f"formats: 1 to {MAX_LOCAL_FORMATS} needed"),
-            (len({audio.key for audio in self.formats}) == len(self.formats), "formats: one codec stands there twice"),
-            (len(set(numbers)) == len(numbers), "formats: one payload type stands there twice"),
-            (all(0 <= number <= 127 for number in numbers), "formats: payload types are 0 to 127"),
-            (all(0 < port <= 65_535 for port in (self.rtp_port, self.rtcp_port)), "ports are 1 to 65535"),
-            (self.ptime_ms in range(MIN_PTIME_MS, MAX_PTIME_MS + 1, 10), "ptime_ms: 10 to 60 in steps of 10"),
-            (self.direction in list(Direction), f"direction: {self.direction!r} is none"),
-            (len(self.host.split()) == 1 == len(self.user.split()), "host and user are one word each"),
-        ):
-            if not sound:
-                raise LocalError(f"audio {what}")
+        _check_formats(self.formats, self.event_payload_type)
+        if not (0 < self.rtp_port <= 65_535 and 0 < self.rtcp_port <= 65_535):
+            raise LocalError("audio ports are 1 to 65535")
+        if self.ptime_ms not in range(MIN_PTIME_MS, MAX_PTIME_MS + 1, 10):
+            raise LocalError("audio ptime_ms: 10 to 60 in steps of 10")
+        if self.direction not in _DIRECTIONS:
+            raise LocalError(f"audio direction: {self.direction!r} is none")
+        if not len(self.host.split()) == 1 == len(self.user.split()):
+            raise LocalError("audio host and user are one word each")
+
+
+@lru_cache(64)  # the same few for every call
+def _check_formats(formats: tuple[AudioFormat, ...], event_payload_type: int | None) -> None:
+    numbers = [audio.payload_type for audio in formats]
+    if event_payload_type is not None:
+        numbers.append(event_payload_type)
+    for sound, what in (
+        (0 < len(formats) <= MAX_LOCAL_FORMATS, f"1 to {MAX_LOCAL_FORMATS} needed"),
+        (len({audio.key for audio in formats}) == len(formats), "one codec stands there twice"),
+        (len(set(numbers)) == len(numbers), "one payload type stands there twice"),
+        (all(0 <= number <= 127 for number in numbers), "payload types are 0 to 127"),
+    ):
+        if not sound:
+            raise LocalError(f"audio formats: {what}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
 RELIABLE = "100rel"  # the option tag of RFC 3262
+MAX_TRANSACTIONS = 40_000
 TIMER = "timer"  # that of RFC 4028
 
 
@@ -38,6 +39,7 @@ class EndpointConfig:
     `keep_local_via`, `keep_local_contact`: our own address stands there whatever routers make of it; otherwise
     `public_address` towards peers that may be beyond one (its port 0: ours), or else what a peer's answers show
     (RFC 3581 §4).
+    `max_transactions`: clients and servers separately; UDP remembers each for 32 s, and a call has two.
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
 
@@ -50,6 +52,7 @@ class EndpointConfig:
     session_expires_s: int = 1800
     min_se_s: int = 90
     max_sessions: int = 1000
+    max_transactions: int = MAX_TRANSACTIONS
     max_connections: int = 1000
     message_within_s: float = 32.0
     max_body_bytes: int = 32_768

@@ -75,7 +75,7 @@ class Core:
         self.own_addresses = OwnAddresses(config, local_address)
         self.gate: Gate = OpenGate()
         self.is_watched: Callable[[DialogId], bool] = lambda dialog: False  # a subscription of ours lives there
-        self.layer = TransactionLayer(config.timers)
+        self.layer = TransactionLayer(config.timers, max_transactions=config.max_transactions)
         self.connections = Connections(config.max_connections)
         self.sessions: dict[str, InviteSession] = {}
         self.dialogs: dict[DialogId, tuple[InviteSession, Dialog]] = {}

@@ -150,10 +150,11 @@ class Headers:
         """Append the fields of these names from `source`, byte for byte (RFC 3261 §8.2.6.2)."""
         for name in names:
             key = field_key(name)
-            for found, line in zip(source._keys, source._lines, strict=True):
-                if found == key:
-                    self._keys.append(key)
-                    self._lines.append(line)
+            at = -1
+            for _ in range(source._keys.count(key)):
+                at = source._keys.index(key, at + 1)
+                self._keys.append(key)
+                self._lines.append(source._lines[at])
         self._touch()
 
     def append_to_first(self, name: str, text: str) -> None:
@@ -202,7 +203,7 @@ _LISTS = Memo(_read_list)
 
 
 def _line(name: str, value: str) -> str:
-    if not is_token(name):
+    if name not in SPELLINGS and not is_token(name):
         raise LocalError(f"{name!r} is no header field name")
     return f"{name}: {check_writable(value, name)}"
 

@@ -91,7 +91,12 @@ class Params:
         return Params._of({key: item for key, item in self._items.items() if key != name.lower()})
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._items
+        if not isinstance(name, str):
+            return False
+        key = name.lower()
+        if self._text is not None and key not in self._text.lower():
+            return False
+        return key in self._items
 
     def __iter__(self) -> Iterator[str]:
         """The names, in lower case."""

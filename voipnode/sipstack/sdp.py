@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -163,6 +164,7 @@ class SessionDescription(NamedTuple):
         return text.encode("utf-8", "surrogateescape")
 
 
+@lru_cache(8)  # several look at the same description one after the other
 def parse(data: bytes) -> SessionDescription:
     """Reads a session description of at most 65,535 bytes, 1024 lines and 32 media sections (RFC 8866 §5, §9).
 

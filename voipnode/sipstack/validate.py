@@ -73,7 +73,7 @@ def _check_routing(message: Message) -> None:
 
 def _check_addresses(message: Message) -> None:
     for address in (message.from_, message.to):
-        if "tag" in address.params and not address.tag:
+        if not address.tag and "tag" in address.params:
             raise ParseError("empty tag")
     if "contact" in message.headers:
         _check_contacts(message)
