@@ -58,7 +58,9 @@ class SecondarySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     registrar: Server = Field(default="", description="Server to register at; empty: the secondary domain.")
-    domain: Server = Field(default="", description="Public domain there; empty: the account's own domain.")
+    domain: Server = Field(
+        default="", validate_default=True, description="Public domain there; empty: the account's own domain."
+    )
 
     @field_validator("domain")
     @classmethod
