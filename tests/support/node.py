@@ -130,6 +130,17 @@ class Node:
                         return event
                 await self._grown.wait()
 
+    async def account(self, state: str, name: str = "PBX", *, seconds: float = 15.0) -> dict[str, Any]:
+        """How an account stands once it is in this state, now or soon."""
+        async with within(seconds, f"{name} {state}", lambda: f"there were {self.events[-6:]}"):
+            while True:
+                mark = len(self.events)
+                accounts = (await self.client.get("/api/v1/accounts")).json()
+                found: dict[str, Any] = next(each for each in accounts if each["name"] == name)
+                if found["state"] == state:
+                    return found
+                await self.event("registration.changed", account=name, after=mark, seconds=seconds)
+
     async def press(self, *recipients: str) -> None:
         """Press the button, to ring these."""
         response = await self.client.post("/api/v1/inputs/button/press", json={"recipients": list(recipients)})

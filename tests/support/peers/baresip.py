@@ -50,6 +50,7 @@ class Baresip:
         self.process = process
         self.uri = f"sip:{user}@127.0.0.1:{sip_port}"
         self.tls_port = sip_port + 1
+        self._servers = 0
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -65,10 +66,12 @@ class Baresip:
         user: str = "anna",
         password: str = "",
         certificate: Path | None = None,
+        servers: tuple[str, ...] = (),
     ) -> Baresip:
         """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge.
 
-        `certificate` is a PEM file with its key, for TLS.
+        `certificate` is a PEM file with its key, for TLS. It registers at each of `servers`, "127.0.0.1:5070" or
+        "127.0.0.1:5071;transport=tls"; `registered` waits for that.
         """
         need("baresip")
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,12 +89,16 @@ class Baresip:
             )
         )
         account = f"<sip:{user}@127.0.0.1:{sip_port}>;regint=0;answermode={answer};audio_codecs=PCMU,PCMA\n"
+        for server in servers:
+            account += account.splitlines()[0].replace(f"127.0.0.1:{sip_port}", server).replace("regint=0", "regint=60")
+            account += "\n"
         if password:
-            account = account.replace(";regint", f";auth_user={user};auth_pass={password};regint", 1)
+            account = account.replace(";regint", f";auth_user={user};auth_pass={password};regint")
         (folder / "accounts").write_text(account)
         (folder / "contacts").write_text("")
         process = await PeerProcess.start("baresip", "-4", "-f", folder)
         phone = cls(folder, process, sip_port, user)
+        phone._servers = len(servers)
         try:
             await process.line_with("baresip is ready", seconds=START_LIMIT_S)
         except AssertionError:
@@ -124,6 +131,10 @@ class Baresip:
                 event = await self._events.get()
                 if event.get("event") and event.get("type") in types:
                     return event
+
+    async def registered(self) -> None:
+        """Wait until it has registered at all its servers."""
+        await self.process.line_with("} 200 OK", count=self._servers, seconds=15)
 
     def heard(self) -> Path:
         """The recording of what it heard in its last call; complete once the call is closed."""

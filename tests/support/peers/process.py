@@ -62,14 +62,14 @@ class PeerProcess:
             self._silent = True
             self._grown.notify_all()
 
-    async def line_with(self, *texts: str, seconds: float = 10.0, after: int = 0) -> str:
-        """The first output line, from number `after` on, that holds one of the texts; fails at once if it ends."""
+    async def line_with(self, *texts: str, seconds: float = 10.0, after: int = 0, count: int = 1) -> str:
+        """The `count`th output line, from number `after` on, with one of the texts; fails at once if it ends."""
         wanted = f"line with {texts!r} from {self.name}"
         async with within(seconds, wanted, self.account), self._grown:
             while True:
-                for line in self.lines[after:]:
-                    if any(text in line for text in texts):
-                        return line
+                found = [line for line in self.lines[after:] if any(text in line for text in texts)]
+                if len(found) >= count:
+                    return found[count - 1]
                 assert not self._silent, f"{self.name} ended, and no {wanted}; {self.account()}"
                 await self._grown.wait()
 
