@@ -84,6 +84,15 @@ def test_a_server_that_we_called_is_reached_over_the_connection_or_a_new_one_to_
     assert hop == (SERVER if alive else replace(SERVER, connection=None))
 
 
+def test_a_secure_websocket_is_meant_by_ws_in_a_route() -> None:
+    server = Hop("WSS", Address("8.8.4.4", 5067), 3, domain="sip.example.com", profile="office")
+    flow = Flow(server, theirs=False)
+    assert way(flow, "sip:8.8.4.4:5067;transport=ws;r2=on;lr") == server
+    assert way(flow, "sip:sip.example.com:5067;transport=ws;lr", alive=False) == replace(server, connection=None)
+    plain = Flow(replace(server, transport="WS"), theirs=False)
+    assert way(plain, "sips:8.8.4.4:5067;transport=ws;lr").transport == "WSS"
+
+
 def test_a_server_on_another_port_is_reached_over_the_open_connection_and_else_there() -> None:
     flow, route = Flow(SERVER, theirs=False), "sip:sip.example.com:5071;transport=tls;lr"
     assert way(flow, route) == SERVER
