@@ -1,4 +1,4 @@
-"""Changes of a session that the far side asks for by UPDATE or PRACK, and what its refreshes bring."""
+"""Changes of a session that the far side asks for, by re-INVITE, UPDATE or PRACK, and what its refreshes bring."""
 
 from __future__ import annotations
 
@@ -15,10 +15,36 @@ NOT_IN_FORCE = 488
 
 
 class Changes:
-    """Answers offers that must be answered at once (RFC 3311 §5.2): nobody is asked, codec and address just move."""
+    """Answers offers at once, as UPDATE demands (RFC 3311 §5.2): nobody is asked, codec and address just move."""
 
     def __init__(self, core: CallCore) -> None:
         self._core = core
+
+    def on_reinvite(self, call: Call, event: sip.ReinviteReceived) -> None:
+        """A re-INVITE, with an offer or with the wish for one."""
+        core, leg = self._core, call.legs[event.session]
+        if not core.endpoint.is_waiting(event.session):
+            return  # withdrawn, or the call ended, in the same piece of a stream
+        try:
+            body = leg.take_offer(event.offer, core.now) if event.offer is not None else leg.make_offer()
+        except RemoteError as error:
+            core.endpoint.reject_reinvite(event.session, error.status, core.now, error.headers)
+            return
+        core.endpoint.accept_reinvite(event.session, body, core.now)
+        core.direction_changed(call, leg)
+
+    def on_reinvite_confirmed(self, call: Call, event: sip.ReinviteConfirmed) -> None:
+        """The ACK to a re-INVITE; it brings the answer where our 2xx brought the offer (RFC 3264 §4)."""
+        leg = call.legs[event.session]
+        if not leg.offering:
+            return
+        try:
+            leg.take_answer(event.body or b"", self._core.now)
+        except RemoteError as error:
+            log.debug("call %s: no answer to our offer, the session stays as it was: %s", call.id, error.reason)
+            leg.abandon_offer()
+            return
+        self._core.direction_changed(call, leg)
 
     def on_update(self, call: Call, event: sip.UpdateReceived) -> None:
         """An UPDATE or PRACK brought an offer."""

@@ -7,7 +7,6 @@ Its parts: `outgoing` places calls, `incoming` takes them, `digits` carries keys
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 from voipnode.calls.accounts import Accounts
@@ -36,12 +35,9 @@ from voipnode.calls.transfers import Transfers
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
-from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.transport import Hop, Packet
 from voipnode.sipstack.uri import SipUri
-
-log = logging.getLogger(__name__)
 
 OPTION_TAGS = ("replaces", "norefersub")  # what the switch serves beyond its endpoint (RFC 3891, RFC 4488)
 
@@ -297,13 +293,13 @@ class Switch:
             case sip.SessionRefreshed():
                 self._changes.on_refreshed(call, event)
             case sip.ReinviteReceived():
-                self._on_reinvite(call, event)
+                self._changes.on_reinvite(call, event)
             case sip.ReinviteAnswered():
                 self._holds.on_answered(call, event)
             case sip.ReferReceived():
                 self._referred.on_refer(call, event)
             case sip.ReinviteConfirmed():
-                self._on_reinvite_confirmed(call, event)
+                self._changes.on_reinvite_confirmed(call, event)
             case sip.InfoReceived():
                 self._digits.on_info(call, event)
 
@@ -318,31 +314,6 @@ class Switch:
                 self._digits.on_media_event(call, leg, event)
             event = leg.stream.next_event()
         self._after_command()
-
-    def _on_reinvite(self, call: Call, event: sip.ReinviteReceived) -> None:
-        leg, now = call.legs[event.session], self._core.now
-        if not self._endpoint.is_waiting(event.session):
-            return  # withdrawn, or the call ended, in the same piece of a stream
-        try:
-            body = leg.take_offer(event.offer, now) if event.offer is not None else leg.make_offer()
-        except RemoteError as error:
-            self._endpoint.reject_reinvite(event.session, error.status, now, error.headers)
-            return
-        self._endpoint.accept_reinvite(event.session, body, now)
-        self._core.direction_changed(call, leg)
-
-    def _on_reinvite_confirmed(self, call: Call, event: sip.ReinviteConfirmed) -> None:
-        """The ACK to a re-INVITE; it brings the answer where our 2xx brought the offer (RFC 3264 §4)."""
-        leg = call.legs[event.session]
-        if not leg.offering:
-            return
-        try:
-            leg.take_answer(event.body or b"", self._core.now)
-        except RemoteError as error:
-            log.debug("call %s: no answer to our offer, the session stays as it was: %s", call.id, error.reason)
-            leg.abandon_offer()
-            return
-        self._core.direction_changed(call, leg)
 
     def _time_is_up(self, call: Call) -> None:
         if call.state is CallState.ACTIVE:
