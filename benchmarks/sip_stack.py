@@ -16,8 +16,8 @@ from clean_rate import Search, find_clean_rate
 from parse_rate import ParseRates, measure
 from subjects import BenchmarkError, need, start_baresip, start_node
 
-SIGNALLING_RATES = (100, 200, 400, 600, 800, 1000)
-AUDIO_RATES = (50, 100, 150, 200, 250)
+SIGNALLING_RATES = (100, 200, 400, 600, 800, 1000, 1200)
+AUDIO_RATES = (50, 100, 150, 200, 300, 400)
 TIMED_AT = 400
 # Measured earlier on such a machine (two cores, sipp on the other one, calls of one second, medians of three):
 # clean calls/s, CPU s per 1,000 calls, INVITE to 200 p99 in ms.

@@ -75,12 +75,12 @@ def _calm_garbage_collector() -> None:
     """Keep full collections, which stop the sound, rare and short.
 
     What was made at the start stays until the end, so it leaves the collector's sight; calls leave no circles behind.
-    SIP remembers a finished call for 32 s, so under load all that is new outlives the first look, which takes a
-    millisecond or two. It is then left alone: a second look would stop everything for a tenth of a second.
+    SIP remembers a finished call for 32 s, so under load all that is new outlives the first look. That look is taken
+    often, so that it lasts some milliseconds and no answer waits for it, and a second one hardly ever.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 1_000, 10)
+    gc.set_threshold(2_000, 5_000, 10)
 
 
 def _greet(node: Node, settings: NodeSettings) -> None:
