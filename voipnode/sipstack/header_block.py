@@ -96,12 +96,14 @@ class Headers:
 
     def values(self, name: str) -> list[str]:
         """All values of this name over all its lines, cut at commas; ParseError as `split_commas`."""
-        key = field_key(name)
+        key = SPELLINGS.get(name) or field_key(name)
         count = self._keys.count(key)
+        if count == 0:
+            return []
         if count == 1:
             value = self.first(key) or ""
             return list(_LISTS[value]) if "," in value or not value else [value]
-        return [value for line in self.get_all(key) for value in split_commas(line)] if count else []
+        return [value for line in self.get_all(key) for value in split_commas(line)]
 
     def count(self, name: str) -> int:
         """How many field lines have this name."""

@@ -83,7 +83,9 @@ class Message:
         cache = self.headers.cache
         via: Via | None = cache.get("via")
         if via is None:
-            value = self._need("via")
+            value = self.headers.first("via")
+            if value is None:
+                raise self._missing("via")
             if "," in value:
                 value = self.headers.values("via")[0] if value.strip(", \t") else ""
             via = cache["via"] = Via.parse(value)
@@ -114,14 +116,20 @@ class Message:
 
     @property
     def call_id(self) -> str:
-        return parse_call_id(self._need("call-id"))
+        value = self.headers.first("call-id")
+        if value is None:
+            raise self._missing("call-id")
+        return parse_call_id(value)
 
     @property
     def cseq(self) -> CSeq:
         cache = self.headers.cache
         cseq: CSeq | None = cache.get("cseq")
         if cseq is None:
-            cseq = cache["cseq"] = CSeq.parse(self._need("cseq"))
+            value = self.headers.first("cseq")
+            if value is None:
+                raise self._missing("cseq")
+            cseq = cache["cseq"] = CSeq.parse(value)
         return cseq
 
     @property
@@ -208,11 +216,8 @@ class Message:
             f"<{type(self).__name__} {self.start_line()!r}, {len(self.headers)} fields, {len(self._body)} body bytes>"
         )
 
-    def _need(self, key: str) -> str:
-        value = self.headers.first(key)
-        if value is None:
-            raise ParseError(f"no {key.title()}", partial=self)
-        return value
+    def _missing(self, key: str) -> ParseError:
+        return ParseError(f"no {key.title()}", partial=self)
 
     def _tag(self, key: str) -> str | None:
         address: NameAddr | None = self.headers.cache.get(key)
@@ -231,7 +236,10 @@ class Message:
         cache = self.headers.cache
         address: NameAddr | None = cache.get(key)
         if address is None:
-            address = cache[key] = NameAddr.parse(self._need(key))
+            value = self.headers.first(key)
+            if value is None:
+                raise self._missing(key)
+            address = cache[key] = NameAddr.parse(value)
         return address
 
     def _list(self, slot: str, key: str, parse: Callable[[str], T]) -> list[T]:
