@@ -145,4 +145,4 @@ class Baresip:
             self._writer.close()
         if self._task is not None:
             self._task.cancel()
-        await self.process.stop()
+        await self.process.stop(seconds=1.0)  # it waits for its servers to let it go, and they may be dead
