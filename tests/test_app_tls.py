@@ -59,10 +59,38 @@ def test_files_that_cannot_be_used_are_named_by_their_setting(tmp_path: Path) ->
     )
     tls = {"certificate": str(good), "verify_clients": "required", "client_ca": str(gone), "port": free_port()}
     assert refusal(tmp_path, {"tls": tls}).startswith(f"sip.tls.client_ca: {gone} cannot be read")
+    unwritable = {"key_log": str(tmp_path), "port": free_port()}
+    for where in ({}, {"accounts": [{"name": "Office", "transport": "tls"}]}):
+        assert refusal(tmp_path, {"tls": unwritable}, **where) == (
+            f"sip.tls.key_log: {tmp_path} cannot be written: Is a directory"
+        )
     account = {"name": "Office", "certificate": str(good), "private_key": str(gone), "transport": "tls"}
     assert refusal(tmp_path, {"tls": {"port": free_port()}}, accounts=[account]) == (
         f'account "Office", private_key: {gone} cannot be read: No such file or directory'
     )
+
+
+def test_while_keys_are_written_down_it_is_said_at_every_start(tmp_path: Path) -> None:
+    async def play() -> None:
+        settings = {
+            "sip": {
+                "hosts": ["127.0.0.1"],
+                "port": free_port(),
+                "tls": {"port": free_port(), "key_log": str(tmp_path / "tls.keys")},
+            },
+            "audio": {"device": "simulated"},
+            "web": {"enabled": False},
+        }
+        node = Node(NodeSettings.model_validate(settings), tmp_path / "state")
+        problems: list[Problem] = []
+        node.bus.subscribe(Problem, problems.append, who="test")
+        await node.start()
+        await node.stop()
+        (told,) = problems
+        assert told.where == "sip.tls.key_log"
+        assert "whoever has that file reads the calls" in told.detail
+
+    run_test(play())
 
 
 def test_certificates_are_read_again_on_demand_and_bad_ones_are_told(tmp_path: Path) -> None:

@@ -118,6 +118,12 @@ class Node:
             raise StartError(f"sip.hosts = {list(sip.hosts)}: {error.strerror or error}") from error
         self.line = line
         self._started.append(_Closing(line))
+        if sip.tls.key_log:
+            words = (
+                f"the secrets of TLS connections are written to {sip.tls.key_log}: whoever has that file reads the"
+                ' calls; set key_log = "" when the capture is done, and remove the file'
+            )
+            self.bus.publish(Problem(where="sip.tls.key_log", detail=words))
 
     def _own_certificate(self) -> Path | None:
         """Where a node shows a certificate and none is set, it makes one."""
@@ -208,7 +214,7 @@ class Node:
 
 def _certificate_words(error: TlsError) -> str:
     """A certificate, key or CA file that cannot be used, by its setting."""
-    if error.profile:
+    if error.profile and error.field != "key_log":
         field = {"key": "private_key"}.get(error.field, error.field)
         return f'account "{error.profile}", {field}: {error}'
     field = {"key": "private_key", "ca": "client_ca"}.get(error.field, error.field)

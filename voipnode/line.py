@@ -20,6 +20,7 @@ from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
+from voipnode.calls.transport_settings import TlsSettings
 from voipnode.calls.ways import Ways
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
@@ -202,18 +203,21 @@ def _stream_layers(settings: SipSettings, accounts: Iterable[AccountSettings], o
             key=_file(tls.private_key),
             ca=_file(tls.client_ca),
             clients=tls.verify_clients,
+            key_log=_file(tls.key_log),
         )
-    profiles = {account.name: _profile(account) for account in accounts if account.active}
+    profiles = {account.name: _profile(account, tls) for account in accounts if account.active}
+    profiles.setdefault("", TlsProfile(key_log=_file(tls.key_log)))
     return StreamLayers(profiles, server, Origins.of(settings.websocket.origins))
 
 
-def _profile(account: AccountSettings) -> TlsProfile:
+def _profile(account: AccountSettings, tls: TlsSettings) -> TlsProfile:
     return TlsProfile(
         verify=account.verify_server,
         versions=account.tls_version,
         certificate=_file(account.certificate),
         key=_file(account.private_key),
         ca=_file(account.ca),
+        key_log=_file(tls.key_log),
     )
 
 

@@ -21,6 +21,8 @@ from voipnode.net.connection import ConnectionLimits
 from voipnode.net.stream_layers import StreamLayers
 from voipnode.net.tls import TlsError, TlsProfile
 from voipnode.net.tls_layer import TlsLayer
+from voipnode.replay.key_log import KeyLog
+from voipnode.replay.tls_session import TlsSession
 from voipnode.sipstack.transport import Hop, Packet
 
 
@@ -286,6 +288,55 @@ def test_a_session_of_one_name_is_not_resumed_for_another(run: Run, authority: A
     run(main())
 
 
+@pytest.mark.parametrize("end", ["client", "server"])
+def test_the_key_log_of_either_end_opens_what_went_over_the_wire(
+    run: Run, authority: Authority, tmp_path: Path, end: str
+) -> None:
+    """A relay between the two sees only TLS; with the log it is read like a capture's."""
+    key_log = tmp_path / "tls.keys"
+    logs = {name: key_log if name == end else None for name in ("client", "server")}
+    wire: list[tuple[bool, bytes]] = []
+
+    async def main() -> None:
+        server = TlsProfile(certificate=authority.issue("localhost"), key_log=logs["server"])
+        client = TlsProfile(ca=authority.ca, key_log=logs["client"])
+        async with side(server=server) as phone, side(client=client) as door, relayed(phone.port, wire) as port:
+            source = await door.reaches(phone, hop(port), b"OPTIONS sip:x SIP/2.0")
+            phone.streams.send(Packet(b"SIP/2.0 200 OK", source))
+            await door.sink.until(lambda: bool(door.sink.received))
+            door.streams.close_connection(door.sink.received[0][1])
+
+    run(main())
+    assert key_log.stat().st_mode & 0o777 == 0o600
+    session = TlsSession(KeyLog.read(key_log))
+    said = {True: b"", False: b""}
+    for from_client, data in wire:
+        said[from_client] += session.receive(data, from_client=from_client)
+    assert said == {True: b"OPTIONS sip:x SIP/2.0", False: b"SIP/2.0 200 OK"}
+
+
+@contextlib.asynccontextmanager
+async def relayed(port: int, wire: list[tuple[bool, bytes]]) -> AsyncIterator[int]:
+    """A port that leads to `port`, for one connection; what goes through is written down, with whether the client
+    said it."""
+    over = asyncio.Event()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, from_client: bool) -> None:
+        while data := await reader.read(65536):
+            wire.append((from_client, data))
+            writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(carry(reader, far_writer, True), carry(far_reader, writer, False))
+        over.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await over.wait()
+
+
 def _touch(path: Path) -> None:
     """Files that change within one tick of the file system's clock differ in nothing but their content."""
     status = path.stat()
@@ -326,6 +377,7 @@ def test_new_files_serve_new_connections_and_broken_ones_change_nothing(run: Run
         (lambda a: TlsProfile(certificate=a.issue("x"), ca=a.folder / "none.pem", clients="required"), "ca", "No such"),
         (lambda a: TlsProfile(certificate=a.issue("x"), ca=_noise(a), clients="required"), "ca", "no certificate"),
         (lambda a: TlsProfile(certificate=_noise(a)), "certificate", "no certificate with its key"),
+        (lambda a: TlsProfile(certificate=a.issue("x"), key_log=a.folder), "key_log", "cannot be written: Is a dir"),
     ],
 )
 def test_files_that_cannot_be_used_are_refused_by_setting(

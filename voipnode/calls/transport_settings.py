@@ -28,6 +28,11 @@ class TlsSettings(BaseModel):
         default="no", description="Ask those who connect for a certificate; a wrong one is refused."
     )
     client_ca: str = Field(default="", description="PEM file of the authorities that sign clients' certificates.")
+    key_log: str = Field(
+        default="",
+        description="Write the secrets of all TLS connections to this file, for captures; whoever has it reads the"
+        " calls.",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

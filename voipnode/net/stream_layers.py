@@ -41,7 +41,7 @@ class StreamLayers:
         failed: TlsError | None = None
         for name, watched in [*self._clients.items(), ("", self._server)]:
             try:
-                if watched is not None and watched.profile.files:
+                if watched is not None and (watched.profile.files or watched.profile.key_log):
                     act(watched)
             except TlsError as error:
                 error.profile = name

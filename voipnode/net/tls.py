@@ -24,9 +24,10 @@ _VERSIONS: dict[str, tuple[ssl.TLSVersion, ssl.TLSVersion]] = {
 
 
 class TlsError(Exception):
-    """A certificate, key or CA file cannot be used.
+    """A certificate, key, CA or key log file cannot be used.
 
-    `field` is the setting, "certificate", "key" or "ca"; `profile` the account that it is of, "" for the node's own.
+    `field` is the setting, "certificate", "key", "ca" or "key_log"; `profile` the account that it is of, "" for the
+    node's own.
     """
 
     def __init__(self, field: str, words: str, profile: str = "") -> None:
@@ -40,7 +41,8 @@ class TlsProfile:
     """How one side of TLS is spoken. Files are PEM; `key` None: it is in the certificate's file.
 
     `verify`: as a client, the server's certificate must be good and prove its name. `ca` None are the system's CAs.
-    `clients` says what a server asks of its clients: "no" certificate, an "optional" or a "required" one.
+    `clients` says what a server asks of its clients: "no" certificate, an "optional" or a "required" one. Who has the
+    file `key_log` reads what went over the connections (draft-ietf-tls-keylogfile): None but for captures.
     """
 
     verify: bool = True
@@ -49,6 +51,7 @@ class TlsProfile:
     key: Path | None = None
     ca: Path | None = None
     clients: Literal["no", "optional", "required"] = "no"
+    key_log: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -135,6 +138,17 @@ def server_context(profile: TlsProfile) -> ssl.SSLContext:
 def _common(context: ssl.SSLContext, profile: TlsProfile) -> None:
     context.minimum_version, context.maximum_version = _VERSIONS[profile.versions]
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if profile.key_log is not None:
+        _write_keys(context, profile.key_log)
+
+
+def _write_keys(context: ssl.SSLContext, key_log: Path) -> None:
+    """Add the secrets of all connections of this context to a file that is for its owner alone."""
+    try:
+        os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        context.keylog_filename = str(key_log)
+    except OSError as error:
+        raise TlsError("key_log", f"{key_log} cannot be written: {error.strerror or error}") from error
 
 
 def _trust(context: ssl.SSLContext, ca: Path | None) -> None:
