@@ -98,7 +98,7 @@ def test_each_clock_rate_has_its_own_telephone_event() -> None:
     "change",
     [
         {"formats": ()},
-        {"formats": (PCMU, replace(PCMA, payload_type=0))},
+        {"formats": (PCMU, PCMA._replace(payload_type=0))},
         {"formats": (PCMU, AudioFormat("pcmu", 8000, 99))},
         {"formats": (AudioFormat("PCMU", 8000, 128),)},
         {"formats": (AudioFormat("PCMU", 8000, 101),)},
@@ -140,7 +140,7 @@ def test_rfc_4317_2_2_the_first_codec_of_the_answer_is_sent_and_all_may_come() -
 
 def test_rfc_4317_2_3_we_send_their_payload_type_and_receive_ours() -> None:
     session = offered(example(4317, 8), replace(US, formats=(PCMU, PCMA, ILBC)))
-    assert session.format == replace(ILBC, payload_type=99)
+    assert session.format == ILBC._replace(payload_type=99)
     assert session.receive_payload_types == {97: ILBC}
 
 
@@ -259,8 +259,8 @@ def test_our_priority_decides_and_one_codec_is_answered_with_the_offerers_number
     answer, session = answered(offer, replace(US, formats=(ILBC, PCMU, PCMA)))
     assert answer.media[0].formats == ("98", "100")
     assert Attribute("rtpmap", "98 iLBC/8000") in answer.media[0].attributes
-    assert session.format == replace(ILBC, payload_type=98, fmtp="mode=20")
-    assert session.receive_payload_types == {98: replace(ILBC, payload_type=98)}
+    assert session.format == ILBC._replace(payload_type=98, fmtp="mode=20")
+    assert session.receive_payload_types == {98: ILBC._replace(payload_type=98)}
     assert session.event_send_payload_type == session.event_receive_payload_type == 100
 
 

@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from sqlalchemy.schema import CreateTable
 
 from voipnode.store import state
-from voipnode.store.database import events, open_engine
+from voipnode.store.database import event_insert, events, open_engine
 from voipnode.store.settings import StateSettings
 from voipnode.store.state import MAX_QUEUED, EventLog
 
@@ -376,3 +378,10 @@ def test_a_killed_run_does_not_leave_the_process_waiting_for_the_database_thread
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )
     assert ended.returncode == 0
+
+
+def test_events_are_added_by_the_drivers_own_statement() -> None:
+    for dialect, data in ((sqlite_dialect(), "?"), (asyncpg_dialect(), "$4::JSON")):
+        sql = event_insert(dialect)
+        assert sql.startswith("INSERT INTO events (at_utc, run_id, name, data) VALUES (")
+        assert sql.endswith(f"{data})")

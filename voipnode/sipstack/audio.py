@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.sdp import Attribute, Direction, MediaDescription, RtpMap
@@ -50,8 +51,7 @@ def format_key(name: str, clock_rate_hz: int, channels: int = 1) -> FormatKey:
     return name.lower(), clock_rate_hz, channels
 
 
-@dataclass(frozen=True, slots=True)
-class AudioFormat:
+class AudioFormat(NamedTuple):
     """A codec under a payload type number (0 to 127), for example PCMU/8000 as 0. `fmtp` is its parameters or ""."""
 
     name: str

@@ -15,7 +15,7 @@ taken, every other line of an offer is answered with port 0 in its place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from voipnode.sipstack.audio import (
     TELEPHONE_EVENT,
@@ -159,7 +159,7 @@ class OfferAnswer:
         description = parse(body)
         slot, remote = self._choose(description, local)
         ours, sending = _first_common(local.formats, remote)
-        receiving = replace(ours, payload_type=sending.payload_type)
+        receiving = ours._replace(payload_type=sending.payload_type)
         events = _common_event(local, remote, ours.clock_rate_hz)
         self._numbers.bind(receiving.key, receiving.payload_type)
         for clock_rate_hz, number in events.items():
@@ -191,7 +191,7 @@ class OfferAnswer:
         if isinstance(remote, Refusal):
             raise _refused(remote)
         ours, sending = _first_common(local.formats, remote)
-        receiving = replace(ours, payload_type=sending.payload_type)
+        receiving = ours._replace(payload_type=sending.payload_type)
         event = _common_event(local, remote, ours.clock_rate_hz).get(ours.clock_rate_hz)
         session = _session(local, remote, sending, {receiving.payload_type: receiving}, event, event)
         self._agreed = _Agreed(self._agreed.media, slot, session)
@@ -209,7 +209,7 @@ class OfferAnswer:
     def _number(self, local: LocalAudio) -> tuple[tuple[AudioFormat, ...], dict[int, int]]:
         used: set[int] = set()
         formats = tuple(
-            replace(audio, payload_type=self._numbers.assign(audio.key, audio.payload_type, used))
+            audio._replace(payload_type=self._numbers.assign(audio.key, audio.payload_type, used))
             for audio in local.formats
         )
         events: dict[int, int] = {}
@@ -253,7 +253,7 @@ def _answered(offer: _Offer, remote: RemoteAudio) -> AudioSession:
     offered = {audio.key: audio for audio in offer.formats}
     taken = [audio for audio in remote.formats if audio.key in offered]
     ours = offered[taken[0].key]
-    sending = replace(ours, payload_type=taken[0].payload_type, fmtp=taken[0].fmtp)
+    sending = ours._replace(payload_type=taken[0].payload_type, fmtp=taken[0].fmtp)
     receiving = {offered[audio.key].payload_type: offered[audio.key] for audio in taken}
     event = remote.events.get(ours.clock_rate_hz) if ours.clock_rate_hz in offer.events else None
     event_receive = offer.events[ours.clock_rate_hz] if event is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class RemoteAudio:
     def sending_as(self, audio: AudioFormat) -> AudioFormat | None:
         """One of our formats as the far side numbers it; None where it does not take it."""
         theirs = next((theirs for theirs in self.formats if theirs.key == audio.key), None)
-        return replace(audio, payload_type=theirs.payload_type, fmtp=theirs.fmtp) if theirs else None
+        return audio._replace(payload_type=theirs.payload_type, fmtp=theirs.fmtp) if theirs else None
 
     def ptime_for(self, local_ms: int) -> int:
         """The packet length to send: theirs if given, else ours, up to maxptime; 10 to 60 in steps of 10."""

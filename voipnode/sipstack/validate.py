@@ -75,11 +75,13 @@ def _check_addresses(message: Message) -> None:
     for address in (message.from_, message.to):
         if not address.tag and "tag" in address.params:
             raise ParseError("empty tag")
-    if "contact" in message.headers:
+    headers = message.headers
+    if "contact" in headers:
         _check_contacts(message)
-    for hop in (*message.routes, *message.record_routes):
-        if not isinstance(hop.uri, SipUri):
-            raise ParseError("a route is a SIP URI")
+    if "route" in headers or "record-route" in headers:
+        for hop in (*message.routes, *message.record_routes):
+            if not isinstance(hop.uri, SipUri):
+                raise ParseError("a route is a SIP URI")
 
 
 def _check_contacts(message: Message) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voipnode.store.database import events, is_damaged, metadata, open_engine, runs, set_aside, utc_text
+from voipnode.store.database import event_insert, events, is_damaged, metadata, open_engine, runs, set_aside, utc_text
 from voipnode.store.records import PreviousRun, RecordedEvent, bounded_json, short_cause
 from voipnode.store.settings import StateSettings
 
@@ -77,6 +77,7 @@ class EventLog:
         self._batch_delay_s = batch_delay_s
         self._retry_s = retry_s
         self._engine: AsyncEngine | None = None
+        self._insert = ""
         self._started_utc = ""
         self._previous: PreviousRun | None = None
         self._queue: deque[_Entry] = deque()
@@ -246,11 +247,9 @@ class EventLog:
         engine = self._engine or await self._open()
         if not batch:
             return
-        rows = [
-            {"at_utc": entry.at_utc, "run_id": self.run_id, "name": entry.name, "data": entry.data} for entry in batch
-        ]
+        rows = [(entry.at_utc, self.run_id, entry.name, entry.data) for entry in batch]
         async with engine.begin() as connection:
-            await connection.execute(insert(events), rows)
+            await connection.exec_driver_sql(self._insert, rows)
             self._since_pruned += len(batch)
             if self._since_pruned >= max(1, min(self._settings.keep_events // 10, MAX_UNPRUNED)):
                 await self._prune(connection)
@@ -284,6 +283,7 @@ class EventLog:
             await engine.dispose()
             raise
         self._engine = engine
+        self._insert = event_insert(engine.dialect)
         return engine
 
     async def _find_previous(self, connection: AsyncConnection) -> PreviousRun | None:

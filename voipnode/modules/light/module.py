@@ -44,12 +44,12 @@ class LightModule:
 
     def _call_changed(self, event: CallChanged) -> None:
         before, colour = self._calls.pop(event.call, ""), call_colour(event)
-        if before:
-            self._count[before] -= 1
         if colour:
             self._calls[event.call] = colour
-            self._count[colour] += 1
-        self._show()
+        if colour != before:
+            self._count.subtract([before])
+            self._count.update([colour])
+            self._show()
 
     def _port_changed(self, event: PortChanged) -> None:
         if self._settings.door_ports and event.port not in self._settings.door_ports:
