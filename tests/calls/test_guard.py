@@ -84,9 +84,11 @@ def test_no_limit_is_no_limit() -> None:
 
 def test_memory_is_bounded_however_many_sources_come() -> None:
     asked = guard(authenticate="always", callers=CALLERS, total_per_s=0)
-    wrong = request("INVITE", ("Authorization", 'Digest realm="voipnode", username="x"'))
-    for number in range(5000):
-        ask(asked, wrong, f"192.168.{number // 250}.{number % 250}")
+    for number in range(2000):
+        host = f"192.168.{number // 250}.{number % 250}"
+        ask(asked, answered(asked, host, password="wrong"), host)
+        asked.request(request("OPTIONS", ("User-Agent", "sipcli")), Hop("TCP", Address(host, 5060), number), 1.0)
+    assert len(asked._wrong) == len(asked._ignored) == 1024
     assert all(len(memory) <= 1024 for memory in (asked._paces, asked._wrong, asked._ignored))
 
 
@@ -95,9 +97,16 @@ def test_memory_is_bounded_however_many_sources_come() -> None:
 )
 def test_a_scanner_is_ignored_for_a_while_whatever_it_calls_itself_then(header: tuple[str, str]) -> None:
     asked = guard(ignore_s=60)
-    assert status(ask(asked, request("OPTIONS", header))) == 0
+    connection = Hop("TCP", Address(ANNA, 40000), 1)
+    assert status(asked.request(request("OPTIONS", header), connection, 1.0)) == 0
     assert status(ask(asked, request("INVITE"), now=60.0)) == 0
     assert ask(asked, request("INVITE"), now=61.1) is None
+
+
+def test_of_a_scanner_whose_address_is_not_proven_nothing_is_answered_and_nothing_kept() -> None:
+    asked = guard()
+    assert [status(ask(asked, request("OPTIONS", ("User-Agent", "sipcli")))) for _ in range(20)] == [0] * 20
+    assert ask(asked) is None
 
 
 def test_a_server_of_ours_cannot_be_cut_off_by_forged_packets() -> None:
@@ -153,11 +162,36 @@ def answered(asked: Guard, host: str = ANNA, *, name: str = "anna", password: st
 
 def test_a_caller_who_proves_himself_is_let_in_and_opens_where_the_settings_say_so() -> None:
     asked = guard(authenticate="always", callers=CALLERS)
-    assert not asked.may_open("one")
+    here = Hop("UDP", Address(ANNA, 5060))
+    assert not asked.may_open(request(), here)
     assert ask(asked, answered(asked)) is None
-    assert asked.may_open("one")
+    assert asked.may_open(request(), here)
+    assert not asked.may_open(request(), here), "once for each call"
     assert ask(asked, answered(asked, name="ben", password="battery staple")) is None
-    assert not asked.may_open("one")
+    assert not asked.may_open(request(), here)
+
+
+def test_nobody_else_passes_for_a_caller_who_proved_himself() -> None:
+    asked = guard(authenticate="always", callers=CALLERS)
+    assert ask(asked, answered(asked)) is None
+    assert not asked.may_open(request(), Hop("UDP", Address(SERVER, 5060))), "whoever knows the Call-ID"
+    message = ask(asked, request("MESSAGE"))
+    assert message is not None
+    client = DigestSession((Credentials("anna", "correct horse"),))
+    proof = client.respond(message.headers, method="MESSAGE", uri=URI, cnonce="c")
+    other = guard(authenticate="always", callers=CALLERS)
+    assert ask(other, request("MESSAGE", *proof)) is None
+    assert not other.may_open(request(), Hop("UDP", Address(ANNA, 5060))), "a text is no call"
+
+
+def test_a_telephone_is_not_locked_out_by_who_writes_its_address() -> None:
+    asked = guard(authenticate="always", callers=CALLERS, wrong_passwords=3)
+    for nonce in ("", ', nonce="x"', ', nonce="x.y"'):
+        for _ in range(10):
+            forged = request("INVITE", ("Authorization", f'Digest realm="voipnode", username="anna"{nonce}'))
+            assert status(ask(asked, forged)) == 401
+    assert status(ask(asked, request("OPTIONS", ("User-Agent", "friendly-scanner")))) == 0
+    assert ask(asked, answered(asked)) is None
 
 
 def test_who_guesses_passwords_is_ignored() -> None:

@@ -7,6 +7,7 @@ from tests.support.sip_agents import message
 from tests.support.switchboard import DOOR, Switchboard, sdp
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.events import RegistrationChanged
+from voipnode.calls.settings import SipSettings
 from voipnode.sipstack.transport import Address
 
 NAMES = {"pbx.example": [PRIMARY]}
@@ -27,8 +28,10 @@ def invite(sender: Address, user: str, *more: str) -> bytes:
     )
 
 
-def board_and_server(*more: AccountSettings, **settings: object) -> tuple[Switchboard, Registrar]:
-    board = Switchboard(account=account(user_id="100", **settings), more_accounts=more, names=NAMES)
+def board_and_server(
+    *more: AccountSettings, settings: SipSettings | None = None, **fields: object
+) -> tuple[Switchboard, Registrar]:
+    board = Switchboard(account=account(user_id="100", **fields), more_accounts=more, names=NAMES, settings=settings)
     server = Registrar(board.wire, "pbx", PRIMARY, password=PASSWORD)
     board.switch.register(0.0)
     board.wire.run(1.0)

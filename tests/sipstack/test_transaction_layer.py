@@ -370,3 +370,27 @@ def test_a_packet_is_made_once_however_often_it_is_sent() -> None:
     alice.on_deadline(0.5)
     (second,) = alice.outbox(0.5)
     assert first is second
+
+
+# ---- amplification (RFC 3261 §26.3.2.4)
+
+
+def test_invites_with_forged_addresses_make_us_send_little_more_than_was_sent() -> None:
+    wire, _, bob = pair(answering(100, 486))
+    wire.drop = lambda rung: True  # whoever is at that address knows nothing of it all
+    count = 2000
+    for number in range(count):
+        forged = make_request(branch=f"z9hG4bK{number}", call_id=f"{number}")
+        wire.inject(forged.to_bytes(), FROM_ALICE, BOB)
+    wire.run(until=40)
+    assert len(wire.ladder.pick("486 INVITE")) - count <= 500 + 50 * 32
+    assert bob.layer.counters.unrepeated > 10 * count - 500 - 50 * 33
+    assert gone(bob)
+
+
+def test_a_refusal_that_is_lost_now_and_then_is_repeated_as_ever() -> None:
+    wire, alice, _ = pair(answering(486))
+    wire.drop = lambda rung: rung.what == "486 INVITE" and rung.at < 7.0
+    alice.layer.send_request(make_request(), TO_BOB, 0.0)
+    wire.run(until=100)
+    assert alice.statuses() == [486]

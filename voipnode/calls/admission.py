@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from voipnode.calls.accounts import Accounts
-from voipnode.calls.callers import Networks, TrustedCallers
+from voipnode.calls.callers import Networks, TrustedCallers, caller_of
 from voipnode.calls.events import CallReason
 from voipnode.calls.guard import Guard
 from voipnode.calls.pace import Pace
@@ -80,7 +80,9 @@ class Admission:
         if not self._pace.allows(now):
             return Refusal(503, CallReason.BUSY, "calls come faster than anybody can place or take them")
         request = incoming.request
-        opens = self._trusted.trusts(request.from_, source) or self.guard.may_open(request.call_id)
+        proven = self.guard.may_open(request, incoming.source)
+        # From a server of ours it counts what that asserts: a telephone of its own may write anybody's name into From.
+        opens = proven or self._trusted.trusts(caller_of(request, from_server=bool(served)), source)
         return Admitted(account, opens, from_server=account in served)
 
     def _account_for(self, incoming: IncomingCall, served: tuple[AccountSettings, ...]) -> AccountSettings | None:

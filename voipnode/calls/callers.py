@@ -46,9 +46,10 @@ class TrustedCallers:
         """Whether somebody there is trusted, whatever he calls himself."""
         return any(source_host in network for _, network in self._callers)
 
-    def trusts(self, caller: NameAddr, source_host: str) -> bool:
-        from_user = caller.uri.user if isinstance(caller.uri, SipUri) else None
-        return any(source_host in network and user in (None, from_user) for user, network in self._callers)
+    def trusts(self, caller: Uri, source_host: str) -> bool:
+        """Whether this caller, as `caller_of` names him, is trusted when he calls from there."""
+        called = caller.user if isinstance(caller, SipUri) else None
+        return any(source_host in network and user in (None, called) for user, network in self._callers)
 
 
 def caller_of(request: Request, *, from_server: bool) -> Uri:

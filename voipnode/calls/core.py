@@ -66,8 +66,7 @@ class CallCore:
     def activate(self, call: Call, leg: SipLeg, reason: CallReason) -> None:
         """Somebody answered: this leg has the door, for as long as a call may last."""
         call.winner = leg
-        if leg.carries_audio:
-            self.door.join(leg)
+        self.direction_changed(call, leg)
         limit = self.settings.max_call_duration_s
         self.table.limit(call, None if limit == "infinite" else self.now + limit)
         words = f"in a call with {call.remote}"
@@ -90,8 +89,7 @@ class CallCore:
         if call.winner is not None:
             self.door.leave(call.winner)
         call.winner, call.remote = leg, leg.remote
-        if leg.carries_audio:
-            self.door.join(leg)
+        self.direction_changed(call, leg)
         self.table.announce(call, now=self.now, detail=words)
 
     def cancel_others(self, call: Call, leg: SipLeg) -> None:
@@ -100,9 +98,13 @@ class CallCore:
             self.hang_up(session, ANSWERED_ELSEWHERE)
 
     def direction_changed(self, call: Call, leg: SipLeg) -> None:
-        """Offer and answer may have begun or ended the leg's audio."""
+        """Offer and answer, or the end of the handshake, may have begun or ended the leg's audio.
+
+        Nobody listens at the door before the handshake has proven his address: a single forged datagram, with a wish
+        to be answered at once and somebody's address in its SDP, would have the microphone sent there.
+        """
         if call.winner is leg and not call.over:
-            (self.door.join if leg.carries_audio else self.door.leave)(leg)
+            (self.door.join if leg.proven and leg.carries_audio else self.door.leave)(leg)
 
     def take_answer(self, call: Call, leg: SipLeg, answer: bytes) -> bool:
         """The far side's answer to our first offer; False, with the reason kept, where it cannot be used."""

@@ -37,13 +37,16 @@ FORBIDDEN = (403, "Forbidden")
 NO_DIALOG = (481, "Call/Transaction Does Not Exist")
 
 Judge = Callable[[Hop], bool]
+Invitation = tuple[str, str, str, int]
+"""One INVITE, so that nobody else's passes for it: source host, Call-ID, From tag, CSeq."""
 
 
 class Guard:
     """Decides, and remembers a bounded number of sources. `is_stranger`, `is_server`, `is_trusted` say who a source is.
 
-    A server of ours has no rate but the total, is never ignored and never asked for a password: whoever could forge its
-    address must not be able to cut us off from it.
+    A server of ours has no rate but the servers' own total, is never ignored and never asked for a password: whoever
+    could forge its address, or those of everybody else, must not be able to cut us off from it. Nor is anybody ignored
+    for what a single datagram says: its address may be forged too, and a telephone would be locked out for minutes.
     """
 
     def __init__(
@@ -57,15 +60,16 @@ class Guard:
         self._openers = {caller.name for caller in settings.callers if caller.opens}
         self._authenticator = Authenticator(settings.realm, secret, algorithms=settings.algorithms)
         self._total = _pace(settings.total_burst, settings.total_per_s)
+        self._total_of_servers = _pace(settings.total_burst, settings.total_per_s)
         self._paces: dict[str, Pace | None] = {}
         self._ignored: dict[str, float] = {}  # source -> until when
         self._wrong: dict[str, int] = {}
-        self._proven: dict[str, str] = {}  # Call-ID of a request just let in -> the caller who proved himself
+        self._proven: dict[Invitation, str] = {}  # INVITEs just let in -> the caller who proved himself
         self._list = AccessList(settings.policy, settings.entries)
 
-    def may_open(self, call_id: str) -> bool:
-        """Whether the caller of this INVITE, just let in, proved to be one whose digits act."""
-        return self._proven.get(call_id) in self._openers
+    def may_open(self, request: Request, source: Hop) -> bool:
+        """Whether the caller of this INVITE, just let in, proved to be one whose digits act; asked once for each."""
+        return self._proven.pop(_invitation(request, source), None) in self._openers
 
     # ---- what the endpoint asks
 
@@ -73,7 +77,7 @@ class Guard:
         """Whether a malformed request from there gets its 400."""
         host = source.remote.host
         if self._is_server(source):
-            return True
+            return self._in_total(now, server=True)
         return not (self._is_ignored(host, now) or self._is_stranger(source)) and self._in_pace(host, now)
 
     def request(self, request: Request, source: Hop, now: float) -> TurnedAway | None:
@@ -88,15 +92,16 @@ class Guard:
                 return self._to_stranger(request)
             scanner = _scanner(request)
             if scanner:
-                self._ignore(host, now)
+                if source.reliable:  # a connection proves the address
+                    self._ignore(host, now)
                 return _silence(f"a scanner: {scanner}")
-        if self._total is not None and not self._total.allows(now):
+        if not self._in_total(now, server=server):
             return _silence("more requests in total than sip.access.total_per_s")
         if request.method == "INVITE" and not self._list.lets_in(request, host):
             return TurnedAway(*FORBIDDEN, "refused by sip.access.list")
         if server or request.method not in ASKED_WHO or not self._must_prove(source):
             return None
-        return self._prove(request, host, now)
+        return self._prove(request, source, now)
 
     # ---- inside
 
@@ -110,13 +115,15 @@ class Guard:
         wanted = self._settings.authenticate
         return wanted == "always" or (wanted == "unknown" and not self._is_trusted(source))
 
-    def _prove(self, request: Request, host: str, now: float) -> TurnedAway | None:
+    def _prove(self, request: Request, source: Hop, now: float) -> TurnedAway | None:
+        host = source.remote.host
         verdict, name = self._authenticator.judge(request, host, now, self._passwords.get)
         if verdict is Verdict.ACCEPTED:
             self._wrong.pop(host, None)
-            if len(self._proven) >= MAX_PROVEN:
-                self._proven.pop(next(iter(self._proven)))
-            self._proven[request.call_id] = name
+            if request.method == "INVITE":
+                if len(self._proven) >= MAX_PROVEN:
+                    self._proven.pop(next(iter(self._proven)))
+                self._proven[_invitation(request, source)] = name
             return None
         why = "asked for name and password"
         if verdict is Verdict.WRONG:
@@ -147,6 +154,10 @@ class Guard:
             return True
         del self._ignored[host]
         return False
+
+    def _in_total(self, now: float, *, server: bool) -> bool:
+        pace = self._total_of_servers if server else self._total
+        return pace is None or pace.allows(now)
 
     def _in_pace(self, host: str, now: float) -> bool:
         if host in self._paces:
@@ -188,6 +199,10 @@ class AccessList:
         user = (uri.user or "").lower()
         whole = f"{user}@{uri.host.lower()}"
         return any(fnmatch.fnmatchcase(whole if "@" in entry else user, entry) for entry in self._callers)
+
+
+def _invitation(request: Request, source: Hop) -> Invitation:
+    return source.remote.host, request.call_id, request.from_tag or "", request.cseq.number
 
 
 def _pace(burst: int, per_s: float) -> Pace | None:

@@ -109,6 +109,8 @@ class Incoming:
         leg.proven = True  # the ACK carried the tag of our 2xx, which went to the address of the caller
         if leg.agreed is None:
             self._take_answer(call, leg, event.body)
+        else:
+            self._core.direction_changed(call, leg)
 
     def _take_answer(self, call: Call, leg: SipLeg, body: bytes | None) -> None:
         try:

@@ -53,12 +53,13 @@ class Outgoing:
         return call.id
 
     def _make_room(self) -> None:
-        """A visitor at the door comes before a caller whom nobody has answered: the door is what this is for."""
+        """A visitor at the door comes before a caller who rings, or who has not even proven that he is there."""
         core = self._core
         for call in core.table.calls:
             if core.table.engaged < core.settings.max_calls:
                 return
-            if call.direction == "incoming" and call.state is CallState.RINGING:
+            proven = call.winner is not None and call.winner.proven
+            if call.direction == "incoming" and not call.over and not proven:
                 core.end(call, (CallReason.BUSY, 486, "a visitor pressed the button"))
 
     def add_leg(

@@ -91,6 +91,11 @@ class Authenticator:
         given = self._find(request.headers.get_all("Authorization"))
         if given is None:
             return Judgement(Verdict.MISSING)
+        nonce = given.get("nonce", "")
+        if not self._is_ours(nonce, source):
+            # Of an earlier run of ours, perhaps, or given to this phone at another address: not a wrong password. Nor
+            # is it proven that the sender receives at the address which would have to answer for one.
+            return Judgement(Verdict.STALE)
         algorithm = given.get("algorithm", "MD5").upper()
         if (
             algorithm not in self._algorithms
@@ -98,9 +103,8 @@ class Authenticator:
             or any(name not in given for name in _NEEDED)
         ):
             return Judgement(Verdict.WRONG)
-        nonce, count = given["nonce"], _count(given["nc"])
-        if count is None or not self._is_ours(nonce, source):
-            # Of an earlier run of ours, perhaps, or given to this phone at another address: not a wrong password.
+        count = _count(given["nc"])
+        if count is None:
             return Judgement(Verdict.STALE)
         username = given["username"]
         password = password_of(username)

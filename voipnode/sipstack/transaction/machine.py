@@ -26,6 +26,10 @@ from voipnode.sipstack.transport import Hop, Packet
 
 _log = logging.getLogger(__name__)
 
+# Refusals that nobody acknowledges are repeated ten times (timer G), which whoever writes another's address on INVITEs
+# would have sent there. Callers that are there acknowledge: for those whose ACK is lost this is plenty.
+REPEATS_AT_ONCE, REPEATS_PER_S = 500, 50
+
 
 class Machine:
     """A table made ready to run: a row also knows which timers it stops, and whether its request is for the user."""
@@ -82,6 +86,7 @@ class Counters:
     stray_responses: int = 0  # no such client transaction
     late_responses: int = 0  # our user answered a transaction that was over
     refused: int = 0  # requests beyond the limit
+    unrepeated: int = 0  # refusals that were not repeated, since too many were already
 
 
 class _Step(Protocol):
@@ -99,6 +104,7 @@ class Runner:
         self.counters = Counters()
         self.held_bytes = 0  # of the messages that are kept to be sent again
         self._timers = timers
+        self._repeats, self._repeats_at = float(REPEATS_AT_ONCE), 0.0
         self._perform: dict[Action | Timer, _Step] = {
             Action.SEND: self._send,
             Action.RESEND: self._resend,
@@ -165,8 +171,18 @@ class Runner:
         self.packets.append(transaction.packet)
 
     def _resend(self, transaction: Transaction, event: Trigger, now: float, message: Message | None) -> None:
-        if transaction.packet is not None:
+        if transaction.packet is not None and (event is not Timer.G or self._may_repeat(now)):
             self.packets.append(transaction.packet)
+
+    def _may_repeat(self, now: float) -> bool:
+        """Whether one more refusal may be repeated unasked, of all transactions together."""
+        earned = max(0.0, now - self._repeats_at) * REPEATS_PER_S
+        self._repeats, self._repeats_at = min(REPEATS_AT_ONCE, self._repeats + earned), now
+        if self._repeats < 1.0:
+            self.counters.unrepeated += 1
+            return False
+        self._repeats -= 1.0
+        return True
 
     def _send_ack(self, transaction: Transaction, event: Trigger, now: float, message: Message | None) -> None:
         if transaction.ack is None:
