@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.registrar import PASSWORD, PRIMARY, SECONDARY, RegisteringDoor, Registrar, account
+from tests.support.registrar import DOOR, PASSWORD, PRIMARY, SECONDARY, RegisteringDoor, Registrar, account
 from tests.support.sip_agents import field, response_to
 from tests.support.wire import Wire
 from voipnode.calls.account_settings import AccountSettings
@@ -282,9 +282,7 @@ def test_a_connection_that_is_lost_is_replaced_at_once() -> None:
     wire, door, first, _ = at_two(transport="tcp")
     door.start()
     wire.run(7.0)
-    binding = door.accounts.registrations[0].binding
-    assert binding is not None
-    wire.at(8.0, lambda: door.accounts.connection_closed(binding.hop, 8.0))
+    wire.at(8.0, lambda: wire.cut(DOOR, PRIMARY))
     wire.run(8.0)
     assert wire.ladder.times("REGISTER")[2:] == [8.0]
     assert first.knows_door()
@@ -298,9 +296,7 @@ def test_a_server_that_takes_us_and_closes_every_time_is_not_asked_in_a_loop() -
     door.start()
     for second in range(100):
         wire.run(second + 0.5)
-        binding = door.accounts.registrations[0].binding
-        if binding is not None:
-            door.accounts.connection_closed(binding.hop, wire.now)
+        wire.cut(DOOR, PRIMARY)
     assert len(first.registers) < 10
 
 

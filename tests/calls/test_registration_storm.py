@@ -61,7 +61,7 @@ class Storm:
             case 11:
                 self.door.dns_delay_s = 0.0
             case 12 if (binding := self.registration.binding) is not None:
-                self.door.accounts.connection_closed(binding.hop, self.wire.now)
+                self.wire.cut(self.door.address, binding.hop.remote)
             case _:
                 pass
 

@@ -45,6 +45,33 @@ def test_over_a_connection_two_line_ends_are_answered_by_one(transport: str) -> 
     assert alice.forgot_all()
 
 
+def test_pongs_in_a_row_are_not_taken_for_a_ping_of_the_peers() -> None:
+    wire, alice, far = agent_and_far_side()
+    far.on_message = lambda data, source: far.say(b"\r\n", ALICE, "TCP")
+    for at in (0.0, 5.0, 10.0):
+        wire.at(at, lambda: alice.endpoint.ping(TCP, wire.now))
+    wire.run(until=30.0)
+    assert finished(alice) == [(0.0, True, ""), (5.0, True, ""), (10.0, True, "")]
+    assert far.got == [b"\r\n\r\n"] * 3, "and nothing is answered"
+
+
+def test_a_ping_of_the_peers_that_crosses_ours_is_answered() -> None:
+    wire, alice, far = agent_and_far_side()
+    alice.endpoint.ping(TCP, 0.0)
+    far.say(b"\r\n\r\n", ALICE, "TCP")
+    wire.run(until=1.0)
+    assert far.got == [b"\r\n\r\n", b"\r\n"]
+
+
+@pytest.mark.parametrize("hop", [TCP, UDP])
+def test_who_cannot_wait_so_long_says_so(hop: Hop) -> None:
+    wire, alice, far = agent_and_far_side()
+    alice.endpoint.ping(hop, 0.0, within_s=4.0)
+    wire.run(until=30.0)
+    assert finished(alice) == [(4.0, False, "no answer")]
+    assert len(far.got) == (1 if hop.reliable else 4)
+
+
 def test_a_pong_that_is_10_s_late_is_none() -> None:
     wire, alice, far = agent_and_far_side()
     alice.endpoint.ping(TCP, 0.0)

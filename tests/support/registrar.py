@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tests.support.sip_agents import CountingEntropy, field, has_field, response_to
 from tests.support.wire import Wire
@@ -16,19 +17,21 @@ from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.events import Event, RegistrationChanged
 from voipnode.calls.hooks import Bus
+from voipnode.calls.registration import FlowEvent
 from voipnode.calls.settings import SipSettings
-from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
+from voipnode.sipstack.stun import binding_success, is_stun
 from voipnode.sipstack.transport import Address, Hop, Packet
 from voipnode.sipstack.uri import SipUri
 
 DOOR = Address("192.168.1.10", 5060)
 PRIMARY, SECONDARY = Address("192.0.2.11", 5060), Address("192.0.2.12", 5060)
 PASSWORD = "doorpw"
+PING = b"\r\n\r\n"  # RFC 5626 §4.4.1
 
 
 class Registrar:
-    """Keeps bindings, asks for a password, answers OPTIONS; `answer` may take any request over.
+    """Keeps bindings, asks for a password, answers OPTIONS and pings; `answer` may take any request over.
 
     `alive` False: it is silent. A test that wants it gone detaches it from the wire.
     """
@@ -36,10 +39,14 @@ class Registrar:
     def __init__(self, wire: Wire, name: str, address: Address, *, password: str = "") -> None:
         self.wire, self.name, self.address, self.password = wire, name, address, password
         self.alive = True
+        self.lost_connection: int | None = None  # nothing comes through it
         self.least_s = 0
         self.granted_s: int | None = None
         self.more: tuple[str, ...] = ()  # fields of each 200 to REGISTER
         self.answer: Callable[[bytes], bytes | None] = lambda request: None
+        self.pongs = True
+        self.sees: Address | None = None  # where the door's packets come from, seen from here
+        self.pings: list[float] = []  # when each came
         self.bindings: dict[str, float] = {}  # contact -> until when
         self.registers: list[bytes] = []
         self.got: list[bytes] = []
@@ -48,12 +55,23 @@ class Registrar:
         wire.attach(name, address, self)
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
+        if source.connection is not None and source.connection == self.lost_connection:
+            return
         if not self.alive or data.startswith((b"SIP/2.0", b"ACK ")):
+            return
+        if data == PING or is_stun(data):
+            self.pings.append(round(now, 3))
+            if self.pongs:
+                self._out.append(
+                    Packet(b"\r\n" if data == PING else binding_success(data[8:20], source.remote), source)
+                )
             return
         self.got.append(data)
         if data.startswith(b"REGISTER"):
             self.registers.append(data)
         reply = self.answer(data) or self._reply(data, now)
+        if self.sees is not None:  # RFC 3581 §4
+            reply = reply.replace(b";rport", f";received={self.sees.host};rport={self.sees.port}".encode(), 1)
         self._out.append(Packet(reply, source))
 
     def _reply(self, data: bytes, now: float) -> bytes:
@@ -167,7 +185,14 @@ class RegisteringDoor:
         self.endpoint.receive(data, source, now)
         self._drain(now)
 
+    def connection_closed(self, source: Hop, now: float) -> None:
+        self.endpoint.connection_closed(source, now)
+        self._drain(now)
+
     def outbox(self, now: float) -> list[Packet]:
+        closes = self.endpoint.closes()
+        for hop in closes:
+            self.wire.at(now, partial(self.wire.cut, self.address, hop.remote, hop.transport))
         return self.endpoint.outbox(now)
 
     def next_deadline(self) -> float | None:
@@ -181,8 +206,8 @@ class RegisteringDoor:
 
     def _drain(self, now: float) -> None:
         while (event := self.endpoint.next_event()) is not None:
-            if isinstance(event, sip.RequestFinished):
-                self.accounts.finished(event, now)
+            if isinstance(event, FlowEvent):
+                self.accounts.on_event(event, now)
 
     @property
     def told(self) -> list[tuple[float, str, int]]:

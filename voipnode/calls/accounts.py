@@ -11,11 +11,9 @@ from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import RegistrationChanged, RegistrationState
 from voipnode.calls.hooks import Bus
 from voipnode.calls.ports import Find, RandomBits
-from voipnode.calls.registration import Registration, Status
+from voipnode.calls.registration import FlowEvent, Registration, Status
 from voipnode.calls.settings import SipSettings
 from voipnode.sipstack.endpoint import Endpoint
-from voipnode.sipstack.events import RequestFinished
-from voipnode.sipstack.transport import Hop
 
 DOES_NOT_REGISTER = "Does not register"
 _BITS = 32
@@ -90,18 +88,10 @@ class Accounts:
     def stopped(self) -> bool:
         return all(registration.stopped for registration in self.registrations)
 
-    def finished(self, event: RequestFinished, now: float) -> bool:
-        """A request has its answer; False where it is of no registration."""
-        return any(registration.finished(event, now) for registration in self.registrations)
-
-    def connection_closed(self, hop: Hop, now: float) -> None:
+    def on_event(self, event: FlowEvent, now: float) -> None:
+        """Something happened between us and a server, perhaps one of an account."""
         for registration in self.registrations:
-            registration.connection_closed(hop, now)
-
-    def hop_failed(self, hop: Hop, now: float) -> None:
-        """A call found that this address does not serve."""
-        for registration in self.registrations:
-            registration.hop_failed(hop, now)
+            registration.on_event(event, now)
 
     def next_deadline(self) -> float | None:
         deadlines = (registration.next_deadline() for registration in self.registrations)

@@ -51,12 +51,14 @@ class RegisterPace:
 class Binding:
     """Our contact at one server: where, for how long, and until when (engine's monotonic seconds).
 
+    `flow`: `hop` with the connection that the server's answer came over, where it is one (RFC 5626 §4.2).
     `proven`: a keep-alive was answered since, so that the flow counts as a success (RFC 5626 §4.5). `stale`: contacts
     of ours before our address changed, which go with the next REGISTER.
     """
 
     server: AccountServer
     hop: Hop
+    flow: Hop
     contact: str
     granted: Granted
     expires_at: float

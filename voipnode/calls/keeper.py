@@ -9,10 +9,11 @@ from voipnode.calls.binding import Binding
 from voipnode.calls.register_answer import Failure, granted
 from voipnode.calls.register_client import RegisterClient
 from voipnode.sipstack.errors import LocalError
-from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.events import PingFinished, RequestFinished
 from voipnode.sipstack.transport import Hop
 
 FIRST_KEEP_ALIVE_S = 0.5
+MAX_STALE = 4  # contacts of before that are taken back with the next REGISTER
 RECONTACT_S = 60.0  # how often a changed address of ours may lead to a REGISTER out of turn
 MUTE_KEEP_ALIVE_S = 30.0  # where OPTIONS is not answered and REGISTER is, that one is asked instead
 _DEAD_BEHIND_PROXY = (408, 502, 503, 504)
@@ -42,18 +43,22 @@ class Keeper:
         self._keep_alive_at: float | None = None
         self._refreshing = False
         self._probing = False
-        self._doubting = False  # a REGISTER is to tell whether the server lives
+        self._doubting: set[Hop] | None = None  # a REGISTER tells whether the server lives; then it joins these
         self._recontact_at = 0.0
         self._talkative: set[Hop] = set()  # answered OPTIONS
         self._mute: set[Hop] = set()  # did not, and lived
+        self._ponging: set[Hop] = set()  # the same for pings
+        self._pongless: set[Hop] = set()
 
     def keep(self, binding: Binding, now: float) -> None:
         """This one from now on."""
         self.binding = binding
-        self._refreshing = self._probing = self._doubting = False
+        self._refreshing = self._probing = False
+        self._doubting = None
         self._since = now
         self._schedule(binding, now)
-        if binding.hop not in self._talkative | self._mute:  # to be known before its silence is to mean anything
+        known = self._talkative | self._mute | self._ponging
+        if binding.hop not in known:  # its silence means nothing before that
             self._keep_alive_at = now + FIRST_KEEP_ALIVE_S
 
     def let_go(self) -> Binding | None:
@@ -79,6 +84,13 @@ class Keeper:
         if self.binding is not None and not self._probing:
             self._keep_alive_at = now
 
+    def rest(self, until: float) -> None:
+        """The server wants to be left alone: ask nothing before then, but what keeps the binding."""
+        binding = self.binding
+        if binding is not None and self._keep_alive_at is not None and self._refresh_at is not None:
+            self._keep_alive_at = max(self._keep_alive_at, until)
+            self._refresh_at = max(self._refresh_at, min(until, binding.expires_at - 2 * self._client.pace.answer_s))
+
     # ---- refreshing
 
     def refresh(self, now: float) -> None:
@@ -88,7 +100,9 @@ class Keeper:
             return
         contact = self._client.contact(binding.hop)
         if contact != binding.contact:
-            binding.stale, binding.contact = (binding.contact,), contact
+            # A registrar that keeps flows replaces the contact of ours by itself (RFC 5626 §6).
+            binding.stale = () if binding.granted.outbound else (*binding.stale, binding.contact)[-MAX_STALE:]
+            binding.contact = contact
         hear = partial(self._refreshed, binding)
         try:
             self._client.register(binding.server, binding.hop, contact, hear, now, binding.stale)
@@ -106,9 +120,9 @@ class Keeper:
             grant = granted(response, binding.contact, self._client.interval_s(binding.server))
             if grant.expires_s > 0:
                 self._renew(binding, now, grant.expires_s)
-                binding.granted = grant
+                binding.granted, binding.flow = grant, event.hop or binding.flow
                 self._tell_renewed(binding, now)
-                self._watch_contact(binding, now)
+                self.watch_contact(now)
                 return
         if event.status == 423 and self._client.take_longer(binding.server, response):
             self.refresh(now)
@@ -118,9 +132,9 @@ class Keeper:
     def _renew(self, binding: Binding, now: float, expires_s: float) -> None:
         binding.stale = ()
         binding.expires_at = now + expires_s
-        if self._doubting:
-            self._doubting = False
-            self._mute.add(binding.hop)
+        if self._doubting is not None:
+            self._doubting.add(binding.hop)
+            self._doubting = None
             self._live(binding, now)
         self._schedule(binding, now)
 
@@ -147,12 +161,15 @@ class Keeper:
         binding = self.binding
         if binding is None or self._probing:
             return
-        if binding.hop in self._mute:
-            self._doubting = True
-            self.refresh(now)
+        pings = self._pings(binding)
+        if not pings and binding.hop in self._mute:
+            self._doubt_by_register(self._mute, now)
             return
         try:
-            self._client.keep_alive(binding, partial(self._kept_alive, binding), now)
+            if pings:
+                self._client.ping(binding, partial(self._ponged, binding), now)
+            else:
+                self._client.keep_alive(binding, partial(self._kept_alive, binding), now)
         except LocalError as error:
             self._tell_lost(Failure(0, str(error), binding.server.name), False, now)
             return
@@ -165,16 +182,41 @@ class Keeper:
         self._probing = False
         silent = event.response is None
         if silent and event.status == 408 and binding.hop not in self._talkative:
-            self._doubting = True  # some servers leave OPTIONS unanswered all their lives
-            self.refresh(now)
+            self._doubt_by_register(self._mute, now)  # some servers leave OPTIONS unanswered all their lives
             return
         if silent or (binding.server.routes and event.status in _DEAD_BEHIND_PROXY):
             self._tell_lost(self._client.failure(binding.server, binding.hop, event), True, now)
             return
         self._talkative.add(binding.hop)
+        self._lives(binding, now)
+
+    def _pings(self, binding: Binding) -> bool:
+        """Whether the server said that it answers pings (RFC 5626 §4.4): whoever asks over UDP must be sure of it."""
+        said = binding.granted.outbound or (binding.flow.reliable and binding.granted.flow_timer_s > 0)
+        return said and binding.hop not in self._pongless
+
+    def _ponged(self, binding: Binding, event: PingFinished, now: float) -> None:
+        """The flow lives, or has failed: then it is to be formed anew (RFC 5626 §4.5)."""
+        if binding is not self.binding:
+            return
+        self._probing = False
+        if event.ok:
+            self._ponging.add(binding.hop)
+            self._lives(binding, now)
+        elif binding.hop in self._ponging:
+            self._tell_lost(self._client.silence(binding.server, binding.hop), True, now)
+        else:  # it may only have said so
+            self._doubt_by_register(self._pongless, now)
+
+    def _doubt_by_register(self, silent: set[Hop], now: float) -> None:
+        """The server is dead, or one of those that never answer this: a REGISTER tells."""
+        self._doubting = silent
+        self.refresh(now)
+
+    def _lives(self, binding: Binding, now: float) -> None:
         self._live(binding, now)
         self._keep_alive_at = now + self._keep_alive_s(binding)
-        self._watch_contact(binding, now)
+        self.watch_contact(now)
 
     def _live(self, binding: Binding, now: float) -> None:
         """The flow counts as a success once it has lasted for a while: its first moment says nothing."""
@@ -182,8 +224,11 @@ class Keeper:
             binding.proven = True
             self._tell_proven()
 
-    def _watch_contact(self, binding: Binding, now: float) -> None:
+    def watch_contact(self, now: float) -> None:
         """Our address has changed, or a NAT's (RFC 3581): whoever calls us would call the old one."""
-        if self._client.contact(binding.hop) != binding.contact and now >= self._recontact_at:
+        binding = self.binding
+        if binding is None or now < self._recontact_at:
+            return
+        if self._client.contact(binding.hop) != binding.contact:
             self._recontact_at = now + RECONTACT_S
             self.refresh(now)

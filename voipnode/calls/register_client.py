@@ -10,13 +10,14 @@ from voipnode.calls.register_answer import Failure, Verdict, longer_interval_s, 
 from voipnode.calls.servers import AccountServer, credentials_of
 from voipnode.sipstack.config import OutsideRequest
 from voipnode.sipstack.endpoint import Endpoint
-from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.events import PingFinished, RequestFinished
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.message import Response
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.transport import Hop
 
 Hear = Callable[[RequestFinished, float], None]
+HearPong = Callable[[PingFinished, float], None]
 
 REG_ID = "1"  # RFC 5626 §4.2: one flow, so one number, the same across restarts
 REFUSED_WEIGHT, ANSWERED_WEIGHT = 3, 2
@@ -40,6 +41,7 @@ class RegisterClient:
         self._series: dict[int, Series] = {}
         self._intervals: dict[int, int] = {}
         self._waiting: dict[str, Hear] = {}
+        self._pinging: dict[str, HearPong] = {}
 
     def contact(self, hop: Hop) -> str:
         """Our Contact as the server behind `hop` reaches us now."""
@@ -49,7 +51,8 @@ class RegisterClient:
         self, server: AccountServer, hop: Hop, contact: str, hear: Hear, now: float, stale: tuple[str, ...] = ()
     ) -> str:
         """Ask for a binding of `contact` (RFC 3261 §10.2) and end those of `stale`; returns the token."""
-        contacts = (contact, *(f"{old};expires=0" for old in stale))
+        # The address alone: flow and instance are the new contact's too, and would name that one (RFC 5626 §6).
+        contacts = (contact, *(f"{old.partition('>')[0]}>;expires=0" for old in stale))
         return self._register(server, hop, contacts, self.interval_s(server), hear, now)
 
     def remove(self, binding: Binding, hear: Hear, now: float) -> str:
@@ -69,21 +72,32 @@ class RegisterClient:
         )
         return self._send(request, hear, now)
 
+    def ping(self, binding: Binding, hear: HearPong, now: float) -> str:
+        """Ask by a ping whether the flow lives (RFC 5626 §4.4); returns the token."""
+        token = self._endpoint.ping(binding.flow, now, self.pace.answer_s)
+        self._pinging[token] = hear
+        return token
+
+    def close(self, flow: Hop) -> None:
+        """Nobody answers over this connection: what follows goes over a new one."""
+        self._endpoint.close_connection(flow)
+
     def abandon(self, hop: Hop, now: float) -> None:
         """Calls that wait for an answer from there go on to their next server."""
         self._endpoint.abandon_hop(hop, now)
 
-    def finished(self, event: RequestFinished, now: float) -> bool:
-        """Hand the answer to who waits for it; False where it is none of ours."""
-        hear = self._waiting.pop(event.token, None)
-        if hear is None:
-            return False
-        hear(event, now)
-        return True
+    def finished(self, event: RequestFinished | PingFinished, now: float) -> None:
+        """Hand the answer to who waits for it, where it is one of ours."""
+        if isinstance(event, PingFinished):
+            if (hear_pong := self._pinging.pop(event.token, None)) is not None:
+                hear_pong(event, now)
+        elif (hear := self._waiting.pop(event.token, None)) is not None:
+            hear(event, now)
 
     def forget(self) -> None:
         """Nobody waits for anything any more."""
         self._waiting.clear()
+        self._pinging.clear()
 
     def interval_s(self, server: AccountServer) -> int:
         """The validity that this server is asked for."""
@@ -98,17 +112,22 @@ class RegisterClient:
 
     def failure(self, server: AccountServer, hop: Hop, event: RequestFinished) -> Failure:
         """What this answer, or its absence, means for people."""
+        if event.response is None and event.status == 503:
+            words = f"the server cannot be reached ({hop.remote}, {hop.transport}): {event.reason}"
+            return Failure(503, words, server.name)
         if event.response is None:
-            words = f"the server does not answer ({hop.remote}, {hop.transport})"
-            if event.status == 503:
-                words = f"the server cannot be reached ({hop.remote}, {hop.transport}): {event.reason}"
-            return Failure(event.status, words, server.name)
+            return self.silence(server, hop)
         user = self.account.auth_id or self.account.user_id
         has_password = bool(self.account.password.get_secret_value())
         words = words_for(event.status, event.reason, user=user, has_password=has_password)
         refused = verdict_on(event.status) is Verdict.REFUSED
         weight = REFUSED_WEIGHT if refused else ANSWERED_WEIGHT
         return Failure(event.status, words, server.name, weight, refused, retry_after_s(event.response))
+
+    @staticmethod
+    def silence(server: AccountServer, hop: Hop) -> Failure:
+        """What it means that nobody answers."""
+        return Failure(408, f"the server does not answer ({hop.remote}, {hop.transport})", server.name)
 
     def _register(
         self, server: AccountServer, hop: Hop, contacts: tuple[str, ...], interval_s: int, hear: Hear, now: float

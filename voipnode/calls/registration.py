@@ -18,7 +18,7 @@ from voipnode.calls.binding import Binding, RegisterPace
 from voipnode.calls.events import RegistrationState
 from voipnode.calls.keeper import Keeper
 from voipnode.calls.ports import Find
-from voipnode.calls.register_answer import Failure
+from voipnode.calls.register_answer import MAX_RETRY_AFTER_S, Failure
 from voipnode.calls.register_client import RegisterClient
 from voipnode.calls.registration_table import TABLE, Action, Input, State
 from voipnode.calls.seeker import Seeker
@@ -26,10 +26,12 @@ from voipnode.calls.servers import AccountServer, servers_of
 from voipnode.calls.whereabouts import Whereabouts
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.errors import LocalError
-from voipnode.sipstack.events import RequestFinished
+from voipnode.sipstack.events import AddressLearnt, ConnectionClosed, HopFailed, PingFinished, RequestFinished
 from voipnode.sipstack.transport import Hop
 
 log = logging.getLogger(__name__)
+
+FlowEvent = RequestFinished | PingFinished | ConnectionClosed | AddressLearnt | HopFailed
 
 # The formula of RFC 5626 §4.5. Its times are configurable; a door that stays away for half an hour after its server is
 # back is a fault call, so they are shorter than the defaults there, 30 and 1800 s.
@@ -54,7 +56,7 @@ class Status:
 class Registration:
     """Keeps one account registered. `tell` hears each change of its status; `chance` draws from [0, 1).
 
-    `find` locates servers. Verbs: `start`, `stop`, `finished`, `connection_closed`, `next_deadline`, `on_deadline`.
+    `find` locates servers. Verbs: `start`, `stop`, `on_event`, `next_deadline`, `on_deadline`.
     """
 
     def __init__(
@@ -119,21 +121,17 @@ class Registration:
     def stopped(self) -> bool:
         return self.state is State.STOPPED
 
-    def finished(self, event: RequestFinished, now: float) -> bool:
-        """A request has its answer; False where it is none of ours."""
-        return self._client.finished(event, now)
-
-    def connection_closed(self, hop: Hop, now: float) -> None:
-        """A connection is gone; where our flow went over it, it is to be formed anew (RFC 5626 §4.5)."""
-        binding = self._keeper.binding
-        if binding is not None and (binding.hop.transport, binding.hop.remote) == (hop.transport, hop.remote):
-            self._lost(Failure(503, "the server closed the connection", binding.server.name), False, now)
-
-    def hop_failed(self, hop: Hop, now: float) -> None:
-        """A call found this address not to serve: ask at once whether the server lives."""
-        binding = self._keeper.binding
-        if binding is not None and binding.hop == hop:
-            self._keeper.doubt(now)
+    def on_event(self, event: FlowEvent, now: float) -> None:
+        """Something happened between us and a server, perhaps ours."""
+        match event:
+            case RequestFinished() | PingFinished():
+                self._client.finished(event, now)
+            case ConnectionClosed():
+                self._connection_closed(event.hop, now)
+            case AddressLearnt():
+                self._address_learnt(event.hop, now)
+            case HopFailed():
+                self._hop_failed(event, now)
 
     def next_deadline(self) -> float | None:
         own = (self._retry_at, self._failback_at, self._leave_at)
@@ -153,6 +151,39 @@ class Registration:
         if self._leave_at is not None and self._leave_at <= now:
             self._leave_at = None
             self._input(Input.GONE, now)
+
+    # ---- what happens between us and the servers
+
+    def _connection_closed(self, hop: Hop, now: float) -> None:
+        """A connection is gone; where our flow went over it, it is to be formed anew (RFC 5626 §4.5)."""
+        binding = self._keeper.binding
+        if binding is not None and hop.connection is not None and binding.flow.connection == hop.connection:
+            self._lost(Failure(503, "the server closed the connection", binding.server.name), False, now)
+
+    def _address_learnt(self, hop: Hop, now: float) -> None:
+        """The server sees us elsewhere than the contact says that it has of us."""
+        binding = self._keeper.binding
+        if binding is not None and binding.hop.same_place(hop):
+            self._keeper.watch_contact(now)
+
+    def _hop_failed(self, event: HopFailed, now: float) -> None:
+        """A call found this address not to serve. Who wants to be left alone is (RFC 3261 §21.5.4), as long as another
+        serves; else we ask at once whether the server lives."""
+        ours = next((hop for hop in self.hops() if hop.same_place(event.hop)), None)
+        if ours is None:
+            return
+        binding, wait_s = self._keeper.binding, min(event.retry_after_s or 0, MAX_RETRY_AFTER_S)
+        if wait_s:
+            self._places.shun(ours, now + wait_s)
+        if binding is None or binding.hop != ours:
+            return
+        if not wait_s:
+            self._keeper.doubt(now)
+        elif any(not self._places.shunned_s(hop, now) for hop in self.hops()):
+            words = f"the server wants no calls for {wait_s} s ({ours.remote}): {event.cause}"
+            self._lost(Failure(503, words, binding.server.name, wait_s=wait_s), False, now)
+        else:
+            self._keeper.rest(now + wait_s)
 
     # ---- what the ways of calls need
 
@@ -224,6 +255,7 @@ class Registration:
         self._keeper.keep(binding, now)
         self._plan_failback(now)
         self._registered(binding, now)
+        self._keeper.watch_contact(now)  # the answer may have told that the contact in it leads nowhere
         for server in self.servers:  # to be known before they are needed, and before they call us
             if server.rank != binding.server.rank and not self._places.of(server):
                 self._find(server.first, self.account, partial(self._located, server))
@@ -264,7 +296,10 @@ class Registration:
             return
         self._failback_at = None
         self._places.suspects = (binding.hop,) if silent else ()
-        self._client.abandon(binding.hop, now)
+        if silent:
+            self._client.close(binding.flow)
+        if not failure.wait_s:  # it lives: the calls that ring through it go on
+            self._client.abandon(binding.hop, now)
         if not binding.proven and not silent:  # it takes us and drops us: not again before a while (RFC 5626 §4.5)
             self._places.shun(binding.hop, now + self._wait_s(BASE_S, MAX_S))
         if failure.wait_s:

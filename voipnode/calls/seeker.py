@@ -161,7 +161,7 @@ class Seeker:
         if response is not None and verdict is Verdict.ACCEPTED:
             grant = granted(response, contact, self._client.interval_s(server))
             if grant.expires_s > 0:
-                self._tell_accepted(Binding(server, hop, contact, grant, now + grant.expires_s), now)
+                self._tell_accepted(Binding(server, hop, event.hop or hop, contact, grant, now + grant.expires_s), now)
                 return
         if verdict is Verdict.TOO_BRIEF and self._client.take_longer(server, response):
             self._now.appendleft((server, hop))

@@ -28,6 +28,7 @@ from voipnode.calls.ports import Find, LocalAddress
 from voipnode.calls.redirects import Redirects
 from voipnode.calls.referred import Referred
 from voipnode.calls.refusals import Refusals
+from voipnode.calls.registration import FlowEvent
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
@@ -117,7 +118,6 @@ class Switch:
         """A stream connection is gone."""
         self._core.now = now
         self._endpoint.connection_closed(source, now)
-        self.accounts.connection_closed(source, now)
         self._drain()
 
     def send_failed(self, transaction: str, now: float, why: str = "") -> None:
@@ -255,10 +255,8 @@ class Switch:
                 self._mailboxes.on_event(event)
             elif isinstance(event, sip.MessageReceived):
                 self._texts.on_message(event)
-            elif isinstance(event, sip.RequestFinished) and not event.session:
-                self.accounts.finished(event, self._core.now)
-            elif isinstance(event, sip.HopFailed):
-                self.accounts.hop_failed(event.hop, self._core.now)
+            elif isinstance(event, FlowEvent):
+                self.accounts.on_event(event, self._core.now)
             elif isinstance(event, sip.Refused):
                 words = f"{event.status or 'dropped:'} {printable(event.reason)}"
                 self._refused.note(event.source.remote.host, words, self._core.now)

@@ -67,6 +67,12 @@ class Connections:
                 self.close(source)
             raise
 
+    def end_keep_alive(self, source: Hop) -> None:
+        """A lone line end was what it seemed to be."""
+        framer = self._framers.get(source.connection or 0)
+        if framer is not None:
+            framer.end_keep_alive()
+
     def holds_part(self, source: Hop) -> bool:
         """Whether the connection's last message is not complete yet."""
         framer = self._framers.get(source.connection or 0)

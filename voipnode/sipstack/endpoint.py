@@ -344,14 +344,18 @@ class Endpoint:
         """
         return self._outside.request(call, now)
 
-    def ping(self, hop: Hop, now: float) -> str:
+    def ping(self, hop: Hop, now: float, within_s: float | None = None) -> str:
         """Ask whether the flow along `hop` lives; returns the token that `PingFinished` will carry.
 
         Two line ends over a connection, answered within 10 s (RFC 5626 §4.4.1); over UDP a STUN request, repeated for
         39.5 s (§4.4.2), which only a server may be sent that takes them: it says `ob` in the Path of its answer to
-        REGISTER, or somebody has set it so (§8).
+        REGISTER, or somebody has set it so (§8). `within_s`: it has failed sooner than that.
         """
-        return self._pinging.ping(hop, now)
+        return self._pinging.ping(hop, now, within_s)
+
+    def close_connection(self, hop: Hop) -> None:
+        """Close the connection that `hop` names: it leads nowhere any more, though nobody has closed it."""
+        self._core.connections.close(hop)
 
     def contact(self, user: str, hop: Hop, params: tuple[tuple[str, str | None], ...] = ()) -> str:
         """Our Contact value for the peer behind `hop`, for REGISTER and its like.

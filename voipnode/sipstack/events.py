@@ -212,7 +212,8 @@ class RequestFinished(Event):
     """A request of ours that is no INVITE has its final answer.
 
     `token` is what the command returned; `session` is "" outside a dialog. `response` None: nobody answered in time
-    (status 408), or the network refused the request (503, with what it said for a reason).
+    (status 408), or the network refused the request (503, with what it said for a reason). `hop`: where a request
+    outside a dialog went, with the connection that its answer came over.
     """
 
     token: str
@@ -221,6 +222,7 @@ class RequestFinished(Event):
     reason: str
     session: str = ""
     response: Response | None = field(default=None, compare=False)
+    hop: Hop | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

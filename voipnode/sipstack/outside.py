@@ -100,4 +100,5 @@ class Outside:
             self._tell(outgoing, response.status, response.reason, response if outgoing.answered else None)
 
     def _tell(self, outgoing: OutgoingRequest, status: int, reason: str, response: Response | None) -> None:
-        self._core.tell(RequestFinished(outgoing.token, outgoing.request.method, status, reason, response=response))
+        method, hop = outgoing.request.method, outgoing.hop
+        self._core.tell(RequestFinished(outgoing.token, method, status, reason, response=response, hop=hop))

@@ -22,12 +22,14 @@ PONG_WITHIN_S = 10.0  # RFC 5626 §4.4.1
 RTO_S = 0.5  # RFC 5389 §7.2.1: first interval, doubled after each request; ...
 REQUESTS = 7  # ... how many of them; ...
 LAST_WAIT = 16  # ... and how many of the first intervals the last one is given
+STUN_WITHIN_S = RTO_S * (2 ** (REQUESTS - 1) - 1 + LAST_WAIT)  # 39.5
 MAX_PEERS = 256  # of so many it is remembered how they see us
 
 
 @dataclass(slots=True)
 class _Ping:
     hop: Hop
+    ends_at: float
     transaction_id: bytes = b""
     sent: int = 1
     interval_s: float = RTO_S
@@ -46,27 +48,30 @@ class Pinging:
         """How many pings wait for their answer."""
         return len(self._pings)
 
-    def ping(self, hop: Hop, now: float) -> str:
+    def ping(self, hop: Hop, now: float, within_s: float | None = None) -> str:
         token = self._core.number()
         if hop.reliable:
-            self._pings[token] = _Ping(hop)
+            ends_at = now + min(PONG_WITHIN_S, within_s or PONG_WITHIN_S)
+            self._pings[token] = _Ping(hop, ends_at)
             self._core.transmit(Packet(PING, hop, token))
-            self._core.deadlines.set((PING_DUE, token), now + PONG_WITHIN_S)
+            self._core.deadlines.set((PING_DUE, token), ends_at)
         else:
             entropy = self._core.entropy.cnonce().encode()
-            ping = _Ping(hop, blake2b(entropy, digest_size=TRANSACTION_ID_BYTES).digest())
+            ends_at = now + min(STUN_WITHIN_S, within_s or STUN_WITHIN_S)
+            ping = _Ping(hop, ends_at, blake2b(entropy, digest_size=TRANSACTION_ID_BYTES).digest())
             self._pings[token] = ping
             self._core.transmit(Packet(binding_request(ping.transaction_id), hop, token))
-            self._core.deadlines.set((PING_DUE, token), now + ping.interval_s)
+            self._core.deadlines.set((PING_DUE, token), min(ends_at, now + ping.interval_s))
         return token
 
     # ---- what comes
 
-    def pong(self, source: Hop) -> None:
-        """A line end by itself came over a connection."""
-        for token, ping in list(self._pings.items()):
-            if ping.hop.reliable and _is_at(ping.hop, source):
-                self._finish(token)
+    def pong(self, source: Hop) -> bool:
+        """A line end by itself came over a connection; False where no ping waits for one there."""
+        answered = [token for token, ping in self._pings.items() if ping.hop.reliable and _is_at(ping.hop, source)]
+        for token in answered:
+            self._finish(token)
+        return bool(answered)
 
     def heard_stun(self, data: bytes, source: Hop, now: float) -> None:
         """A STUN message came: an answer of ours, or a request that is worth one."""
@@ -97,14 +102,14 @@ class Pinging:
 
     def _due(self, token: Hashable, now: float) -> None:
         ping = self._pings[str(token)]
-        if ping.hop.reliable or ping.sent >= REQUESTS:
+        if now >= ping.ends_at:
             self._finish(str(token), "no answer")
             return
         ping.sent += 1
         ping.interval_s *= 2
         self._core.transmit(Packet(binding_request(ping.transaction_id), ping.hop, str(token)))
-        wait_s = ping.interval_s if ping.sent < REQUESTS else LAST_WAIT * RTO_S
-        self._core.deadlines.set((PING_DUE, token), now + wait_s)
+        next_at = now + ping.interval_s if ping.sent < REQUESTS else ping.ends_at
+        self._core.deadlines.set((PING_DUE, token), min(next_at, ping.ends_at))
 
     def _answered(self, token: str, ping: _Ping, message: Message) -> None:
         if message.kind is Kind.ERROR:

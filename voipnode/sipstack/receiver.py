@@ -135,6 +135,7 @@ class Receiver:
     def _stream(self, data: bytes, source: Hop, now: float) -> None:
         connections = self._core.connections
         connections.receive(data, source)
+        ponged = False
         while True:
             try:
                 message = connections.next_message(source)
@@ -142,13 +143,16 @@ class Receiver:
                 self._malformed(error, source, now)
                 continue
             if message is None:
+                if ponged:  # the next line end is the next pong, and not the second half of a ping
+                    connections.end_keep_alive(source)
                 self._watch_pace(source, now)
                 return
             self._core.deadlines.cancel((SLOW, source))
             if message is KeepAlive.PING:
                 self._core.transmit(Packet(PONG, source))
+                ponged |= self._pinging.pong(source)
             elif message is KeepAlive.PONG:
-                self._pinging.pong(source)
+                ponged |= self._pinging.pong(source)
             else:
                 self._message(message, source, now)
 

@@ -92,6 +92,10 @@ class StreamFramer:
         head.set_received(raw[self._body_at :], raw)
         return head
 
+    def end_keep_alive(self) -> None:
+        """The line end that was reported as a PONG was one: what follows it is not the second half of a PING."""
+        self._half_ping = False
+
     def _take_keep_alive(self) -> KeepAlive | None:
         if self._buffer.startswith(_CRLF):
             del self._buffer[:2]
