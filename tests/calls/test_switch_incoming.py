@@ -7,7 +7,7 @@ import pytest
 from tests.support.switchboard import DOOR, Switchboard, sdp
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.errors import NotNowError
-from voipnode.calls.events import CallReason
+from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.sipstack import events as sip
 
@@ -152,3 +152,16 @@ def test_a_call_comes_in_for_the_account_of_its_user_or_the_default_one() -> Non
         assert board.last.account == "Gate"
         phone.endpoint.hang_up(phone.session, board.wire.now)
         board.wire.run(board.wire.now + 40.0)
+
+
+def test_a_call_that_rang_for_long_is_not_taken_for_dead_when_it_is_answered() -> None:
+    board = Switchboard(settings=SipSettings(dead_call_timeout_s=20))
+    phone = board.phone("anna", "192.168.1.20")
+    phone.call(DOOR)
+    board.wire.run(30.0)
+    board.switch.answer(board.switch.calls[0].id, board.wire.now)
+    board.wire.run(49.0)
+    assert board.last.state == CallState.ACTIVE
+    board.wire.run(51.0)
+    assert (board.last.state, board.last.reason) == (CallState.TERMINATED, CallReason.FAILED)
+    assert "silent for 20 s" in board.last.detail

@@ -66,6 +66,7 @@ class CallCore:
     def activate(self, call: Call, leg: SipLeg, reason: CallReason) -> None:
         """Somebody answered: this leg has the door, for as long as a call may last."""
         call.winner = leg
+        leg.expect(self.now)
         self.direction_changed(call, leg)
         limit = self.settings.max_call_duration_s
         self.table.limit(call, None if limit == "infinite" else self.now + limit)
@@ -89,6 +90,7 @@ class CallCore:
         if call.winner is not None:
             self.door.leave(call.winner)
         call.winner, call.remote = leg, leg.remote
+        leg.expect(self.now)
         self.direction_changed(call, leg)
         self.table.announce(call, now=self.now, detail=words)
 

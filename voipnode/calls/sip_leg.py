@@ -165,6 +165,11 @@ class SipLeg:
         """True when the far side accepts telephone events and the account sends them."""
         return self.account.dtmf_rtp and self.stream.can_send_digits
 
+    def expect(self, now: float) -> None:
+        """It has the door: from now on its silence is watched, even before its sound is let through."""
+        self.stream.expect(now)
+        self.flush(now)  # which sets the stream's timer
+
     def pull(self, now: float) -> Frame:
         return self.stream.pull(now)
 

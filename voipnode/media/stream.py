@@ -111,6 +111,10 @@ class AudioStream:
         """Made when it is first needed: many legs only ring, and a second of sound is 40 kB."""
         return JitterBuffer(self._rate_hz)
 
+    def expect(self, now: float) -> None:
+        """The far side is to speak from now on: its silence counts from here, however long ago all was agreed."""
+        self._heard_at, self._told_silent = now, False
+
     def _forget_sound(self) -> None:
         if "_jitter" in self.__dict__:
             self._jitter.reset()

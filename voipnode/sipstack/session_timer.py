@@ -144,6 +144,8 @@ class SessionTimers:
     # ---- time
 
     def _start(self, session: InviteSession, interval_s: int, now: float, *, ours: bool) -> None:
+        if session.id not in self._core.sessions:
+            return  # it ended while its answer was on the way
         # A peer that names seconds would have us refresh without a pause (§11.1): half of 90 s is the least.
         interval_s = max(interval_s, FLOOR_S)
         timer, deadlines = session.timer, self._core.deadlines
