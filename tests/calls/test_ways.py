@@ -29,7 +29,7 @@ class Site:
     """A door with a registered account, and its two servers."""
 
     def __init__(self, **more: object) -> None:
-        self.account = account(secondary={"registrar": "pbx2.example"}, default=True, **more)
+        self.account = account(**{"secondary": {"registrar": "pbx2.example"}, "default": True, **more})
         self.board = Switchboard(account=self.account, names=NAMES)
         self.wire = self.board.wire
         self.first = Registrar(self.wire, "pbx", PRIMARY, password=PASSWORD)
@@ -139,6 +139,69 @@ def test_a_call_that_the_server_does_not_react_to_goes_out_through_the_next_one(
     assert {rung.receiver for rung in invites if rung.at < 8.0} == {"pbx"}
     assert {(rung.at, rung.receiver) for rung in invites if rung.at >= 8.0} == {(8.0, "pbx2")}
     assert site.board.states == ["Calling", "Active"]
+
+
+OTHER_DOMAIN = {"secondary": {"registrar": "pbx2.example", "domain": "far.example"}}
+
+
+def test_a_secondary_of_another_domain_gets_the_call_as_its_own() -> None:
+    site = Site(no_answer_s=2.0, identity_header="preferred", **OTHER_DOMAIN)
+    site.first.more = ("Service-Route: <sip:edge.example;lr>",)
+    site.wire.run(600.0)  # a refresh later
+    site.first.alive = False
+    site.call("1001")
+    site.wire.run(603.0)
+    (sent,) = site.second.of("INVITE")
+    first = next(rung.data for rung in site.wire.ladder.pick("INVITE", "door") if rung.receiver == "pbx")
+    assert first.startswith(b"INVITE sip:1001@pbx.example ")
+    assert field(first, "Route") == "<sip:edge.example;lr>"
+    assert sent.startswith(b"INVITE sip:1001@far.example ")
+    assert not has_field(sent, "Route"), "that is the first server's own"
+    assert field(sent, "To") == "<sip:1001@far.example>"
+    assert field(sent, "P-Preferred-Identity") == "<sip:door@far.example>"
+    uri, tag = field(sent, "From").split(";")
+    assert uri == "<sip:door@far.example>"
+    assert field(first, "From").split(";")[1] == tag, "a phone that hears of it twice knows it (RFC 3261 §8.2.2.2)"
+    assert field(sent, "Call-ID") == field(first, "Call-ID")
+    assert site.board.states == ["Calling", "Active"]
+
+
+def test_somebody_of_a_third_domain_is_there_for_both_servers() -> None:
+    way = Site(**OTHER_DOMAIN).way("sip:anna@other.example")
+    assert str(way.target) == "sip:anna@other.example"
+    assert [str(detour.target) for detour in way.detours] == ["sip:anna@other.example"]
+
+
+def test_registered_at_the_secondary_a_call_goes_there_first() -> None:
+    site = Site(**OTHER_DOMAIN)
+    site.first.alive = False
+    site.wire.run(20.0)
+    way = site.way("1001")
+    assert (str(way.target), way.hops[0].remote) == ("sip:1001@far.example", SECONDARY)
+    assert [(str(detour.target), detour.hops[0].remote) for detour in way.detours] == [
+        ("sip:1001@pbx.example", PRIMARY)
+    ]
+
+
+def test_a_phone_that_rings_through_a_server_that_dies_is_called_through_the_other_one_and_cancelled_here() -> None:
+    site = Site(**OTHER_DOMAIN)
+    site.first.answer = lambda request: response_to(request, "180 Ringing") if request.startswith(b"INVITE") else None
+    site.wire.run(6.0)
+    site.call("1001")
+    site.wire.run(6.5)
+    site.first.alive = False
+    site.wire.run(20.0)
+    (moved,) = [rung for rung in site.wire.ladder.pick("INVITE", "door") if rung.receiver == "pbx2"]
+    assert round(moved.at, 3) == 12.5
+    cancels = site.wire.ladder.pick("CANCEL", "door")
+    assert {rung.receiver for rung in cancels} == {"pbx"}
+    assert cancels[0].at == moved.at
+    assert site.board.states == ["Calling", "Ringing", "Active"]
+    assert len(site.board.switch.calls) == 1
+    (call,) = site.board.switch.calls
+    site.board.switch.hang_up(call.id, 20.0)
+    site.wire.run(60.0)
+    site.board.assert_quiet()
 
 
 def test_a_server_found_dead_hands_its_waiting_calls_over_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from voipnode.calls.call import Call
 from voipnode.calls.core import ANSWERED_ELSEWHERE, CallCore
@@ -81,6 +82,7 @@ class Outgoing:
             contact_user=way.contact_user,
             offer=leg.make_offer(),
             hops=way.hops,
+            detours=tuple([replace(detour, headers=detour.headers + headers) for detour in way.detours]),
             routes=way.routes,
             credentials=way.credentials,
             headers=way.headers + headers,

@@ -195,8 +195,18 @@ class Registration:
     def hops(self, ranks: Container[int] = (0, 1)) -> tuple[Hop, ...]:
         """Where the account's requests go, best first: the binding's server, then the others, doubtful ones last."""
         binding = self._keeper.binding
-        first = () if binding is None else (binding.hop,)
+        first = () if binding is None or binding.server.rank not in ranks else (binding.hop,)
         return tuple(dict.fromkeys((*first, *self._places.all(ranks))))
+
+    def roads(self) -> list[tuple[AccountServer, tuple[Hop, ...]]]:
+        """The servers whose addresses are known, with these: the binding's first, those in doubt last."""
+        binding = self._keeper.binding
+        known = [(server, hops) for server in self.servers if (hops := self.hops({server.rank}))]
+
+        def doubt(road: tuple[AccountServer, tuple[Hop, ...]]) -> tuple[bool, bool]:
+            return binding is None or binding.server is not road[0], self._places.in_doubt(road[1][0])
+
+        return sorted(known, key=doubt)
 
     def is_server(self, host: str) -> bool:
         """Whether requests for this account come from there."""

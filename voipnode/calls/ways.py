@@ -8,9 +8,10 @@ host that the URI names. An IP address alone is a host on both kinds.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from voipnode.calls.account_settings import AccountSettings
@@ -19,12 +20,13 @@ from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.ports import LocalAddress, Locator
 from voipnode.calls.registration import Registration
 from voipnode.calls.servers import AccountServer, credentials_of
+from voipnode.sipstack.config import Detour
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.params import EMPTY
 from voipnode.sipstack.transport import Hop
-from voipnode.sipstack.uri import SipUri, TelUri, escape_user, parse_uri
+from voipnode.sipstack.uri import SipUri, TelUri, escape_user, normal_host, parse_uri
 
 ANONYMOUS = NameAddr("Anonymous", SipUri("sip", user="anonymous", host="anonymous.invalid"))  # RFC 3323 §4.1.1.3
 TRANSPORTS = (None, "UDP", "TCP", "TLS", "WS", "WSS")
@@ -35,7 +37,8 @@ _HAS_SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 class Way:
     """All that an INVITE to `target` needs beside its offer; `hops` has one at least, best first.
 
-    `no_answer_s`: the next hop is tried after so long without any response; None leaves it to timer B.
+    `no_answer_s`: the next hop is tried after so long without any response; None leaves it to timer B. `detours`: the
+    account's other servers, which may know callee and caller by another domain.
     """
 
     target: SipUri
@@ -46,6 +49,7 @@ class Way:
     credentials: tuple[Credentials, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     no_answer_s: float | None = None
+    detours: tuple[Detour, ...] = ()
 
 
 def parse_target(text: str, domain: SipUri | None = None) -> SipUri:
@@ -122,19 +126,30 @@ class Ways:
         return straight(target, hops, account, self._local_address(hops[0]).host)
 
     async def _through_server(self, address: str | SipUri, account: AccountSettings, registration: Registration) -> Way:
-        binding = registration.binding
-        server = binding.server if binding is not None else registration.servers[0]
-        target = address if isinstance(address, SipUri) else parse_target(address, server.aor)
+        binding, main = registration.binding, registration.servers[0]
+        target = address if isinstance(address, SipUri) else parse_target(address, main.aor)
         if account.sips:  # all the way or not at all (RFC 3261 §26.2.2)
             target = target.with_(scheme="sips")
-        hops = _of_one_domain(registration, server) or await self._locate(server.first, account)
-        if not hops:
+        roads = registration.roads() or await self._locate_all(registration.servers, account)
+        if not roads:
             raise NotNowError(f'account "{account.name}" reaches no server: {registration.status.reason}')
-        # The proxies that we know of come first, then those that the registrar named (RFC 3608 §6.1). A call that is to
-        # fail over cannot carry the one server's own service route to the other.
-        service_route = binding.granted.service_route if binding is not None else ()
-        routes = (*server.routes, *(route for route in service_route if route not in server.routes))
-        return _way(target, hops, account, server.aor, routes, credentials_of(account), account.no_answer_s)
+        credentials, ways = credentials_of(account), []
+        for server, hops in roads:
+            # The proxies that we know of come first, then those that this very registrar named (RFC 3608 §6.1).
+            named = binding.granted.service_route if binding is not None and binding.server is server else ()
+            routes = (*server.routes, *(route for route in named if route not in server.routes))
+            there = _in_domain(target, main.aor, server.aor)
+            ways.append(_way(there, hops, account, server.aor, routes, credentials, account.no_answer_s))
+        first, *others = ways
+        detours = [Detour(way.hops, way.target, way.from_, way.routes, way.headers) for way in others]
+        return replace(first, detours=tuple(detours))
+
+    async def _locate_all(
+        self, servers: Sequence[AccountServer], account: AccountSettings
+    ) -> list[tuple[AccountServer, tuple[Hop, ...]]]:
+        """The servers that can be found, in their order."""
+        found = await asyncio.gather(*(self._locate(server.first, account) for server in servers))
+        return [(server, hops) for server, hops in zip(servers, found, strict=True) if hops]
 
     async def _locate(self, uri: SipUri, account: AccountSettings) -> tuple[Hop, ...]:
         transport = account.wire_transport
@@ -152,10 +167,11 @@ def straight(target: SipUri, hops: Sequence[Hop], account: AccountSettings, loca
     return _way(target, tuple(hops), account, me)
 
 
-def _of_one_domain(registration: Registration, server: AccountServer) -> tuple[Hop, ...]:
-    """The hops of the servers that know us by the same address-of-record: they can take over each other's calls."""
-    ranks = {each.rank for each in registration.servers if each.aor == server.aor}
-    return registration.hops(ranks)
+def _in_domain(target: SipUri, ours: SipUri, theirs: SipUri) -> SipUri:
+    """A user of our server, as a user of the other one that stands in for it; who is elsewhere is there for both."""
+    if normal_host(target.host) != normal_host(ours.host) or target.port != ours.port:
+        return target
+    return target.with_(host=theirs.host, port=theirs.port)
 
 
 def _way(

@@ -43,5 +43,8 @@ class Whereabouts:
     def all(self, ranks: Container[int]) -> tuple[Hop, ...]:
         """Every known address of the servers of these ranks, primary first, the doubtful ones last."""
         known = [hop for server in self.servers if server.rank in ranks for hop in self.of(server)]
-        doubtful = {hop for hop in known if hop in self.suspects or hop in self._shunned}
-        return tuple(dict.fromkeys([*(hop for hop in known if hop not in doubtful), *known]))
+        return tuple(dict.fromkeys([*(hop for hop in known if not self.in_doubt(hop)), *known]))
+
+    def in_doubt(self, hop: Hop) -> bool:
+        """Whether it did not serve when it was last asked."""
+        return hop in self.suspects or hop in self._shunned

@@ -70,6 +70,17 @@ class EndpointConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Detour:
+    """Another server that can bring a call: its hops, and how the callee, the caller and the way are called there."""
+
+    hops: tuple[Hop, ...]
+    target: SipUri
+    from_: NameAddr
+    routes: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingInvite:
     """One call to place.
 
@@ -77,6 +88,8 @@ class OutgoingInvite:
     `offer` is SDP, or None to let the far side offer (then `Endpoint.acknowledge` gives the answer).
     `hops` are tried in their order, 16 at most, until one serves the call (RFC 3263 §4.3); `hop` is short for one.
     Neither: the address is taken from the first route or the target (its port or 5060, its transport or UDP).
+    `detours` are taken one after the other where none of `hops` serves the call. It is the same call all along, so that
+    a phone that it reaches twice knows it.
     `no_answer_s`: the next hop is tried after so long without any response. `no_progress_s`: the same without a 101-199
     or final one, since a 100 stops timer B for good and the server may die behind it; it must leave a telephone network
     time to ring. None of both: timer B alone, 32 s. `failover_statuses`: answers after which the next hop is tried.
@@ -93,6 +106,7 @@ class OutgoingInvite:
     to: NameAddr | None = None
     hop: Hop | None = None
     hops: tuple[Hop, ...] = ()
+    detours: tuple[Detour, ...] = ()
     routes: tuple[str, ...] = ()
     credentials: tuple[Credentials, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()

@@ -39,6 +39,7 @@ from voipnode.sipstack.routing import demands_tls, first_hop
 from voipnode.sipstack.session import LEFT_TABLE, UAC_TABLE, Action, Input, InviteSession, State
 from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
 
 QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 §25.1
 MAX_HOPS = 16  # what DNS says is not ours to trust
@@ -88,22 +89,33 @@ class Failure:
         return status // 100, status == 503, self.happened is Input.LOST
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One hop, and what the call's INVITE says there."""
+
+    hop: Hop
+    target: SipUri
+    routes: tuple[NameAddr, ...]
+    from_: str
+    to: str
+    headers: tuple[tuple[str, str], ...]
+
+
 @dataclass(slots=True, eq=False)
 class Hunt:
     """Where one call has been, and where it can still go."""
 
     call: OutgoingInvite
-    routes: tuple[NameAddr, ...]
-    from_: str
-    to: str
     call_id: str
-    ahead: deque[Hop]  # not tried yet
-    behind: list[InviteSession] = field(default_factory=list)  # the hops that we turned away from
+    hops: tuple[Hop, ...]  # all of them
+    course: Course  # the present one
+    ahead: deque[Course]  # not tried yet
+    behind: list[tuple[InviteSession, Course]] = field(default_factory=list)  # those that we turned away from
     failures: list[Failure] = field(default_factory=list)
     cseq: int = 1
     tries: int = 0
     sent_at: float = 0.0
-    met: Hop | None = None  # the phone said there that the call had reached it by another road
+    met: Course | None = None  # the phone said there that the call had reached it by another road
     recalls: bool = False  # that other road is to be taken again
     renumbered: bool = False  # the call was sent there once more under a new CSeq
 
@@ -116,12 +128,16 @@ class Hunt:
     def _may_renumber(self) -> bool:
         return self.met is not None and not self.renumbered
 
-    def unheard(self) -> InviteSession | None:
-        """The first hop that we turned away from of which nothing was heard, neither good nor bad."""
-        self.behind = [left for left in self.behind if left.state is not State.ENDED]
-        return next((left for left in self.behind if left.state is State.CANCEL_WAITING), None)
+    def take_unheard(self) -> tuple[InviteSession, Course] | None:
+        """Of those that we turned away from, the first that has said nothing, good or bad; taken off `behind`."""
+        self.behind = [left for left in self.behind if left[0].state is not State.ENDED]
+        waiting = (left for left in self.behind if left[0].state is State.CANCEL_WAITING and left[0].outgoing)
+        found = next(waiting, None)
+        if found is not None:
+            self.behind.remove(found)
+        return found
 
-    def next_hop(self) -> Hop | None:
+    def next_course(self) -> Course | None:
         if self._may_renumber:
             self.renumbered = True
             self.cseq += 1
@@ -146,16 +162,14 @@ class Hunting:
     def begin(self, call: OutgoingInvite, now: float) -> InviteSession:
         """Open the session of a call and send its INVITE to the first hop; LocalError where that cannot be done."""
         core = self._core
-        routes = parse_routes(call.routes)
-        given = call.hops[:MAX_HOPS] or (call.hop,)
-        hops = deque([first_hop(call.target, routes, hop) for hop in given])
-        from_ = str(call.from_.with_tag(core.entropy.tag()))
-        to = str((call.to or NameAddr(None, call.target)).without_tag())
-        session = core.open_session(UAC_TABLE, State.CALLING, hops[0])
+        ahead = deque(_courses(call, core.entropy.tag()))
+        hops = tuple([course.hop for course in ahead])
+        first = ahead.popleft()
+        session = core.open_session(UAC_TABLE, State.CALLING, first.hop)
         session.digest = DigestSession(call.credentials) if call.credentials else None
-        session.hunt = Hunt(call, routes, from_, to, core.entropy.call_id(), hops)
+        session.hunt = Hunt(call, core.entropy.call_id(), hops, first, ahead)
         try:
-            self._send(session, session.hunt, hops.popleft(), now)
+            self._send(session, session.hunt, first, now)
         except LocalError:
             core.forget_session(session)
             raise
@@ -206,7 +220,8 @@ class Hunting:
             hunt, outgoing = session.hunt, session.outgoing
             if hunt is None or outgoing is None or outgoing.kind is not Kind.INVITE:
                 continue
-            hunt.ahead = deque(sorted(hunt.ahead, key=hop.same_place))  # stable: that hop goes last
+            there = [course for course in hunt.ahead if hop.same_place(course.hop)]  # last of all
+            hunt.ahead = deque([*(course for course in hunt.ahead if course not in there), *there])
             if outgoing.hop.same_place(hop) and hunt.goes_on and session.allows(Input.HOP_LEFT):
                 self._core.run(session, Input.HOP_LEFT, now)
 
@@ -220,7 +235,7 @@ class Hunting:
         elif failure.status == LOOP_DETECTED and hunt.tries > 1 and not hunt.renumbered:
             # The phone has the call already, from a hop that we turned away from. Where that one was silent it may
             # yet bring the phone's answer; where it was cancelled the phone is told so, and has to be asked anew.
-            hunt.met, hunt.recalls = hop, True
+            hunt.met, hunt.recalls = hunt.course, True
             self._core.run(session, Input.HOP_FAILED, now)
         elif failure.happened is Input.FAILURE and failure.status not in hunt.call.failover_statuses:
             self._end(session, failure, now)
@@ -248,7 +263,7 @@ class Hunting:
         left.digest, left.outgoing = session.digest, outgoing
         outgoing.session = left
         session.outgoing = None
-        hunt.behind.append(left)
+        hunt.behind.append((left, hunt.course))
         return left
 
     def _next_hop(self, session: InviteSession, now: float, message: Message | None) -> None:
@@ -260,9 +275,9 @@ class Hunting:
         recalls, hunt.recalls = hunt.recalls, False
         if recalls and self._take_back(session, hunt, now):
             return
-        while (hop := hunt.next_hop()) is not None:
+        while (course := hunt.next_course()) is not None:
             try:
-                self._send(session, hunt, hop, now)
+                self._send(session, hunt, course, now)
             except LocalError as error:
                 hunt.failures.append(Failure(Input.LOST, reason=str(error)))
             else:
@@ -275,36 +290,38 @@ class Hunting:
 
     def _take_back(self, session: InviteSession, hunt: Hunt, now: float) -> bool:
         """Wait for a hop again that nothing was heard of; False where there is none."""
-        left = hunt.unheard()
-        if left is None or left.outgoing is None:
+        found = hunt.take_unheard()
+        if found is None:
             return False
-        hunt.behind.remove(left)
+        left, hunt.course = found
         outgoing, left.outgoing = left.outgoing, None
+        assert outgoing is not None
         outgoing.session, session.outgoing, session.hop = session, outgoing, outgoing.hop
         hunt.sent_at = now
         self._core.layer.resume(outgoing.transaction, now)
         self._watch(session, now)
         return True
 
-    def _send(self, session: InviteSession, hunt: Hunt, hop: Hop, now: float) -> None:
+    def _send(self, session: InviteSession, hunt: Hunt, course: Course, now: float) -> None:
         call, core = hunt.call, self._core
+        target, routes, hop = course.target, course.routes, course.hop
         request = request_outside(
-            "INVITE", call.target, hunt.from_, hunt.to, hunt.call_id, hunt.routes, call.max_forwards, hunt.cseq
+            "INVITE", target, course.from_, course.to, hunt.call_id, routes, call.max_forwards, hunt.cseq
         )
-        secure = demands_tls(call.target, hunt.routes)
+        secure = demands_tls(target, routes)
         request.headers.add("Contact", core.contact(call.contact_user, hop, secure=secure, ob=call.outbound))
         add_capabilities(request, core.config)
         if core.config.reliable is Extension.REQUIRED:
             request.headers.add("Require", RELIABLE)
         self._timers.ask(session, request, call.session_expires_s)
-        for name, value in call.headers:
+        for name, value in course.headers:
             request.headers.add(name, value)
         set_body(request, call.offer, SDP)
         if session.digest is not None and hunt.tries:
             self._client.sign(request, session.digest)
         outgoing = OutgoingRequest(Kind.INVITE, request, hop, session, digest=session.digest)
         self._client.send(outgoing, now)
-        session.hop, session.outgoing = outgoing.hop, outgoing
+        session.hop, session.outgoing, hunt.course = outgoing.hop, outgoing, course
         hunt.tries += 1
         hunt.sent_at = now
         self._watch(session, now)
@@ -325,6 +342,21 @@ class Hunting:
         session.ended_status, session.ended_reason = failure.status, failure.reason
         session.contacts, session.why = failure.contacts, failure.why
         self._core.run(session, failure.happened, now)
+
+
+def _courses(call: OutgoingInvite, tag: str) -> list[Course]:
+    """The hops of a call in their order, with one From tag for all of them."""
+    courses = []
+    given = call.hops or (call.hop,)
+    roads = [(given, call.target, call.from_, call.routes, call.headers)]
+    roads += [(road.hops, road.target, road.from_, road.routes, road.headers) for road in call.detours]
+    for hops, target, from_, route_values, headers in roads:
+        routes = parse_routes(route_values)
+        to = str((call.to or NameAddr(None, target)).without_tag())
+        for hop in hops:
+            first = first_hop(target, routes, hop)
+            courses.append(Course(first, target, routes, str(from_.with_tag(tag)), to, headers))
+    return courses[:MAX_HOPS]
 
 
 def _retry_after_s(response: Response) -> int | None:

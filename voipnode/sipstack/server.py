@@ -219,7 +219,7 @@ def is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
     host = source.remote.host
     if dialog.flow is not None and dialog.flow.comes_from(host):
         return True
-    hops = (session.hop, *(session.hunt.call.hops if session.hunt is not None else ()))
+    hops = (session.hop, *(session.hunt.hops if session.hunt is not None else ()))
     return host == normal_host(dialog.next_uri().host) or any(host == normal_host(hop.remote.host) for hop in hops)
 
 
