@@ -37,7 +37,7 @@ user_id = "door"
 password = "doorpw"
 domain = "pbx.test"
 registrar = "{primary}"
-secondary = {{ registrar = "{secondary}" }}
+secondary = {{ registrar = "{secondary}", domain = "{domain}" }}
 {more}
 """
 QUICK = "response_timeout_s = 1"
@@ -71,7 +71,7 @@ class Lab:
 
 
 @contextlib.asynccontextmanager
-async def lab(folder: Path, *, more: str = "") -> AsyncIterator[Lab]:
+async def lab(folder: Path, *, more: str = "", domain: str = "") -> AsyncIterator[Lab]:
     tone = write_tone(folder / "440.wav", 440.0)
     loudspeaker = folder / "loudspeaker.wav"
     audio = f'device = "files"\nmicrophone = "tone:1000"\nloudspeaker_recording = "{loudspeaker}"'
@@ -81,7 +81,7 @@ async def lab(folder: Path, *, more: str = "") -> AsyncIterator[Lab]:
     ):
         servers = (address(primary), address(secondary))
         bob = Baresip.start(folder / "bob", microphone=tone, user="bob", password="bobpw", servers=servers)
-        account = ACCOUNT.format(primary=servers[0], secondary=servers[1], more=more)
+        account = ACCOUNT.format(primary=servers[0], secondary=servers[1], domain=domain, more=more)
         async with running(bob) as phone, running(Node.start(folder / "node", audio=audio, more=account)) as node:
             await phone.registered()
             assert (await node.account("registered"))["server"] == servers[0]
@@ -122,10 +122,23 @@ def test_while_idle_the_node_is_at_the_other_server_within_10_s_and_returns(tmp_
     run_test(play())
 
 
-@DEATHS
-def test_a_call_being_set_up_goes_by_the_other_server_and_rings_once(tmp_path: Path, die: Death) -> None:
+def test_a_connection_that_dies_with_its_server_is_noticed_at_once(tmp_path: Path) -> None:
     async def play() -> None:
-        async with lab(tmp_path) as scene:
+        async with lab(tmp_path, more='transport = "tcp"') as scene:
+            dead_at = time.monotonic()
+            scene.primary.kill()
+            there_at = await scene.at(scene.secondary, seconds=15)
+            told("killed while idle, over TCP, registered at the other server after", there_at - dead_at)
+            assert there_at - dead_at < 2.0, "long before a keep-alive would tell"
+
+    run_test(play())
+
+
+@pytest.mark.parametrize("domain", ["", "localhost"], ids=["one domain", "two domains"])
+@DEATHS
+def test_a_call_being_set_up_goes_by_the_other_server_and_rings_once(tmp_path: Path, die: Death, domain: str) -> None:
+    async def play() -> None:
+        async with lab(tmp_path, domain=domain) as scene:
             node, phone = scene.node, scene.phone
             die(scene.primary)
             pressed_at = time.monotonic()
