@@ -127,16 +127,23 @@ def test_what_is_wrong_is_told_to_an_installer(
 
 def test_linphone_is_rung_through_it_and_opens_by_info(tmp_path: Path) -> None:
     tone = write_tone(tmp_path / "440.wav", 440.0)
-    phone_start = Linphone.start(tmp_path / "phone", microphone=tone, auto_answer=True, digits_by="info")
 
     async def play() -> None:
         async with (
             running(Kamailio.start(tmp_path / "pbx", host=HOST)) as pbx,
-            running(phone_start) as phone,
+            running(
+                Linphone.start(
+                    tmp_path / "phone",
+                    microphone=tone,
+                    auto_answer=True,
+                    digits_by="info",
+                    server=f"{HOST}:{pbx.port};transport=udp",
+                )
+            ) as phone,
             running(Node.start(tmp_path / "node", more=account(pbx))) as node,
         ):
             await node.account("registered")
-            await pbx.rpc("ul.add", "location", "bob", phone.uri, "3600", "1.0", "", "0", "0", "0")
+            await pbx.registered("bob")
             await node.press("bob")
             await node.event("call.changed", state="Active")
             phone.say("1")

@@ -40,5 +40,15 @@ def _is_free(port: int) -> bool:
 
 
 def rtp_range(size: int = 200) -> int:
-    """The even start of a range of `size` ports that is unlikely to be used by anybody else."""
-    return random.randrange(12000, 30000 - size, 2)
+    """The even start of a range of `size` ports, all of them free for UDP, that nobody else is likely to draw."""
+    while True:
+        start = random.randrange(12000, 30000 - size, 2)
+        if all(_is_free_for_udp(port) for port in range(start, start + size)):
+            return start
+
+
+def _is_free_for_udp(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", port))
+        return True
+    return False

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
+from tests.support.aio import at_end, within
 from tests.support.free_ports import free_port
-from tests.support.peers.process import PeerProcess, need
+from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
 
 TEMPLATE = Path(__file__).with_suffix(".cfg.in")
 USERS = {"door": "doorpw", "alice": "alicepw", "bob": "bobpw", "anna": "annapw"}
@@ -74,7 +75,9 @@ class Kamailio:
             text = text.replace("#!KAMAILIO\n", "#!KAMAILIO\n#!define TLS\n", 1)
             (folder / "tls.cfg").write_text(TLS.format(certificate=certificate, method=tls_method))
         (folder / "kamailio.cfg").write_text(text)
-        return cls(folder, host, await cls._launch(folder), ports)
+        pbx = cls(folder, host, await cls._launch(folder), ports)
+        at_end(pbx.stop)
+        return pbx
 
     @staticmethod
     async def _launch(folder: Path) -> PeerProcess:
@@ -84,7 +87,7 @@ class Kamailio:
         command = ("kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-w", run, "-Y", run, "-P", folder / "pid")
         process = await PeerProcess.start(*command, "-m", "64", "-M", "8")
         try:
-            await process.line_with("this registrar is ready", seconds=15)
+            await process.line_with("this registrar is ready", seconds=START_LIMIT_S)
         except BaseException:
             _signal(process, signal.SIGKILL)
             await process.stop()
@@ -109,6 +112,13 @@ class Kamailio:
             found = await self.rpc("ul.lookup", "location", user)
             return [each["Contact"]["Address"] for each in found["Contacts"]]
         return []
+
+    async def registered(self, user: str, *, seconds: float = 15.0) -> list[str]:
+        """Wait until `user` is registered; where."""
+        async with within(seconds, f"registration of {user}", self.process.account):
+            while not (contacts := await self.contacts(user)):
+                pass  # each question goes there and back
+        return contacts
 
     def kill(self) -> None:
         """kill -9, all of it: its ports are closed at once."""

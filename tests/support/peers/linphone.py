@@ -10,19 +10,32 @@ from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
 RC = """\
 [sip]
 sip_port={sip_port}
-sip_tcp_port=0
-sip_tls_port=0
+sip_tcp_port={tcp_port}
+sip_tls_port={tls_port}
 bind_address=127.0.0.1
 use_ipv6=0
-default_proxy=-1
+default_proxy={proxy}
 contact=sip:bob@127.0.0.1
 guess_hostname=0
 use_info={info}
 use_rfc2833={rtp}
+root_ca={ca}
+verify_server_certs={verify}
 [rtp]
 audio_rtp_port={rtp_port}
 [net]
 mtu=1300
+"""
+REGISTERED = """[proxy_0]
+reg_proxy=<sip:{server}>
+reg_identity=sip:bob@{domain}
+reg_expires=60
+reg_sendregister=1
+publish=0
+[auth_info_0]
+username=bob
+passwd=bobpw
+realm={domain}
 """
 
 
@@ -36,19 +49,38 @@ class Linphone:
 
     @classmethod
     async def start(
-        cls, folder: Path, *, microphone: Path, auto_answer: bool = False, digits_by: str = "rtp"
+        cls,
+        folder: Path,
+        *,
+        microphone: Path,
+        auto_answer: bool = False,
+        digits_by: str = "rtp",
+        server: str = "",
+        domain: str = "pbx.test",
+        ca: Path | None = None,
     ) -> Linphone:
+        """Start it; with `server` it is bob@`domain` there, "127.0.0.1:5070" or "localhost:5071;transport=tls".
+
+        It checks the server's certificate against `ca`, and takes no IP address for a name. That it has registered the
+        server knows (`Kamailio.registered`).
+        """
         need("linphonec")
         (folder / ".local" / "share" / "linphone").mkdir(parents=True, exist_ok=True)
         sip_port = free_port()
-        (folder / "rc").write_text(
-            RC.format(
-                sip_port=sip_port,
-                rtp_port=rtp_range(),
-                info=int(digits_by == "info"),
-                rtp=int(digits_by == "rtp"),
-            )
+        text = RC.format(
+            sip_port=sip_port,
+            tcp_port=sip_port if server else 0,
+            tls_port=sip_port + 1 if server else 0,
+            rtp_port=rtp_range(),
+            info=int(digits_by == "info"),
+            rtp=int(digits_by == "rtp"),
+            proxy=0 if server else -1,
+            ca=ca or "",
+            verify=int(ca is not None),
         )
+        if server:
+            text += REGISTERED.format(server=server, domain=domain)
+        (folder / "rc").write_text(text)
         process = await PeerProcess.start("linphonec", "-c", folder / "rc", cwd=folder, env={"HOME": str(folder)})
         phone = cls(folder, process, sip_port)
         phone.say("soundcard use files")

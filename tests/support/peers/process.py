@@ -98,7 +98,11 @@ class PeerProcess:
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
-        await self._reader
+        await asyncio.wait({self._reader}, timeout=seconds)
+        if not self._reader.done():  # what it forked lives on and holds its output open
+            self._reader.cancel()
+            self.process._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way to let go of it
+            await asyncio.wait({self._reader})
 
 
 def describe(pid: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def test_a_test_that_fails_leaves_no_process_behind() -> None:
     with pytest.raises(AssertionError, match="as tests do"):
         run_test(play())
     assert started[0].process.returncode == -15
+
+
+def test_stop_does_not_wait_for_what_a_peer_has_forked() -> None:
+    async def play() -> None:
+        process = await PeerProcess.start("sh", "-c", "sleep 3 & echo ready; wait")
+        await process.line_with("ready")
+        await process.stop(seconds=0.2)
+        assert process.process.returncode == -15
+
+    begun_at = time.monotonic()
+    run_test(play())
+    assert time.monotonic() - begun_at < 2.0
 
 
 def test_free_ports_are_kept_off_the_ports_of_outgoing_connections() -> None:
