@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.support.peers.baresip import Baresip
 from tests.support.peers.linphone import Linphone
 from tests.support.rtp_times import first_event_at
 from tests.support.sound import assert_tone
+from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
 pytestmark = pytest.mark.interop
@@ -25,18 +27,23 @@ def audio(folder: Path) -> str:
     return f'device = "files"\nmicrophone = "tone:1000"\nloudspeaker_recording = "{folder / "loudspeaker.wav"}"'
 
 
-def door_times(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The guardian's account of the one opening: when on, when off."""
-    lines = [entry for entry in node.journal() if entry["what"] == "line" and entry["line"] == "door"]
-    on = next(entry for entry in lines if entry["active"])
-    off = next(entry for entry in lines[lines.index(on) :] if not entry["active"])
+async def door_times(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The guardian's account of the one opening: when on, when off. It tells first and writes then."""
+
+    def lines() -> list[dict[str, Any]]:
+        return [entry for entry in node.journal() if entry["what"] == "line" and entry["line"] == "door"]
+
+    with FileWatch(node.state_dir / "guardian.jsonl") as watch:
+        await asyncio.to_thread(watch.until_it, lambda present: present.endswith(b"\n") and len(lines()) >= 2)
+    on, off = lines()
+    assert (on["active"], off["active"]) == (True, False)
     return on, off
 
 
 async def the_door_opened_in_time(node: Node, capture: Capture) -> None:
     await node.event("port.changed", port="door", active=True)
     await node.event("port.changed", port="door", active=False, why="expired", seconds=15)
-    on, off = door_times(node)
+    on, off = await door_times(node)
     assert on["wall"] - first_event_at(await capture.stop()) < 0.100, "from the first event packet to the relay"
     assert off["at"] - on["at"] == pytest.approx(7.0, abs=0.050)
 
