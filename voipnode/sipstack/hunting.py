@@ -3,7 +3,8 @@
 A hop has not served the call when the network refuses our bytes, when nobody answers (timer B, or sooner where the
 call says so) or when it says 503: then the same INVITE goes to the next one with a branch of its own (RFC 3263 §4.3).
 Call-ID, From tag and CSeq stay, so that a phone which hears of the call by two roads says 482 to the second (RFC 3261
-§8.2.2.2).
+§8.2.2.2). That it may hear the same CSeq although each server asks for a password first, every hop gets the INVITE as
+the first one got it, without credentials: its challenge raises the number alike (§22.2).
 
 What was sent to a hop that we turned away from lives on as a session that is hung up: CANCEL as soon as a provisional
 response allows it (§9.1), ACK and BYE for a 2xx, and nobody is told. Its INVITE is repeated no longer, lest a server
@@ -42,6 +43,7 @@ from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri
 
 QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 §25.1
+FIRST_CSEQ = 1
 MAX_HOPS = 16  # what DNS says is not ours to trust
 LOOP_DETECTED = 482
 
@@ -112,7 +114,8 @@ class Hunt:
     ahead: deque[Course]  # not tried yet
     behind: list[tuple[InviteSession, Course]] = field(default_factory=list)  # those that we turned away from
     failures: list[Failure] = field(default_factory=list)
-    cseq: int = 1
+    cseq: int = FIRST_CSEQ  # of the INVITE under way
+    highest_cseq: int = FIRST_CSEQ  # of all
     tries: int = 0
     sent_at: float = 0.0
     met: Course | None = None  # the phone said there that the call had reached it by another road
@@ -140,8 +143,9 @@ class Hunt:
     def next_course(self) -> Course | None:
         if self._may_renumber:
             self.renumbered = True
-            self.cseq += 1
+            self.cseq = self.highest_cseq = self.highest_cseq + 1
             return self.met
+        self.cseq = FIRST_CSEQ
         return self.ahead.popleft() if self.ahead else None
 
 
@@ -185,6 +189,7 @@ class Hunting:
         """The INVITE was sent again with credentials, under the next CSeq: the hop has to answer that one now."""
         if session.hunt is not None:
             session.hunt.cseq = number
+            session.hunt.highest_cseq = max(number, session.hunt.highest_cseq)
             session.hunt.sent_at = now
             self._watch(session, now)
 
@@ -317,7 +322,7 @@ class Hunting:
         for name, value in course.headers:
             request.headers.add(name, value)
         set_body(request, call.offer, SDP)
-        if session.digest is not None and hunt.tries:
+        if session.digest is not None and hunt.renumbered:
             self._client.sign(request, session.digest)
         outgoing = OutgoingRequest(Kind.INVITE, request, hop, session, digest=session.digest)
         self._client.send(outgoing, now)
