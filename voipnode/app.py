@@ -162,6 +162,7 @@ class Node:
             "inputs": [item.name for item in self._settings.inputs],
             "accounts": [
                 {
+                    "id": account.id,
                     "name": account.name,
                     "type": account.type,
                     "user_id": account.user_id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from voipnode import __version__
@@ -191,7 +191,7 @@ def _more_ports(settings: SipSettings) -> MorePorts:
     )
 
 
-def _stream_layers(settings: SipSettings, accounts: Iterable[AccountSettings], own: Path | None) -> StreamLayers:
+def _stream_layers(settings: SipSettings, accounts: Sequence[AccountSettings], own: Path | None) -> StreamLayers:
     """What the connections of others are served with, and, by account, what ours are made with."""
     tls = settings.tls
     certificate = _file(tls.certificate) or own
@@ -205,9 +205,10 @@ def _stream_layers(settings: SipSettings, accounts: Iterable[AccountSettings], o
             clients=tls.verify_clients,
             key_log=_file(tls.key_log),
         )
-    profiles = {account.name: _profile(account, tls) for account in accounts if account.active}
+    profiles = {account.id: _profile(account, tls) for account in accounts if account.active}
     profiles.setdefault("", TlsProfile(key_log=_file(tls.key_log)))
-    return StreamLayers(profiles, server, Origins.of(settings.websocket.origins))
+    paths = {account.id: account.websocket_path for account in accounts if account.active}
+    return StreamLayers(profiles, server, Origins.of(settings.websocket.origins), paths)
 
 
 def _profile(account: AccountSettings, tls: TlsSettings) -> TlsProfile:

@@ -111,6 +111,22 @@ def test_what_the_account_leaves_open_is_that_of_all() -> None:
     assert (pace.interval_s, pace.failback_s, pace.repetitions) == (120, 7, 2)
 
 
+def test_accounts_of_one_name_are_told_apart_by_their_id() -> None:
+    names = ("pbx", "lan", "pbx", "pbx#2", "pbx")
+    accounts = complete_accounts(tuple(AccountSettings(name=name) for name in names))
+    assert [each.id for each in accounts] == ["pbx", "lan", "pbx#3", "pbx#2", "pbx#4"]
+    assert [each.name for each in accounts] == list(names)
+    assert accounts[2] != accounts[4], "not even where all that is set is equal"
+    assert "pbx#3" not in accounts[2].model_dump_json(), "no setting: it follows from the order"
+
+
+@pytest.mark.parametrize("path", ["ws", "/a b", "/a#b", "/\r\nHost: x"])
+def test_a_websocket_path_is_one(path: str) -> None:
+    with pytest.raises(ValidationError, match="websocket_path"):
+        account(websocket_path=path)
+    assert account(websocket_path="/ws?x=1").websocket_path == "/ws?x=1"
+
+
 def test_the_default_is_an_active_account_and_where_none_is_the_automatic_one_comes_back() -> None:
     off, on = AccountSettings(name="off", active=False), AccountSettings(name="on")
     assert [each.default for each in complete_accounts((off, on))] == [False, True]

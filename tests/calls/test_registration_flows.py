@@ -7,6 +7,7 @@ import pytest
 from tests.support.registrar import DOOR, PASSWORD, PRIMARY, SECONDARY, RegisteringDoor, Registrar, account
 from tests.support.sip_agents import field
 from tests.support.wire import Wire
+from voipnode.calls.account_settings import complete_accounts
 from voipnode.calls.settings import SipSettings
 from voipnode.sipstack.events import HopFailed
 from voipnode.sipstack.transport import Address, Hop
@@ -188,6 +189,23 @@ def test_a_flow_that_fails_again_and_again_is_formed_anew_ever_later() -> None:
         wire.cut(DOOR, PRIMARY)
     # Each second at first; then RFC 5626 §4.5: 20, 40, 80 s after one that never lasted.
     assert len(first.registers) < 10
+
+
+# ---- accounts of one name
+
+
+def test_two_accounts_of_one_name_are_told_apart() -> None:
+    wire = Wire()
+    one, other = complete_accounts((account(user_id="100"), account(user_id="200", password="guess")))
+    door = RegisteringDoor(wire, one, other, names=NAMES)
+    Registrar(wire, "pbx", PRIMARY, password=PASSWORD)
+    door.start()
+    wire.run(1.0)
+    last = {event.id: (event.account, event.state) for event in door.changes}
+    assert last == {"office": ("office", "registered"), "office#2": ("office", "problem")}
+    flows = [registration.hops() for registration in door.accounts.registrations]
+    assert [hop.profile for hops in flows for hop in hops] == ["office", "office#2"], "each has its TLS settings"
+    assert [door.accounts.named(name).user_id for name in ("office", "office#2", "")] == ["100", "200", "100"]
 
 
 # ---- a server that wants no calls for a while

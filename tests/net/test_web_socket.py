@@ -276,6 +276,29 @@ def test_we_open_one_connection_ask_for_sip_and_name_the_domain(run: Run, host: 
     run(main())
 
 
+def test_the_path_is_that_of_the_account_and_so_is_the_connection(run: Run) -> None:
+    async def main() -> None:
+        paths: list[str] = []
+
+        async def pbx(connection: ServerConnection) -> None:
+            assert connection.request is not None
+            paths.append(connection.request.path)
+            async for _message in connection:
+                await connection.send("200 OK")
+
+        async with (
+            serve(pbx, "127.0.0.1", 0, subprotocols=SIP) as server,
+            side("WS", paths={"pbx": "/ws", "pbx#2": "/asterisk/ws"}) as door,
+        ):
+            port = next(iter(server.sockets)).getsockname()[1]
+            for profile in ("pbx", "pbx#2", "", "pbx"):
+                door.streams.send(Packet(b"OPTIONS", hop(port, transport="WS", profile=profile), profile))
+            await door.sink.until(lambda: len(door.sink.received) == 4)
+            assert sorted(paths) == ["/", "/asterisk/ws", "/ws"]
+
+    run(main())
+
+
 def test_a_server_that_goes_away_is_told(run: Run) -> None:
     async def main() -> None:
         async def pbx(connection: ServerConnection) -> None:

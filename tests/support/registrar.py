@@ -169,7 +169,7 @@ class RegisteringDoor:
         places = self.names.get(uri.host)
         if places is None and uri.host[0].isdigit():
             places = [Address(uri.host, uri.port or 5060)]
-        hops = [Hop(transport, place, domain=uri.host, profile=account.name) for place in places or ()]
+        hops = [Hop(transport, place, domain=uri.host, profile=account.id) for place in places or ()]
         if self.dns_delay_s is not None:
             self.wire.at(self.wire.now + self.dns_delay_s, lambda: done(hops, self.wire.now))
 

@@ -52,10 +52,11 @@ async def side(
     origins: Origins | None = None,
     limits: ConnectionLimits | None = None,
     host: str = "127.0.0.1",
+    paths: dict[str, str] | None = None,
 ) -> AsyncIterator[Side]:
     """A table that listens for `transport` where it has a certificate for that, or needs none."""
     sink = Recorder()
-    layers = StreamLayers({"": client or TlsProfile(), **(profiles or {})}, server, origins)
+    layers = StreamLayers({"": client or TlsProfile(), **(profiles or {})}, server, origins, paths)
     streams = SipStreams(Resolver(), sink, limits or ConnectionLimits(), layers)
     streams.connect_from((host,))
     port = 0

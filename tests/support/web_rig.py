@@ -43,7 +43,16 @@ ABOUT: dict[str, Any] = {
     "version": "0.1.0",
     "sip_addresses": ["sip:192.0.2.20:5060"],
     "audio": "simulated microphone and loudspeaker",
-    "accounts": [{"name": "peer to peer", "type": "peer_to_peer", "user_id": "door", "default": True, "active": True}],
+    "accounts": [
+        {
+            "id": "peer to peer",
+            "name": "peer to peer",
+            "type": "peer_to_peer",
+            "user_id": "door",
+            "default": True,
+            "active": True,
+        }
+    ],
     "inputs": ["button"],
 }
 

@@ -344,7 +344,12 @@ def test_accounts_say_how_they_stand_and_nothing_secret() -> None:
         assert (account["state"], account["status"]) == ("unregistered", 0)
         words = 'wrong password or authentication ID, user "100" (401 Unauthorized)'
         told = RegistrationChanged(
-            account=account["name"], state=RegistrationState.PROBLEM, status=401, reason=words, server="pbx.example"
+            account=account["name"],
+            id=account["id"],
+            state=RegistrationState.PROBLEM,
+            status=401,
+            reason=words,
+            server="pbx.example",
         )
         rig.bus.publish(told)
         (account,) = (await client.get("/api/v1/accounts")).json()

@@ -229,7 +229,7 @@ def test_problems_and_a_lost_guardian_are_shown_and_can_be_dismissed(page: Any, 
 
 def test_an_account_is_green_while_registered_and_red_with_its_reason(page: Any, site: Site) -> None:
     def told(state: RegistrationState, reason: str) -> None:
-        event = RegistrationChanged(account="peer to peer", state=state, reason=reason)
+        event = RegistrationChanged(account="peer to peer", id="peer to peer", state=state, reason=reason)
         site.do(lambda: site.rig.bus.publish(event))
 
     def dot() -> Any:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.uri import SipUri, parse_uri
@@ -118,6 +128,12 @@ class AccountSettings(BaseModel):
     proxies: tuple[ProxySettings, ...] = Field(
         default=(), max_length=8, description="Passed in this order on the way to the registrar."
     )
+    websocket_path: str = Field(
+        default="/",
+        max_length=255,
+        pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$",
+        description='WebSocket only: the path at the server; Asterisk wants "/ws".',
+    )
     sips: bool = Field(default=False, description="Be sips:user@domain and demand TLS on every hop.")
     tls_version: Literal["auto", "1.2", "1.3"] = Field(default="auto", description="TLS only.")
     verify_server: bool = Field(default=True, description="TLS only: refuse servers without a valid certificate.")
@@ -159,6 +175,19 @@ class AccountSettings(BaseModel):
     ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
     dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
     dtmf_info: bool = Field(default=True, description="Digits by SIP INFO; sent so when the peer takes no RTP events.")
+
+    _id: str = PrivateAttr("")
+
+    @property
+    def id(self) -> str:
+        """The name, or "name#2" for the second one of it: names are for people and need not differ."""
+        return self._id or self.name
+
+    def numbered(self, account_id: str) -> AccountSettings:
+        """A copy with that id."""
+        copy = self.model_copy()
+        copy._id = account_id
+        return copy
 
     @property
     def registered(self) -> bool:
@@ -202,7 +231,8 @@ class AccountSettings(BaseModel):
 
 
 def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
-    """The accounts with exactly one default, which is active; the automatic peer-to-peer one where none is left.
+    """The accounts, each with an id of its own and exactly one of them the default, which is active; the automatic
+    peer-to-peer one is added where none is left.
 
     Raises ValueError when two accounts are marked as default, or one that is not active.
     """
@@ -213,9 +243,23 @@ def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSet
     if defaults and not defaults[0].active:
         raise ValueError(f'"{defaults[0].name}" is the default and not active; make an active account the default')
     if defaults:
-        return accounts
+        return _with_ids(accounts)
     first = next((index for index, account in enumerate(accounts) if account.active), None)
     if first is None:
-        return (*accounts, AccountSettings(default=True))
+        return _with_ids((*accounts, AccountSettings(default=True)))
     chosen = accounts[first].model_copy(update={"default": True})
-    return (*accounts[:first], chosen, *accounts[first + 1 :])
+    return _with_ids((*accounts[:first], chosen, *accounts[first + 1 :]))
+
+
+def _with_ids(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+    """The first of a name has it for its id, the second one is "name#2", by their order in the file."""
+    taken = {account.name for account in accounts}
+    found: list[AccountSettings] = []
+    for account in accounts:
+        if account.name not in {each.name for each in found}:
+            found.append(account.numbered(account.name))
+            continue
+        number = next(number for number in count(2) if f"{account.name}#{number}" not in taken)
+        taken.add(f"{account.name}#{number}")
+        found.append(account.numbered(f"{account.name}#{number}"))
+    return tuple(found)

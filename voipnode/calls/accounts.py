@@ -53,11 +53,14 @@ class Accounts:
         )
 
     def named(self, name: str) -> AccountSettings:
-        """The active account of that name, the default one for "". Raises UnknownNameError."""
+        """The active account of that id or name, the default one for ""; of several the first. UnknownNameError."""
         for account in self.active:
-            if account.name == name or (name == "" and account.default):
+            if account.id == name or (name == "" and account.default):
                 return account
-        known = ", ".join(f'"{account.name}"' for account in self.active) or "none"
+        for account in self.active:  # the first of that name is not active
+            if account.name == name:
+                return account
+        known = ", ".join(f'"{account.id}"' for account in self.active) or "none"
         raise UnknownNameError(f'account "{name}": no such active account; there is {known}')
 
     def registration(self, account: AccountSettings) -> Registration | None:
@@ -105,6 +108,7 @@ class Accounts:
         event = RegistrationChanged(
             at=now,
             account=account.name,
+            id=account.id,
             state=status.state,
             status=status.status,
             reason=status.reason,

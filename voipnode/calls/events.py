@@ -99,12 +99,14 @@ class CallChanged(Event):
 class RegistrationChanged(Event):
     """An account stands otherwise than before; repetitions of the same problem are not told.
 
+    `id` tells accounts of the same name apart: "name", "name#2".
     `status` is the SIP status behind it (0: none, "Does not register" of a peer-to-peer account among them), `reason`
     says it in words for an installer, `server` names the server, `expires_s` is the validity that it granted.
     """
 
     name: ClassVar[str] = "registration.changed"
     account: str
+    id: str
     state: RegistrationState
     status: int = 0
     reason: str = ""
@@ -145,6 +147,7 @@ class MessageWaitingChanged(Event):
 
     name: ClassVar[str] = "mailbox.changed"
     account: str
+    id: str
     waiting: bool
     new: int = 0
     old: int = 0

@@ -28,7 +28,7 @@ class Finder:
 
     async def _find(self, uri: SipUri, account: AccountSettings, done: Callable[[Sequence[Hop], float], None]) -> None:
         hops = await self._locator.locate(
-            uri, transport=account.wire_transport, prefer_ipv6=account.prefer_ipv6, profile=account.name
+            uri, transport=account.wire_transport, prefer_ipv6=account.prefer_ipv6, profile=account.id
         )
         done(hops, self._clock())
         self.wake()

@@ -38,11 +38,11 @@ class Mailboxes:
         return bool(self._accounts.served_by(source.remote.host))
 
     def _on_registration(self, event: RegistrationChanged) -> None:
-        account = next((each for each in self._accounts.active if each.name == event.account), None)
+        account = next((each for each in self._accounts.active if each.id == event.id), None)
         if account is None or not account.message_waiting or event.state is not RegistrationState.REGISTERED:
             return
         if account not in self._subscriptions.values():
-            self._deadlines.set(account.name, self._core.now)
+            self._deadlines.set(account.id, self._core.now)
 
     # ---- time
 
@@ -76,7 +76,7 @@ class Mailboxes:
                 return
         except LocalError as error:
             log.info("account %s: its mailbox cannot be asked for now: %s", account.name, error)
-        self._deadlines.set(account.name, core.now + RETRY_S)
+        self._deadlines.set(account.id, core.now + RETRY_S)
 
     # ---- what comes
 
@@ -97,7 +97,7 @@ class Mailboxes:
         words = f"{event.status} {event.reason}" if event.status else event.reason
         log.info("account %s: the server tells of its mailbox no more (%s)", account.name, words)
         if event.again_after_s is not None:
-            self._deadlines.set(account.name, self._core.now + max(event.again_after_s, SOONEST_S))
+            self._deadlines.set(account.id, self._core.now + max(event.again_after_s, SOONEST_S))
 
     def _account_of(self, event: sip.NoticeReceived) -> AccountSettings | None:
         """The account that a server means: by the user that it addresses, or its only one."""
@@ -113,13 +113,14 @@ class Mailboxes:
         except ParseError as error:
             log.debug("account %s: %s", account.name, error.reason)
             return
-        if self._last.get(account.name) == summary:
+        if self._last.get(account.id) == summary:
             return
-        self._last[account.name] = summary
+        self._last[account.id] = summary
         self._core.bus.publish(
             MessageWaitingChanged(
                 at=self._core.now,
                 account=account.name,
+                id=account.id,
                 waiting=summary.waiting,
                 new=summary.voice_new,
                 old=summary.voice_old,

@@ -155,9 +155,7 @@ class Ways:
         transport = account.wire_transport
         if uri.scheme == "sips" and transport == "UDP":  # the address asks for TLS (RFC 3261 §26.2.2)
             transport = ""
-        hops = await self._locator.locate(
-            uri, transport=transport, prefer_ipv6=account.prefer_ipv6, profile=account.name
-        )
+        hops = await self._locator.locate(uri, transport=transport, prefer_ipv6=account.prefer_ipv6, profile=account.id)
         return tuple(hops)
 
 

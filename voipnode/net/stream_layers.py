@@ -15,7 +15,8 @@ class StreamLayers:
     """Makes the layers of a new connection.
 
     `profiles` are the TLS settings of connections that we open, by the name that `Hop.profile` carries; "" are those of
-    all others. `server` are those of connections that others open, None where nobody may open one by TLS.
+    all others. `server` are those of connections that others open, None where nobody may open one by TLS. `paths` are
+    the WebSocket paths at servers, by the same names, where they are not "/".
     """
 
     def __init__(
@@ -23,11 +24,13 @@ class StreamLayers:
         profiles: Mapping[str, TlsProfile] | None = None,
         server: TlsProfile | None = None,
         origins: Origins | None = None,
+        paths: Mapping[str, str] | None = None,
     ) -> None:
         given = {"": TlsProfile(), **(profiles or {})}
         self._clients = {name: WatchedContext(profile, client_context) for name, profile in given.items()}
         self._server = None if server is None else WatchedContext(server, server_context)
         self._origins = origins or Origins()
+        self._paths = dict(paths or {})
 
     def check(self) -> None:
         """Read every file now. Raises TlsError, of which `profile` names the profile, "" for what others connect to."""
@@ -71,7 +74,7 @@ class StreamLayers:
         if hop.secure:
             layers.append(TlsLayer(self._client(hop), hop.domain or hop.remote.host))
         if hop.transport in ("WS", "WSS"):
-            layers.append(WebSocketClient(hop))
+            layers.append(WebSocketClient(hop, self._paths.get(hop.profile, "/")))
         return layers
 
     def probe(self, hop: Hop) -> TlsLayer:

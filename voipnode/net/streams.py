@@ -42,7 +42,7 @@ class Route(NamedTuple):
         if hop.transport == "TCP":
             return cls("TCP", hop.remote, "", "")
         domain = (hop.domain or hop.remote.host).lower().rstrip(".")
-        return cls(hop.transport, hop.remote, domain, hop.profile if hop.secure else "")
+        return cls(hop.transport, hop.remote, domain, hop.profile)
 
 
 class SipStreams:

@@ -24,8 +24,8 @@ class Hop:
     `transport` is "UDP", "TCP", "TLS", "WS" or "WSS". `connection` is the number `net` gave to a stream connection;
     None for UDP, and None on an outgoing packet that may use any open connection to `remote` or open a new one.
     `domain`: the name that the peer's certificate must carry, which is the one that was asked for and not what DNS made
-    of it (RFC 5922 §4); "" where `remote` itself is all that is known. `profile` names the TLS settings (client
-    certificate, versions, verification) of a connection to be opened; "" are the node's own.
+    of it (RFC 5922 §4); "" where `remote` itself is all that is known. `profile` names the settings (TLS:
+    client certificate, versions, verification; WebSocket: path) of a connection to be opened; "" are the node's own.
     """
 
     transport: str

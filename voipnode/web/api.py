@@ -66,7 +66,7 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
 def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[str, Any]) -> None:
     def accounts_now() -> list[models.Account]:
         known = about.get("accounts", ())
-        return [models.Account.model_validate({**item, **view.registration(item["name"])}) for item in known]
+        return [models.Account.model_validate({**item, **view.registration(item["id"])}) for item in known]
 
     @app.get("/api/v1/status", tags=["status"], summary="Everything at once", responses=problems.documented(403, 421))
     async def status() -> models.Status:

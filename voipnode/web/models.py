@@ -137,6 +137,7 @@ class ProblemNote(BaseModel):
 class Account(BaseModel):
     """A SIP account and how it stands with its server."""
 
+    id: str = Field(description='Its name; "name#2" for the second one of that name', examples=["Office"])
     name: str = Field(examples=["Office"])
     type: str = Field(description='"peer_to_peer" or "registered"', examples=["registered"])
     user_id: str = Field(examples=["100"])

@@ -69,7 +69,7 @@ class View:
             case InputChanged():
                 self._name(self._inputs, event.input, event)
             case RegistrationChanged():
-                self._name(self._registrations, event.account, event)
+                self._name(self._registrations, event.id, event)
             case LightChanged():
                 self._light = event.colour
             case GuardianChanged():
@@ -127,10 +127,10 @@ class View:
         ]
 
     def registration(self, account: str) -> dict[str, Any]:
-        """How the account of that name stands; one that has said nothing does not register."""
+        """How the account of that id stands; one that has said nothing does not register."""
         told = self._registrations.get(account)
         if told is None:
-            told = RegistrationChanged(account=account, state=RegistrationState.UNREGISTERED)
+            told = RegistrationChanged(account=account, id=account, state=RegistrationState.UNREGISTERED)
         return {
             "state": told.state.value,
             "status": told.status,
