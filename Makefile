@@ -10,7 +10,7 @@ DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg ch
 	libasound2-plugins libportaudio2 kamailio kamailio-tls-modules kamailio-websocket-modules dnsmasq-base \
 	nftables iproute2
 
-.PHONY: run test lint types coverage fuzz load bench-sip captures clean
+.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -32,6 +32,11 @@ coverage: $(VENV)/.test $(VENV)/.peers
 SECONDS ?= 60
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds $(SECONDS)
+
+# Hostile messages at a running node, a good call after every thousand.
+MESSAGES ?= 100000
+fuzz-node: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz.attack --messages $(MESSAGES) $(ARGS)
 
 # sipp at 100 calls a second for a minute against a node that it starts.
 load: $(VENV)/.test $(VENV)/.peers

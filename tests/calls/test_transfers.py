@@ -80,6 +80,23 @@ def test_the_party_that_was_called_transfers_the_door_to_another() -> None:
     assert not any(board.endpoint.counts().values()), board.endpoint.counts()
 
 
+def test_a_new_party_that_leaves_at_once_leaves_nobody_behind() -> None:
+    # The one who asked does not take the news of success, and would have been let go with its answer.
+    board, anna, bert, _ = board_with(answers, rings)
+    board.wire.drop = lambda rung: rung.what in ("NOTIFY", "200 NOTIFY")
+    refer(board, anna, bert)
+    board.wire.run(3.0)
+    bert.endpoint.accept(bert.session, sdp("192.168.1.21"), board.wire.now)
+    board.wire.run(3.1)
+    bert.endpoint.hang_up(bert.session, board.wire.now)
+    board.wire.run(4.0)
+    assert [event.cause for event in anna.of(sip.SessionEnded)] == [sip.EndCause.REMOTE_HANGUP]
+    assert board.last.state == "Terminated"
+    board.assert_quiet()
+    board.wire.run(300.0)
+    assert not any(board.endpoint.counts().values()), board.endpoint.counts()
+
+
 def test_digits_of_the_new_party_open_nothing() -> None:
     board, anna, bert, _ = board_with(answers, answers)
     refer(board, anna, bert)

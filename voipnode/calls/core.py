@@ -145,6 +145,8 @@ class CallCore:
         call, leg = found
         if call.winner is leg:
             self.table.terminating(call, outcome, self.now)
+            for other in list(call.legs):  # who had the door before, and was not yet let go
+                self.hang_up(other)
         else:
             self.table.leg_failed(call, outcome)
         if not call.legs and (call.over or not call.searching):
