@@ -44,6 +44,23 @@ def test_the_account_says_what_is_wrong_with_the_servers_certificate(tmp_path: P
     run_test(play())
 
 
+def test_a_first_server_whose_tls_is_wrong_is_passed_over(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    wrong, right = authority.issue("other.example.com"), authority.issue(HOST)
+
+    async def play() -> None:
+        async with (
+            running(Kamailio.start(tmp_path / "a", host=HOST, certificate=wrong)) as first,
+            running(Kamailio.start(tmp_path / "b", host=HOST, certificate=right)) as second,
+        ):
+            more = f'ca = "{authority.ca}"\nsecondary = {{ registrar = "{HOST}:{second.tls_port}" }}\n'
+            async with running(Node.start(tmp_path / "node", more=account(first, "tls", more=more))) as node:
+                assert (await node.account("registered"))["server"] == f"{HOST}:{second.tls_port}"
+                assert await first.contacts("door") == []
+
+    run_test(play())
+
+
 def test_a_server_without_verification_is_taken_when_the_account_says_so(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     certificate = authority.issue("other.example.com", ends=now() - DAY, begins=now() - 2 * DAY)
