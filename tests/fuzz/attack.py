@@ -23,8 +23,8 @@ from pathlib import Path
 
 import dns.message
 
-from tests.fuzz.fuzz_parser import SEEDS, mutants
 from tests.fuzz.hostile import Datagrams, Phone, rtp_packets
+from tests.fuzz.mutants import SEEDS, mutants
 from tests.fuzz.twisted import SESSION_SEEDS, twist
 from tests.support import dns_server
 from tests.support.aio import run_test, within

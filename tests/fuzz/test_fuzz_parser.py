@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.fuzz_parser import SEEDS, check, run
+from tests.fuzz.fuzz_parser import check, run
+from tests.fuzz.mutants import SEEDS
+from tests.fuzz.twisted import SESSION_SEEDS
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.grammar import split_commas
 from voipnode.sipstack.headers import NameAddr, Via
@@ -31,9 +33,9 @@ def test_mutated_messages_never_break_a_rule() -> None:
     assert run(SECONDS, seed=time.time_ns()) > 20
 
 
-@pytest.mark.parametrize("seed", range(len(SEEDS)))
+@pytest.mark.parametrize("seed", range(len(SEEDS + SESSION_SEEDS)))
 def test_the_messages_that_the_mutants_come_from_keep_the_rules(seed: int) -> None:
-    check(SEEDS[seed], random.Random(0))
+    check((SEEDS + SESSION_SEEDS)[seed], random.Random(0))
 
 
 @LIMITED

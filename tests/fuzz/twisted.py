@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.fuzz.fuzz_parser import mutants
+from tests.fuzz.mutants import mutants
 from voipnode.sipstack.transport import Hop
 
 NUMBERS = (
