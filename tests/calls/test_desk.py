@@ -13,13 +13,14 @@ from voipnode.calls.commands import (
     HangUp,
     HoldCall,
     PlaceCall,
+    RegisterAccount,
     ResumeCall,
     RingRecipients,
     SendDtmf,
     TransferCall,
 )
 from voipnode.calls.desk import Desk
-from voipnode.calls.errors import CallError, NotNowError
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.calls.ways import Ways, parse_target
 from voipnode.sipstack import events as sip
@@ -102,6 +103,14 @@ def test_hold_resume_and_transfer_are_commands_too() -> None:
     run_virtual(commands.execute(TransferCall(call="c1", to="ben@192.168.1.21")))
     board.wire.run(2.0)
     assert [str(event.refer_to) for event in anna.of(sip.ReferReceived)] == ["sip:ben@192.168.1.21"]
+
+
+def test_an_account_that_does_not_register_says_so_on_demand() -> None:
+    commands = desk(Switchboard())
+    with pytest.raises(CallError, match="does not register"):
+        run_virtual(commands.execute(RegisterAccount(account="")))
+    with pytest.raises(UnknownNameError, match='"nobody"'):
+        run_virtual(commands.execute(RegisterAccount(account="nobody")))
 
 
 @pytest.mark.parametrize("host", ["ben.example", "nowhere.example"])

@@ -54,8 +54,8 @@ def test_it_refreshes_in_time_with_the_same_call_id_and_rising_cseq() -> None:
     wire, door, pbx = at_one()
     door.start()
     wire.run(1700.0)
-    # Dice at their highest: 20 % before the 600 s are over; the nonce is known, so that one request does each time.
-    assert wire.ladder.times("REGISTER") == [0.0, 0.0, 480.0, 960.0, 1440.0]
+    # Dice at their highest: 10 % before the 600 s are over; the nonce is known, so that one request does each time.
+    assert wire.ladder.times("REGISTER") == [0.0, 0.0, 540.0, 1080.0, 1620.0]
     assert len({field(sent, "Call-ID") for sent in pbx.registers}) == 1
     assert [field(sent, "CSeq") for sent in pbx.registers] == [f"{n} REGISTER" for n in (1, 2, 3, 4, 5)]
     assert door.told == [(0.0, "registering", 0), (0.0, "registered", 200)], "a refresh is no news"
@@ -75,8 +75,8 @@ def test_the_granted_validity_counts_and_other_contacts_do_not() -> None:
     pbx.granted_s = 60
     pbx.more = ("Contact: <sip:100@192.0.2.99>;expires=9999", "Expires: 7777")
     door.start()
-    wire.run(50.0)
-    assert wire.ladder.times("REGISTER") == [0.0, 0.0, 48.0]
+    wire.run(55.0)
+    assert wire.ladder.times("REGISTER") == [0.0, 0.0, 52.0]
     assert door.last.expires_s == 60
 
 
@@ -102,8 +102,8 @@ def test_a_nonce_that_ran_out_costs_one_more_request() -> None:
     wire, door, pbx = at_one()
     door.start()
     wire.at(100.0, lambda: setattr(pbx, "nonce", "nonce-2"))
-    wire.run(500.0)
-    assert wire.ladder.times("REGISTER") == [0.0, 0.0, 480.0, 480.0]
+    wire.run(550.0)
+    assert wire.ladder.times("REGISTER") == [0.0, 0.0, 540.0, 540.0]
     assert door.last.state == "registered"
 
 
@@ -330,6 +330,40 @@ def test_servers_that_share_one_table_of_contacts_still_know_the_door_after_the_
     assert first.knows_door()
 
 
+def test_on_demand_it_registers_asks_and_returns_before_its_timers_do() -> None:
+    wire, door, first, second = at_two()
+    first.alive = False
+    door.start()
+    (registration,) = door.accounts.registrations
+    wire.run(10.0)
+    assert (door.last.state, door.last.server) == ("registered", "192.0.2.12:5060")
+    count = len(second.registers)
+    wire.at(10.1, lambda: registration.refresh(wire.now))
+    wire.at(10.2, lambda: registration.probe(wire.now))
+    wire.run(10.3)
+    assert len(second.registers) == count + 1
+    assert wire.ladder.times("OPTIONS", "door")[-1] == 10.2
+    first.alive = True
+    wire.at(11.0, lambda: registration.fail_back(wire.now))
+    wire.at(11.5, lambda: registration.fail_back(wire.now))
+    wire.run(12.0)
+    assert (door.last.at, door.last.server) == (11.0, "192.0.2.11:5060")
+    assert len(wire.ladder.pick("200 REGISTER")) == 5, "the second twice; the first, off the second, the first"
+
+
+def test_on_demand_the_wait_after_an_attempt_in_vain_is_over() -> None:
+    wire, door, pbx = at_one()
+    pbx.alive = False
+    door.start()
+    wire.run(6.0)
+    assert door.last.state == "problem"
+    pbx.alive = True
+    wire.at(7.0, lambda: door.accounts.refresh("office", wire.now))
+    wire.run(8.0)
+    assert (door.last.at, door.last.state) == (7.0, "registered")
+    assert [at for at in wire.ladder.times("REGISTER") if at > 4.0] == [7.0, 7.0]
+
+
 def test_while_the_primary_stays_away_the_secondary_keeps_the_door() -> None:
     wire, door, first, second = at_two(SipSettings(failback_s=30))
     first.alive = False
@@ -401,7 +435,7 @@ def test_service_route_is_kept_in_its_order_until_the_next_answer() -> None:
     assert binding is not None
     assert binding.granted.service_route == ("<sip:edge.example;lr>", "<sip:home.example;lr>")
     pbx.more = ()
-    wire.run(481.0)
+    wire.run(541.0)
     assert binding.granted.service_route == ()
 
 

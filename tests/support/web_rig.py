@@ -16,6 +16,7 @@ from voipnode.calls.commands import (
     HoldCall,
     PlaceCall,
     PressInput,
+    RegisterAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -76,6 +77,7 @@ class FakeDoor:
         commands.register(HoldCall, self._within, who="door")
         commands.register(ResumeCall, self._within, who="door")
         commands.register(TransferCall, self._within, who="door")
+        commands.register(RegisterAccount, self._register, who="door")
 
     def start(self) -> None:
         self.bus.publish(GuardianChanged(at=self.now, up=True, detail="1 line, simulated"))
@@ -127,6 +129,12 @@ class FakeDoor:
         self.calls[call] = event
         self.bus.publish(event)
         self.bus.publish(LightChanged(at=self.now, colour=light))
+
+    def _register(self, command: RegisterAccount) -> str:
+        self.seen.append(command)
+        if command.account != "PBX":
+            raise UnknownNameError(f'account "{command.account}": no such active account; there is "PBX"')
+        return ""
 
     def _press(self, command: PressInput) -> str:
         self.seen.append(command)

@@ -18,6 +18,7 @@ from voipnode.calls.commands import (
     HoldCall,
     PlaceCall,
     PressInput,
+    RegisterAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -132,6 +133,15 @@ def test_a_call_is_held_taken_back_and_transferred() -> None:
             TransferCall(call="c1", with_call="c8"),
         ]
         problem(await client.post("/api/v1/calls/c9/hold"), 404)
+
+    serve(test)
+
+
+def test_an_account_is_registered_on_demand() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        assert (await client.post("/api/v1/accounts/PBX/register")).status_code == 202
+        assert rig.door.seen == [RegisterAccount(account="PBX")]
+        problem(await client.post("/api/v1/accounts/Office/register"), 404)
 
     serve(test)
 
@@ -371,6 +381,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/calls",
             "/api/v1/calls/{id}",
             "/api/v1/calls/{id}/answer",
+            "/api/v1/accounts/{name}/register",
             "/api/v1/calls/{id}/dtmf",
             "/api/v1/calls/{id}/hold",
             "/api/v1/calls/{id}/resume",

@@ -7,7 +7,7 @@ from functools import partial
 
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.binding import RegisterPace
-from voipnode.calls.errors import UnknownNameError
+from voipnode.calls.errors import CallError, UnknownNameError
 from voipnode.calls.events import RegistrationChanged, RegistrationState
 from voipnode.calls.hooks import Bus
 from voipnode.calls.ports import Find, RandomBits
@@ -90,6 +90,14 @@ class Accounts:
     @property
     def stopped(self) -> bool:
         return all(registration.stopped for registration in self.registrations)
+
+    def refresh(self, name: str, now: float) -> None:
+        """Register the account of that name now. Raises UnknownNameError, CallError where it does not register."""
+        account = self.named(name)
+        registration = self.registration(account)
+        if registration is None:
+            raise CallError(f'account "{account.name}" does not register: it is a peer-to-peer one')
+        registration.refresh(now)
 
     def on_event(self, event: FlowEvent, now: float) -> None:
         """Something happened between us and a server, perhaps one of an account."""

@@ -78,6 +78,13 @@ class SendDtmf(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterAccount(Command):
+    """Register an account now, whatever its timers say; `RegistrationChanged` tells what is new by it."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PressInput(Command):
     """Press and release an input by software; `recipients` replaces the button's own for this press when not empty.
 

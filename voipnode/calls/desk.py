@@ -11,6 +11,7 @@ from voipnode.calls.commands import (
     HangUp,
     HoldCall,
     PlaceCall,
+    RegisterAccount,
     ResumeCall,
     RingRecipients,
     SendDtmf,
@@ -50,6 +51,7 @@ class Desk:
             commands.register(HoldCall, self._hold, who="calls"),
             commands.register(ResumeCall, self._resume, who="calls"),
             commands.register(TransferCall, self._transfer, who="calls"),
+            commands.register(RegisterAccount, self._register, who="calls"),
         ]
 
     async def _place(self, command: PlaceCall) -> str:
@@ -95,6 +97,10 @@ class Desk:
 
     def _send_dtmf(self, command: SendDtmf) -> str:
         self._switch.send_digits(command.call, command.digits, self._clock())
+        return ""
+
+    def _register(self, command: RegisterAccount) -> str:
+        self._switch.refresh(command.account, self._clock())
         return ""
 
     def _hold(self, command: HoldCall) -> str:

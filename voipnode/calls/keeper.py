@@ -21,7 +21,7 @@ _DEAD_BEHIND_PROXY = (408, 502, 503, 504)
 
 class Keeper:
     """Holds one binding at a time. `lost(failure, silent, now)` is told once for each that does not serve any more;
-    `renewed(binding, now)` after each refresh. `chance` draws from [0, 1)."""
+    `renewed(binding, now)` after each refresh. `chance` draws from [0, 1): the higher, the later."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Keeper:
     def _schedule(self, binding: Binding, now: float) -> None:
         """Refresh in good time: 10 to 20 % before the end, and early enough for a server that stays silent."""
         validity_s = binding.expires_at - now
-        early_s = max(validity_s * (0.1 + 0.1 * self._chance()), min(validity_s / 2, 2 * self._client.pace.answer_s))
+        early_s = max(validity_s * (0.2 - 0.1 * self._chance()), min(validity_s / 2, 2 * self._client.pace.answer_s))
         self._refresh_at = binding.expires_at - early_s
         if not self._probing:
             self._keep_alive_at = now + self._keep_alive_s(binding)

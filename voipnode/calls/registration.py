@@ -54,9 +54,11 @@ class Status:
 
 
 class Registration:
-    """Keeps one account registered. `tell` hears each change of its status; `chance` draws from [0, 1).
+    """Keeps one account registered. `tell` hears each change of its status; `chance` draws from [0, 1): the higher, the
+    later is whatever it decides about.
 
-    `find` locates servers. Verbs: `start`, `stop`, `on_event`, `next_deadline`, `on_deadline`.
+    `find` locates servers. Verbs: `start`, `stop`, `on_event`, `next_deadline`, `on_deadline`; `refresh`, `probe` and
+    `fail_back` are for who does not want to wait for the timers.
     """
 
     def __init__(
@@ -120,6 +122,24 @@ class Registration:
     @property
     def stopped(self) -> bool:
         return self.state is State.STOPPED
+
+    def refresh(self, now: float) -> None:
+        """Register now: the binding in force once more, or a new walk where the last one was in vain."""
+        if self.state is State.WAITING:
+            self._retry_at = None
+            self._input(Input.RETRY, now)
+        else:
+            self._keeper.refresh(now)
+
+    def probe(self, now: float) -> None:
+        """Ask the server now whether it lives; nothing happens without a binding."""
+        self._keeper.doubt(now)
+
+    def fail_back(self, now: float) -> None:
+        """Ask the primary now, where the secondary serves."""
+        if self._failback_at is not None:
+            self._failback_at = None
+            self._input(Input.FAILBACK, now)
 
     def on_event(self, event: FlowEvent, now: float) -> None:
         """Something happened between us and a server, perhaps ours."""

@@ -170,6 +170,12 @@ class Switch:
         self.accounts.start(now)
         self._after_command()
 
+    def refresh(self, account: str, now: float) -> None:
+        """Register that account now, whatever its timers say. Raises UnknownNameError, CallError."""
+        self._core.now = now
+        self.accounts.refresh(account, now)
+        self._after_command()
+
     def unregister(self, now: float) -> None:
         """Remove every registration, because the node stops; `accounts.stopped` within a second."""
         self._core.now = now

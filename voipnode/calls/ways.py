@@ -126,23 +126,13 @@ class Ways:
         return straight(target, hops, account, self._local_address(hops[0]).host)
 
     async def _through_server(self, address: str | SipUri, account: AccountSettings, registration: Registration) -> Way:
-        binding, main = registration.binding, registration.servers[0]
-        target = address if isinstance(address, SipUri) else parse_target(address, main.aor)
+        target = address if isinstance(address, SipUri) else parse_target(address, registration.servers[0].aor)
         if account.sips:  # all the way or not at all (RFC 3261 §26.2.2)
             target = target.with_(scheme="sips")
         roads = registration.roads() or await self._locate_all(registration.servers, account)
         if not roads:
             raise NotNowError(f'account "{account.name}" reaches no server: {registration.status.reason}')
-        credentials, ways = credentials_of(account), []
-        for server, hops in roads:
-            # The proxies that we know of come first, then those that this very registrar named (RFC 3608 §6.1).
-            named = binding.granted.service_route if binding is not None and binding.server is server else ()
-            routes = (*server.routes, *(route for route in named if route not in server.routes))
-            there = _in_domain(target, main.aor, server.aor)
-            ways.append(_way(there, hops, account, server.aor, routes, credentials, account.no_answer_s))
-        first, *others = ways
-        detours = [Detour(way.hops, way.target, way.from_, way.routes, way.headers) for way in others]
-        return replace(first, detours=tuple(detours))
+        return through(target, roads, registration)
 
     async def _locate_all(
         self, servers: Sequence[AccountServer], account: AccountSettings
@@ -163,6 +153,21 @@ def straight(target: SipUri, hops: Sequence[Hop], account: AccountSettings, loca
     """The way of a peer-to-peer account: to where the address is, as a user of our own address."""
     me = SipUri(target.scheme, user=account.user_id, host=local_host)
     return _way(target, tuple(hops), account, me)
+
+
+def through(target: SipUri, roads: Sequence[tuple[AccountServer, Sequence[Hop]]], registration: Registration) -> Way:
+    """The way of a registered account through its servers, as `Registration.roads` gives them."""
+    account, binding, main = registration.account, registration.binding, registration.servers[0]
+    credentials, ways = credentials_of(account), []
+    for server, hops in roads:
+        # The proxies that we know of come first, then those that this very registrar named (RFC 3608 §6.1).
+        named = binding.granted.service_route if binding is not None and binding.server is server else ()
+        routes = (*server.routes, *(route for route in named if route not in server.routes))
+        there = _in_domain(target, main.aor, server.aor)
+        ways.append(_way(there, tuple(hops), account, server.aor, routes, credentials, account.no_answer_s))
+    first, *others = ways
+    detours = [Detour(way.hops, way.target, way.from_, way.routes, way.headers) for way in others]
+    return replace(first, detours=tuple(detours))
 
 
 def _in_domain(target: SipUri, ours: SipUri, theirs: SipUri) -> SipUri:

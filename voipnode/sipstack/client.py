@@ -224,6 +224,8 @@ class Client:
 
     def sign(self, request: Request, digest: DigestSession) -> None:
         """Add the credentials that are known to be asked for (§22.2)."""
+        if not digest.asked:
+            return
         cnonce, uri = self._core.entropy.cnonce(), request.uri_text
         for name, value in digest.prepare(method=request.method, uri=uri, cnonce=cnonce, body=request.body):
             request.headers.add(name, value)

@@ -104,6 +104,11 @@ class DigestSession:
         satisfied = [space for space in had if space in self._nonces and space not in asked]
         return [self._sign(space, method, uri, body, cnonce) for space in satisfied + answered]
 
+    @property
+    def asked(self) -> bool:
+        """Whether somebody has asked for credentials that are at hand."""
+        return bool(self._nonces)
+
     def prepare(self, *, method: str, uri: str, cnonce: str, body: bytes = b"") -> list[Header]:
         """Credentials for a further request, for every realm that has asked so far (RFC 3261 §22.2, §22.3)."""
         return [self._sign(space, method, uri, body, cnonce) for space in self._nonces]

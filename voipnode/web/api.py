@@ -13,6 +13,7 @@ from voipnode.calls.commands import (
     HoldCall,
     PlaceCall,
     PressInput,
+    RegisterAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -24,6 +25,7 @@ from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
 
 Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
+AccountName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the account", examples=["PBX"])]
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
@@ -160,6 +162,18 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
     )
     async def hang_up(id: CallId) -> None:
         await commands.execute(HangUp(call=id))
+
+    @app.post(
+        "/api/v1/accounts/{name}/register",
+        status_code=202,
+        tags=["accounts"],
+        summary="Register an account now",
+        description="Refreshes its registration, or ends the wait after an attempt in vain; what is new by it is told"
+        " by `registration.changed`.",
+        responses=problems.documented(404, 422),
+    )
+    async def register(name: AccountName) -> None:
+        await commands.execute(RegisterAccount(account=name))
 
     @app.post(
         "/api/v1/calls/{id}/answer",
