@@ -1,6 +1,6 @@
-"""Records pcaps/ anew: a node and real phones on loopback, `make captures`.
+"""Records pcaps/ anew: a node, real phones and real servers on loopback, `make captures`.
 
-Each scenario is a short call; what each capture must show stands in pcaps/README.md and in tests/replay.
+Each scenario is a short call or registration; what each capture must show stands in pcaps/README.md and tests/replay.
 """
 
 from __future__ import annotations
@@ -8,30 +8,60 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.aio import run_test
+from tests.support.aio import run_test, within
 from tests.support.capture_net import Capture
+from tests.support.certificates import Authority
+from tests.support.free_ports import free_port, rtp_range
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
+from tests.support.peers.kamailio import USERS, Kamailio
 from tests.support.peers.linphone import Linphone
+from tests.support.running import running
 from tests.support.wav_files import write_tone
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
 TALK_S = 2.0
+PBX_HOST = "127.0.0.2"
 Scenario = Callable[[Path], Coroutine[Any, Any, None]]
 
 
 async def _record(name: str, node: Node, play: Callable[[], Awaitable[None]]) -> None:
-    ports = f"udp and (port {node.sip_port} or portrange {node.rtp_start}-{node.rtp_start + 20})"
-    capture = await Capture.start(PCAPS / f"{name}.pcap", ports)
-    try:
+    async with _capturing(name, f"udp port {node.sip_port} or {_media(node.rtp_start)}"):
         await play()
         await node.event("call.changed", state="Terminated", after=0)
+
+
+@asynccontextmanager
+async def _capturing(name: str, ports: str) -> AsyncIterator[None]:
+    """Everything on these ports until the end of the block, and no byte of anybody else's."""
+    capture = await Capture.start(PCAPS / f"{name}.pcap", ports)
+    try:
+        yield
     finally:
         await capture.stop()
+
+
+def _media(rtp_start: int) -> str:
+    return f"udp portrange {rtp_start}-{rtp_start + 20}"
+
+
+def _new_keys(name: str) -> Path:
+    """Where the node is to write the keys of that capture's TLS; nothing stands there yet."""
+    keys = PCAPS / f"{name}.keys"
+    keys.unlink(missing_ok=True)
+    return keys
+
+
+def _account(registrar: str, more: str) -> str:
+    return (
+        f'[[accounts]]\nname = "PBX"\ntype = "registered"\ndefault = true\nuser_id = "door"\ndomain = "pbx.test"\n'
+        f'registrar = "{registrar}"\npassword = "{USERS["door"]}"\n{more}'
+    )
 
 
 async def p2p_call_baresip(folder: Path) -> None:
@@ -155,6 +185,111 @@ async def incoming_call_baresip(folder: Path) -> None:
         await phone.stop()
 
 
+async def _last_cseq(pbx: Kamailio) -> int:
+    """The number of the door's last REGISTER that was taken."""
+    found = await pbx.rpc("ul.lookup", "location", "door")
+    return int(found["Contacts"][0]["Contact"]["CSeq"])
+
+
+async def register_kamailio(folder: Path) -> None:
+    """The node registers for 3 s with a nonce that is good for 1 s, refreshes twice, and leaves."""
+    start = Kamailio.start(folder / "pbx", host=PBX_HOST, max_expires_s=3, nonce_expire_s=1)
+    async with running(start) as pbx, _capturing("register-kamailio", f"udp port {pbx.port}"):
+        registrar = f"{pbx.host}:{pbx.port}"
+        async with running(Node.start(folder / "node", more=_account(registrar, ""))) as node:
+            await node.account("registered")
+            first = await _last_cseq(pbx)
+            async with within(15, "two refreshes"):
+                while await _last_cseq(pbx) < first + 4:  # most are refused once for their nonce
+                    pass
+
+
+async def failover_kamailio(folder: Path) -> None:
+    """The primary is frozen, the secondary takes over, the node returns to the primary once it lives again."""
+    async with (
+        running(Kamailio.start(folder / "a", host=PBX_HOST)) as first,
+        running(Kamailio.start(folder / "b", host=PBX_HOST)) as second,
+        _capturing("failover-kamailio", f"udp port {first.port} or udp port {second.port}"),
+    ):
+        at = [f"{pbx.host}:{pbx.port}" for pbx in (first, second)]
+        more = (
+            "keep_alive_interval_s = 1\nresponse_timeout_s = 1.5\nfailback_s = 3\n"
+            f'secondary = {{ registrar = "{at[1]}" }}'
+        )
+        async with running(Node.start(folder / "node", more=_account(at[0], more))) as node:
+            await node.account("registered")
+            await asyncio.sleep(1.0)  # so that the server is known to answer OPTIONS
+            first.freeze()
+            await node.event("registration.changed", state="registered", server=at[1])
+            first.thaw()
+            mark = len(node.events)
+            await node.event("registration.changed", state="registered", server=at[0], after=mark)
+            await asyncio.sleep(1.5)
+
+
+async def tls_call_kamailio(folder: Path) -> None:
+    """The node registers by TLS and rings a user, who answers, presses 1 and hangs up; the node leaves."""
+    name = "tls-call-kamailio"
+    authority, keys = Authority(folder / "ca"), _new_keys(name)
+    certificate = authority.issue("pbx.test", PBX_HOST)
+    tls_port, rtp_start = free_port(), rtp_range()  # Kamailio connects to the node too
+    tone = write_tone(folder / "440.wav", 440.0)
+    async with running(Kamailio.start(folder / "pbx", host=PBX_HOST, certificate=certificate)) as pbx:
+        server = f"{PBX_HOST}:{pbx.port}"
+        bob_start = Baresip.start(folder / "bob", microphone=tone, user="bob", password=USERS["bob"], servers=(server,))
+        more = _account(f"{PBX_HOST}:{pbx.tls_port}", f'transport = "tls"\nca = "{authority.ca}"')
+        async with (
+            running(bob_start) as bob,
+            _capturing(name, f"tcp port {pbx.tls_port} or tcp port {tls_port} or {_media(rtp_start)}"),
+            running(
+                Node.start(
+                    folder / "node", tls=f'key_log = "{keys}"', more=more, tls_port=tls_port, rtp_start=rtp_start
+                )
+            ) as node,
+        ):
+            await node.account("registered")
+            await bob.registered()
+            bob.command("uafind", f"sip:bob@{server}")
+            await node.press("bob")
+            await bob.event("CALL_INCOMING")
+            bob.command("accept")
+            await node.event("call.changed", state="Active")
+            bob.command("sndcode", "1")
+            await node.event("dtmf.received", digit="1")
+            await asyncio.sleep(0.5)
+            bob.command("hangup")
+            await node.event("call.changed", state="Terminated")
+
+
+async def tls_call_baresip(folder: Path) -> None:
+    """baresip calls the node by TLS and hangs up; the node rings baresip by TLS, which answers, presses 1; BYE."""
+    name = "tls-call-baresip"
+    authority, keys = Authority(folder / "ca"), _new_keys(name)
+    certificate = authority.issue("127.0.0.1", "localhost")
+    tone = write_tone(folder / "440.wav", 440.0)
+    more = f'[[accounts]]\ndefault = true\nauto_answer = true\nca = "{authority.ca}"\n'
+    async with (
+        running(Baresip.start(folder / "phone", microphone=tone, certificate=certificate)) as phone,
+        running(Node.start(folder / "node", tls=f'key_log = "{keys}"', more=more)) as node,
+        _capturing(name, f"tcp port {node.tls_port} or tcp port {phone.tls_port} or {_media(node.rtp_start)}"),
+    ):
+        phone.command("dial", f"sip:door@127.0.0.1:{node.tls_port};transport=tls")
+        await phone.event("CALL_ESTABLISHED")
+        await asyncio.sleep(0.5)
+        phone.command("hangup")
+        await node.event("call.changed", state="Terminated")
+        mark = len(node.events)
+        await node.press(f"sip:anna@localhost:{phone.tls_port};transport=tls")
+        await phone.event("CALL_INCOMING")
+        phone.command("accept")
+        call = await node.event("call.changed", state="Active", after=mark)
+        phone.command("sndcode", "1")
+        await node.event("dtmf.received", digit="1")
+        await asyncio.sleep(0.5)
+        await node.client.delete(f"/api/v1/calls/{call['call']}")
+        await node.event("call.changed", state="Terminated", after=mark)
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     p2p_call_baresip,
     dtmf_rfc4733_baresip,
@@ -162,6 +297,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     cancelled_call_baresip,
     busy_baresip,
     incoming_call_baresip,
+    register_kamailio,
+    failover_kamailio,
+    tls_call_kamailio,
+    tls_call_baresip,
 )
 
 

@@ -65,14 +65,20 @@ class Node:
         more: str = "",
         listen: bool = True,
         hosts: str = LOOPBACK,
+        tls_port: int = 0,
+        rtp_start: int = 0,
     ) -> Node:
-        """Start it with these lines added to the sections of its settings; `listen` follows its events."""
+        """Start it with these lines added to the sections of its settings; `listen` follows its events.
+
+        Who has to know ports beforehand names them; 0 are free ones.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        sip_port, web_port, rtp_start = free_port(), free_port(), rtp_range()
+        sip_port, web_port = free_port(), free_port()
+        rtp_start = rtp_start or rtp_range()
         (folder / "voipnode.toml").write_text(
             SETTINGS.format(
                 sip_port=sip_port,
-                tls_port=free_port(),
+                tls_port=tls_port or free_port(),
                 web_port=web_port,
                 rtp_start=rtp_start,
                 sip=sip,

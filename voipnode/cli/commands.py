@@ -125,8 +125,18 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", help="Key log of the TLS in the capture; else the capture's name with .keys."),
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            "-s",
+            metavar="FILE",
+            help="The node's settings then, whose passwords are checked too; else accounts are made up as the capture"
+            " shows them.",
+        ),
+    ] = None,
 ) -> None:
     """Feed a capture's far side back into the stack, in virtual time, and compare what the node does."""
     from voipnode.cli.replay import replay_capture
 
-    raise typer.Exit(replay_capture(capture, node, record, keys))
+    raise typer.Exit(replay_capture(capture, node, record, keys, settings))

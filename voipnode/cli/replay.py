@@ -9,26 +9,39 @@ import numpy as np
 from rich.markup import escape
 
 from voipnode import __version__
-from voipnode.calls.events import CallChanged, DtmfReceived
+from voipnode.calls.events import CallChanged, DtmfReceived, RegistrationChanged
+from voipnode.cli.check import load_or_complain
 from voipnode.cli.console import errors, output
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.replay.capture import CaptureError, read_capture
 from voipnode.replay.player import RATE_HZ, Outcome, Player
-from voipnode.replay.script import Script, make_script
+from voipnode.replay.script import make_script
+from voipnode.replay.steps import Script
 from voipnode.sipstack.transport import Address
 
 
-def replay_capture(path: Path, node: str, record: Path | None, keys: Path | None = None) -> ExitCode:
-    """Replay, show the call's states and digits, and say whether the node did the same as in the capture."""
+def replay_capture(
+    path: Path, node: str, record: Path | None, keys: Path | None = None, settings: Path | None = None
+) -> ExitCode:
+    """Replay, show what calls, digits and accounts did, and say whether the node did the same as in the capture."""
+    given = None
+    if settings is not None and (given := load_or_complain(settings)) is None:
+        return ExitCode.SETTINGS
     try:
         script = make_script(read_capture(path, keys), _address(node) if node else None)
     except (CaptureError, ValueError) as error:
         errors().print(f"[red]{escape(str(error))}[/red]")
         return ExitCode.FAILED
-    outcome = Player(script, user_agent=f"voipnode/{__version__}").play()
+    player = Player(
+        script,
+        user_agent=f"voipnode/{__version__}",
+        settings=given.sip if given is not None else None,
+        accounts=given.all_accounts if given is not None else (),
+    )
+    outcome = player.play()
     if record is not None:
         _write_wav(record, outcome)
-    return _report(path, script, outcome)
+    return _report(path, script, outcome, passwords=given is not None)
 
 
 def _address(text: str) -> Address:
@@ -38,7 +51,7 @@ def _address(text: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
-def _report(path: Path, script: Script, outcome: Outcome) -> ExitCode:
+def _report(path: Path, script: Script, outcome: Outcome, *, passwords: bool) -> ExitCode:
     console = output()
     console.print(f"{escape(str(path))}: the node is {script.node}")
     for event in outcome.events:
@@ -46,17 +59,24 @@ def _report(path: Path, script: Script, outcome: Outcome) -> ExitCode:
             words = f"{event.call} {event.state} ({event.reason}) {event.remote} {event.detail}"
         elif isinstance(event, DtmfReceived):
             words = f"{event.call} digit {event.digit} by {event.road}"
+        elif isinstance(event, RegistrationChanged):
+            words = f"{event.account} {event.state} {event.server} {event.reason}"
         else:
             words = event.name
         console.print(f"{event.at:9.3f} s  {escape(words)}")
     for refused in outcome.refused:
         console.print(f"[yellow]could not be done again: {escape(refused)}[/yellow]")
-    if outcome.sent == script.sent:
-        console.print(f"The node sends what it sent then: {', '.join(script.sent)}.")
-        return ExitCode.OK
-    console.print(f"[red]then: {', '.join(script.sent)}[/red]")
-    console.print(f"[red]now:  {', '.join(outcome.sent)}[/red]")
-    return ExitCode.DIFFERENT
+    if outcome.sent != script.sent:
+        console.print(f"[red]then: {', '.join(script.sent)}[/red]")
+        console.print(f"[red]now:  {', '.join(outcome.sent)}[/red]")
+        return ExitCode.DIFFERENT
+    console.print(f"The node sends what it sent then: {', '.join(script.sent)}.")
+    if passwords and outcome.digests != script.digests:
+        console.print("[red]It answers challenges in another way: are the user and the password those of then?[/red]")
+        return ExitCode.DIFFERENT
+    if passwords and script.digests:
+        console.print(f"Its {len(script.digests)} answers to challenges are those of then.")
+    return ExitCode.OK
 
 
 def _write_wav(path: Path, outcome: Outcome) -> None:

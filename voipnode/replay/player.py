@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,22 +14,37 @@ from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallState, Event
 from voipnode.calls.hooks import Bus, Frame
+from voipnode.calls.registration import Registration
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
-from voipnode.calls.ways import straight
-from voipnode.media.stream import AudioStream
-from voipnode.replay.script import Answer, Digit, FarMedia, FarSip, HangUp, Ring, Script, Step, describe
+from voipnode.calls.ways import Way, straight, through
+from voipnode.replay.registrations import aor_text
+from voipnode.replay.stand_ins import RATE_HZ, TICK_S, Ear, RecordedEntropy, RecordedPaths, VirtualClock, late_bits
+from voipnode.replay.steps import (
+    Answer,
+    Digit,
+    FarMedia,
+    FarSip,
+    HangUp,
+    OwnRequest,
+    Ring,
+    Script,
+    Step,
+    describe,
+    digests_of,
+)
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
 from voipnode.sipstack.errors import LocalError, ParseError
-from voipnode.sipstack.message import parse_message
+from voipnode.sipstack.message import Request, parse_message
 from voipnode.sipstack.transport import Address, Hop
+from voipnode.sipstack.uri import SipUri
+
+__all__ = ["RATE_HZ", "Outcome", "Player"]
 
 log = logging.getLogger(__name__)
 
-RATE_HZ = 8000
-TICK_S = 0.010
-LINGER_S = 40.0  # after the last step: longer than 64*T1, so that every transaction comes to its end
+LINGER_S = 40.0  # after the last step, while a call goes on: longer than 64*T1, so that every transaction ends
 EVERYBODY = ("0.0.0.0/0", "::/0")
 
 
@@ -36,12 +52,13 @@ EVERYBODY = ("0.0.0.0/0", "::/0")
 class Outcome:
     """What came of a replay.
 
-    `events` in order, `sent` the node's SIP in words without repeats, `heard` what the loudspeaker played (float32 at
-    8 kHz), `refused` the commands that could not be carried out, in words.
+    `events` in order, `sent` the node's SIP in words without repeats and `digests` its answers to challenges, `heard`
+    what the loudspeaker played (float32 at 8 kHz), `refused` the commands that could not be carried out, in words.
     """
 
     events: list[Event] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
     heard: list[Frame] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -50,154 +67,62 @@ class Outcome:
         return np.concatenate(self.heard) if self.heard else np.zeros(0, np.float32)
 
 
-class RecordedEntropy:
-    """Hands out the tokens that the node drew then, in their order; fresh ones of its own when there are no more."""
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self._count = 0
-
-    def call_id(self) -> str:
-        return self._script.call_ids.popleft() if self._script.call_ids else self._fresh("call")
-
-    def tag(self) -> str:
-        return self._script.tags.popleft() if self._script.tags else self._fresh("tag")
-
-    def branch(self) -> str:
-        return self._script.branches.popleft() if self._script.branches else self._fresh("z9hG4bKreplay")
-
-    def cnonce(self) -> str:
-        return self._fresh("cnonce")
-
-    def _fresh(self, kind: str) -> str:
-        self._count += 1
-        return f"{kind}-{self._count}"
-
-
-class _Path:
-    """A media path whose ports are the recorded ones; what the stream sends goes nowhere."""
-
-    def __init__(self, port: int, engine: AudioStream, on_events: Callable[[], None], paths: _Paths) -> None:
-        self.rtp_port = port
-        self.rtcp_port = port + 1
-        self.engine = engine
-        self.on_events = on_events
-        self._paths = paths
-
-    def receive(self, step: FarMedia) -> None:
-        self.engine.receive(step.data, step.source, step.at, rtcp=step.port == self.rtcp_port)
-        self.on_events()
-
-    def on_deadline(self, now: float) -> None:
-        self.engine.on_deadline(now)
-        self.flush(now)
-        self.on_events()
-
-    def flush(self, now: float) -> None:
-        self.engine.outbox(now)
-
-    def close(self) -> None:
-        self._paths.open_paths.pop(self.rtp_port, None)
-
-
-class _Paths:
-    """Opens media paths on the recorded ports, in the order in which the node used them."""
-
-    def __init__(self, ports: list[int]) -> None:
-        self._ports = iter(ports)
-        self._free = 60000
-        self.open_paths: dict[int, _Path] = {}
-
-    def open(self, local_host: str, engine: AudioStream, on_events: Callable[[], None]) -> _Path:
-        port = next(self._ports, None)
-        if port is None:
-            port, self._free = self._free, self._free + 2
-        path = _Path(port, engine, on_events, self)
-        self.open_paths[port] = path
-        return path
-
-    def at_port(self, port: int) -> _Path | None:
-        return self.open_paths.get(port - port % 2)
-
-    def next_deadline(self) -> tuple[float, _Path] | None:
-        deadlines = [(at, path) for path in self.open_paths.values() if (at := path.engine.next_deadline()) is not None]
-        return min(deadlines, key=lambda item: item[0], default=None)
-
-
-class _Clock:
-    """The media clock in virtual time."""
-
-    def __init__(self) -> None:
-        self.tick: Callable[[float], None] | None = None
-        self.next_at: float | None = None
-        self.now = 0.0
-
-    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
-        self.tick, self.next_at = tick, self.now + TICK_S
-
-        def cancel() -> None:
-            self.tick = self.next_at = None
-
-        return cancel
-
-
-class _Ear:
-    """An audio device that says nothing and keeps what it is told."""
-
-    rate_hz = RATE_HZ
-    description = "replay"
-
-    def __init__(self, heard: list[Frame]) -> None:
-        self._heard = heard
-        self._silence = np.zeros(RATE_HZ // 100, np.float32)
-
-    def start(self) -> None:
-        """Nothing to wake."""
-
-    def stop(self) -> None:
-        """Nothing to put to rest."""
-
-    def exchange(self, loudspeaker: Frame) -> Frame:
-        self._heard.append(loudspeaker.copy())
-        return self._silence
-
-
 class Player:
-    """One replay. `play` runs it to its end and returns what came of it."""
+    """One replay. `play` runs it to its end and returns what came of it.
 
-    def __init__(self, script: Script, *, user_agent: str) -> None:
+    `accounts` are the node's, with their passwords, and `settings` its `[sip]`; without, they are what the capture
+    shows of them, and answers to challenges are not those of then.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        user_agent: str,
+        settings: SipSettings | None = None,
+        accounts: Sequence[AccountSettings] = (),
+    ) -> None:
         self._script = script
         self._outcome = Outcome()
-        self._clock = _Clock()
-        self._paths = _Paths(script.rtp_ports)
+        self._clock = VirtualClock()
+        self._paths = RecordedPaths(script.rtp_ports)
         self._sent: set[bytes] = set()
+        self._requests: Counter[str] = Counter()  # how many REGISTER or OPTIONS of each Call-ID were sent
         self._placed: dict[str, str] = {}  # Call-ID to the id of the call that the node placed under it
+        self._leaving = False
         bus = Bus(lambda: self._clock.now)
         bus.subscribe(Event, self._outcome.events.append, who="replay")
-        settings = SipSettings(incoming_networks=EVERYBODY, max_calls=64, max_call_duration_s="infinite")
+        settings = (settings or SipSettings()).model_copy(
+            update={"incoming_networks": EVERYBODY, "max_calls": 64, "max_call_duration_s": "infinite"}
+        )
 
-        def local_address(_hop: Hop) -> Address:
-            return script.node
+        def local_address(hop: Hop) -> Address:
+            return script.local.get(hop.transport, script.node)
 
         self._switch = Switch(
             settings,
-            (AccountSettings(default=True, auto_answer=script.answers_by_itself),),
+            tuple(accounts) or _accounts_of(script),
             endpoint=Endpoint(EndpointConfig(user_agent=user_agent), RecordedEntropy(script), local_address),
             local_address=local_address,
-            media=LegMedia(self._paths, _counting_bits(), settings, RATE_HZ, "replay"),
-            door=DoorBridge(_Ear(self._outcome.heard), self._clock),
+            media=LegMedia(self._paths, late_bits(), settings, RATE_HZ, "replay"),
+            door=DoorBridge(Ear(self._outcome.heard), self._clock),
             bus=bus,
-            find=lambda uri, account, done: done((), self._clock.now),
+            find=self._find,
         )
         self._switch.wake = self._collect
 
     def play(self) -> Outcome:
-        """Run every step, timer and tick in order of time, then let the last transactions end."""
+        """Run every step, timer and tick in order of time, then let the calls that are left come to their end.
+
+        What the accounts' timers would do after the capture's end was not recorded, and is not waited for.
+        """
         steps = self._script.steps
         position = 0
         end_at = (steps[-1].at if steps else 0.0) + LINGER_S
         while True:
             step_at = steps[position].at if position < len(steps) else None
+            if step_at is None and self._is_over():
+                return self._outcome
             due = [at for at in (step_at, *self._timers()) if at is not None and at <= end_at]
             if not due:
                 return self._outcome
@@ -209,6 +134,9 @@ class Player:
             else:
                 self._on_time(now)
             self._collect()
+
+    def _is_over(self) -> bool:
+        return not self._switch.calls and not (self._leaving and not self._switch.accounts.stopped)
 
     def _timers(self) -> tuple[float | None, ...]:
         media = self._paths.next_deadline()
@@ -234,9 +162,10 @@ class Player:
                     if (path := self._paths.at_port(step.port)) is not None:
                         path.receive(step)
                 case Ring():
-                    account = self._switch.account("")
-                    way = straight(step.target, [step.hop], account, self._script.node.host)
+                    way, account = self._way(step)
                     self._placed[step.call_id] = self._switch.ring([way], account, step.at, authorised=True)
+                case OwnRequest():
+                    self._by_itself(step)
                 case Answer():
                     if (call := self._call(step.call_id)) is not None and call.state is CallState.RINGING:
                         self._switch.answer(call.id, step.at)
@@ -248,6 +177,42 @@ class Player:
                         self._switch.send_digits(call.id, step.digit, step.at)
         except (CallError, LocalError) as error:
             self._outcome.refused.append(f"{step.at:.3f} s, {type(step).__name__}: {error}")
+
+    def _by_itself(self, step: OwnRequest) -> None:
+        """Have the accounts ask when they did then, unless a timer, or an answer, has led to it already."""
+        registration = self._registration(step.aor)
+        if registration is None or self._requests[step.call_id] >= step.number:
+            return
+        binding = registration.binding
+        if step.method == "OPTIONS":
+            registration.probe(step.at)
+        elif step.removes:
+            self._leaving = True
+            self._switch.unregister(step.at)
+        elif registration.stopped:
+            self._switch.register(step.at)
+        elif binding is not None and binding.server.rank and binding.hop.remote != step.server:
+            registration.fail_back(step.at)
+        else:
+            registration.refresh(step.at)
+
+    def _registration(self, aor: str) -> Registration | None:
+        for registration in self._switch.accounts.registrations:
+            if any(aor_text(server.aor) == aor for server in registration.servers):
+                return registration
+        return None
+
+    def _way(self, step: Ring) -> tuple[Way, AccountSettings]:
+        """The way that the call took, and the account that it was placed from."""
+        registration = self._registration(step.caller)
+        if registration is not None:
+            roads = registration.roads() or [(registration.servers[0], (step.hop,))]
+            return through(step.target, roads, registration), registration.account
+        account = self._switch.account("")
+        return straight(step.target, [step.hop], account, self._script.node.host), account
+
+    def _find(self, uri: SipUri, account: AccountSettings, done: Callable[[Sequence[Hop], float], None]) -> None:
+        done(self._script.places.get(Address(uri.host, uri.port or 0), ()), self._clock.now)
 
     def _call(self, call_id: str) -> Call | None:
         """The call that this Call-ID names, if it is not over yet."""
@@ -262,18 +227,18 @@ class Player:
                 continue
             self._sent.add(packet.data)
             try:
-                self._outcome.sent.append(describe(parse_message(packet.data)))
+                message = parse_message(packet.data)
             except ParseError:
                 continue  # a keep-alive
+            self._outcome.sent.append(describe(message))
+            self._outcome.digests += digests_of(message)
+            if isinstance(message, Request) and message.method in ("REGISTER", "OPTIONS"):
+                self._requests[message.call_id] += 1
         self._switch.closes()
 
 
-def _counting_bits() -> Callable[[int], int]:
-    count = 0
-
-    def bits(width: int) -> int:
-        nonlocal count
-        count += 1
-        return count % (1 << width)
-
-    return bits
+def _accounts_of(script: Script) -> tuple[AccountSettings, ...]:
+    """The accounts that the capture shows, and the peer-to-peer one."""
+    own = {"auto_answer": script.answers_by_itself}
+    registered = (account.model_copy(update=own) for account in script.accounts)
+    return (*registered, AccountSettings(default=True, auto_answer=script.answers_by_itself))
