@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.aio import run_test
+from tests.support.aio import PATIENCE_S, run_test
 from tests.support.free_ports import free_port
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
 from tests.support.peers.process import PeerProcess
-from tests.support.sound import assert_tone
+from tests.support.sound import PCM_TONE_HZ, assert_tone
 from tests.support.wav_files import write_tone
 from voipnode.cli.exit_codes import ExitCode
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
 
 
-async def voipnode(*arguments: str | Path, cwd: Path, seconds: float = 30.0) -> tuple[int, str]:
+async def voipnode(*arguments: str | Path, cwd: Path, seconds: float = PATIENCE_S) -> tuple[int, str]:
     """Run the command to its end: exit code and everything it printed."""
     process = await PeerProcess.start(sys.executable, "-m", "voipnode", *arguments, cwd=cwd, env={"COLUMNS": "160"})
     code = await process.wait(seconds)
@@ -87,7 +87,7 @@ def test_call_plays_records_sends_digits_and_hangs_up(tmp_path: Path) -> None:
     async def play() -> None:
         phone = await Baresip.start(tmp_path / "p", microphone=write_tone(tmp_path / "440.wav", 440.0), answer="auto")
         try:
-            said_file, heard_file = write_tone(tmp_path / "said.wav", 1000.0, seconds=4.0), tmp_path / "heard.wav"
+            said_file, heard_file = write_tone(tmp_path / "said.wav", PCM_TONE_HZ, seconds=4.0), tmp_path / "heard.wav"
             command = ("call", phone.uri, "--play", said_file, "--record", heard_file, "--dtmf", "5#")
             code, said = await voipnode(*command, cwd=tmp_path)
             assert code == 0, said

@@ -27,7 +27,7 @@ from tests.fuzz.hostile import Datagrams, Phone, rtp_packets
 from tests.fuzz.mutants import SEEDS, mutants
 from tests.fuzz.twisted import SESSION_SEEDS, twist
 from tests.support import dns_server
-from tests.support.aio import run_test, within
+from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.dns_server import DnsServer
 from tests.support.free_ports import free_port
 from tests.support.node import Node
@@ -174,7 +174,7 @@ class Attack:
         self._syncs += 1
         ask = OPTIONS.format(port=here.port, number=self._syncs).encode()
         mark = f"Call-ID: sync{self._syncs}\r\n".encode()
-        async with within(20, "answer to OPTIONS: is the node alive?"):
+        async with within(PATIENCE_S, "answer to OPTIONS: is the node alive?"):
             while True:
                 here.transport.sendto(ask, ("127.0.0.1", self.node.sip_port))
                 try:
@@ -197,7 +197,7 @@ class Attack:
                 if self.rng.random() < 0.3:
                     frames = [next(mutants(self.rng, [each])) for each in frames]
                 messages = [HELLO, *frames]
-            async with within(20, f"end of a stream by {transport}"):
+            async with within(PATIENCE_S, f"end of a stream by {transport}"):
                 await self._one_stream(transport, b"".join(messages))
             self.sent[transport] += size
             left -= size

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.aio import within
+from tests.support.aio import PATIENCE_S, within
 from tests.support.sip_agents import field
 
 SAMPLES = 160
@@ -94,7 +94,7 @@ class Phone:
         for packet in rtp_packets(packets):
             self._rtp.transport.sendto(packet, ("127.0.0.1", self.media_port))
             await asyncio.sleep(0.02)  # a telephone sends at the pace of speech; it waits for nothing here
-        async with within(3, "RTP from the node"):
+        async with within(PATIENCE_S, "RTP from the node"):
             for _ in range(packets // 2):
                 data = await self._rtp.got.get()
                 assert data[0] == 0x80, data
@@ -149,7 +149,7 @@ class Phone:
         self._sip.transport.sendto(data, self._node)
 
     async def _next(self, start: bytes, holding: bytes = b"") -> bytes:
-        async with within(5, f"{start!r} {holding!r} from the node"):
+        async with within(PATIENCE_S, f"{start!r} {holding!r} from the node"):
             while True:
                 data = await self._sip.got.get()
                 if data.startswith(start) and holding in data:

@@ -387,7 +387,7 @@ async def refused(folder: Path, state_dir: Path, *, sip_port: int, web_port: int
     finally:
         await process.stop()
     for pid in strangers.with_argument(str(folder)):  # a guardian and the writer of its journal carry it too
-        await strangers.ended(pid, seconds=0.5)
+        await strangers.ended(pid)
     return process.lines[-1]
 
 
@@ -403,7 +403,7 @@ def test_a_second_node_in_the_way_of_the_first_is_refused_by_setting(tmp_path: P
             words = await refused(c, c / "state", sip_port=free_port(), web_port=node.web_port)
             assert f"web.port = {node.web_port}: cannot listen there (Address already in use" in words
             (started,) = [json.loads(line) for line in (c / "state" / "guardian.jsonl").read_text().splitlines()][:1]
-            await strangers.ended(started["pid"], seconds=0.5)
+            await strangers.ended(started["pid"])
             assert strangers.with_argument(str(node.state_dir)) == processes
             assert (await status(node))["guardian"]["up"]
             assert not [event for event in node.events if event["event"] in ("guardian.changed", "problem")]

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.aio import run_test, within
+from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
 from tests.support.peers.kamailio import Kamailio
 from tests.support.running import running
-from tests.support.sound import assert_tone
+from tests.support.sound import PCM_TONE_HZ, assert_tone
 from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
@@ -74,7 +74,7 @@ class Lab:
 async def lab(folder: Path, *, more: str = "", domain: str = "") -> AsyncIterator[Lab]:
     tone = write_tone(folder / "440.wav", 440.0)
     loudspeaker = folder / "loudspeaker.wav"
-    audio = f'device = "files"\nmicrophone = "tone:1000"\nloudspeaker_recording = "{loudspeaker}"'
+    audio = f'device = "files"\nmicrophone = "tone:{PCM_TONE_HZ:.0f}"\nloudspeaker_recording = "{loudspeaker}"'
     async with (
         running(Kamailio.start(folder / "primary")) as primary,
         running(Kamailio.start(folder / "secondary")) as secondary,
@@ -115,7 +115,7 @@ def test_while_idle_the_node_is_at_the_other_server_within_10_s_and_returns(tmp_
             returned_at = await scene.at(scene.primary, seconds=30, after=mark)
             told(f"{die.__name__} while idle, back at the first one after its return", returned_at - back_at)
             assert len(await scene.primary.contacts("door")) == 1
-            async with within(5, "end of the registration at the other server"):
+            async with within(PATIENCE_S, "end of the registration at the other server"):
                 while await scene.secondary.contacts("door"):
                     pass  # each question goes there and back
 
@@ -182,14 +182,14 @@ def test_a_call_goes_on_when_its_server_dies(tmp_path: Path, die: Death) -> None
             mark = len(node.events)
             await node.client.delete(f"/api/v1/calls/{call['call']}")
             ended_at = time.monotonic()
-            await node.event("call.changed", state="Terminated", after=mark, seconds=40)
+            await node.event("call.changed", state="Terminated", after=mark)
             told(f"{die.__name__} in a call, hung up here in", time.monotonic() - ended_at)
             phone.command("hangup")
             await phone.event("CALL_CLOSED")
         assert_tone(tmp_path / "loudspeaker.wav", 440.0)
-        assert_tone(phone.heard(), 1000.0)
+        assert_tone(phone.heard(), PCM_TONE_HZ)
 
-    run_test(play(), limit_s=90)
+    run_test(play())
 
 
 @DEATHS
@@ -205,7 +205,7 @@ def test_a_call_that_rings_is_answered_by_the_other_server(tmp_path: Path, die: 
             there_at = await scene.at(scene.secondary, seconds=15)
             told(f"{die.__name__} while ringing, registered at the other server after", there_at - dead_at)
             # The first call on the phone has no server any more to carry its answer, so it rings anew by the other.
-            await phone.event("CALL_INCOMING", seconds=5)
+            await phone.event("CALL_INCOMING")
             told(f"{die.__name__} while ringing, the phone hears of the call again after", time.monotonic() - dead_at)
             phone.command("accept")
             await node.event("call.changed", state="Active")

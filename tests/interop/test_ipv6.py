@@ -10,12 +10,12 @@ from tests.support.aio import run_test
 from tests.support.node import Node
 from tests.support.peers.sipp import Sipp
 from tests.support.running import running
-from tests.support.sound import assert_tone
+from tests.support.sound import PCM_TONE_HZ, assert_tone
 
 pytestmark = pytest.mark.interop
 
 BOTH = '["127.0.0.1", "::1"]'
-DOOR_HZ = 1000.0
+DOOR_HZ = PCM_TONE_HZ
 
 
 @pytest.mark.parametrize("host", ["::1", "127.0.0.1"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.aio import run_test
+from tests.support.aio import PATIENCE_S, run_test
 from tests.support.node import Node
 from tests.support.peers.sipp import Sipp
 from tests.support.running import running
@@ -34,7 +34,7 @@ def openings(node: Node) -> int:
     return sum(event["event"] == "port.changed" and event["active"] for event in node.events)
 
 
-async def ended(node: Node, seconds: float = 15.0) -> dict[str, Any]:
+async def ended(node: Node, seconds: float = PATIENCE_S) -> dict[str, Any]:
     return await node.event("call.changed", state="Terminated", seconds=seconds)
 
 

@@ -11,12 +11,12 @@ from tests.support.aio import run_test
 from tests.support.node import Node
 from tests.support.peers.sipp import Sipp
 from tests.support.running import running
-from tests.support.sound import assert_tone
+from tests.support.sound import PCM_TONE_HZ, assert_tone
 
 pytestmark = pytest.mark.interop
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["u1", "t1"], ids=["udp", "tcp"])
-DOOR_HZ = 1000.0
+DOOR_HZ = PCM_TONE_HZ
 
 
 async def ended(node: Node) -> dict[str, Any]:

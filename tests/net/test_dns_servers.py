@@ -121,18 +121,22 @@ def test_answers_to_other_questions_are_passed_over(run: Run) -> None:
 
 
 def test_thousands_of_records_come_over_tcp_and_are_cut_to_the_most_wanted(run: Run) -> None:
+    # Put together beforehand: the server lives in the loop of the one who asks, whose time it would use up.
+    response = dns.message.make_response(dns.message.make_query("_sip._udp.pbx.test.", "SRV"))
+    lines = [f"{2000 - n} 0 5060 s{n}.pbx.test." for n in range(1500)]
+    response.answer.append(dns.rrset.from_text("_sip._udp.pbx.test.", 60, "IN", "SRV", *lines))
+    wire = response.to_wire(max_size=65535)
+
     def thousands(query: dns.message.Message) -> Iterable[bytes]:
-        response = dns.message.make_response(query)
-        lines = [f"{2000 - n} 0 5060 s{n}.pbx.test." for n in range(1500)]
-        response.answer.append(dns.rrset.from_text("_sip._udp.pbx.test.", 60, "IN", "SRV", *lines))
-        yield response.to_wire(max_size=65535)
+        yield query.id.to_bytes(2, "big") + wire[2:]
 
     async def main() -> None:
         async with DnsServer.serving(lambda query: (truncated(query),), thousands) as server:
-            found = await DnsServers(lambda: (server.address,)).ask("_sip._udp.pbx.test", "SRV")
+            found = await DnsServers(lambda: (server.address,), timeout_s=9.0).ask("_sip._udp.pbx.test", "SRV")
             assert len(found.records) == MAX_RECORDS
             assert [record.priority for record in found.records if isinstance(record, Srv)] == [*range(501, 565)]
-            assert server.asked == ["_sip._udp.pbx.test. IN SRV", "_sip._udp.pbx.test. IN SRV TCP"]
+            # At least once each: a question is repeated after a second without an answer (TRY_S).
+            assert server.asked[:2] == ["_sip._udp.pbx.test. IN SRV", "_sip._udp.pbx.test. IN SRV TCP"]
 
     run(main())
 
@@ -141,14 +145,14 @@ def test_a_dead_server_costs_a_moment_once_and_then_nothing(run: Run) -> None:
     async def main() -> None:
         good = says("pbx.test 60 A 192.0.2.1")
         async with DnsServer.serving(silent) as dead, DnsServer.serving(good) as alive:
-            servers = DnsServers(lambda: (dead.address, alive.address))
+            servers = DnsServers(lambda: (dead.address, alive.address), timeout_s=8.0)
             watch = Stopwatch()
             assert (await servers.ask("pbx.test", "A")).records == ("192.0.2.1",)
-            assert HEDGE_S * 0.9 < watch.s() < 2 * HEDGE_S
+            assert HEDGE_S * 0.9 < watch.s() < servers.timeout_s / 2, "a moment, not the time the dead one is given"
             watch = Stopwatch()
-            for _ in range(5):
+            for _ in range(10):
                 await servers.ask("pbx.test", "A")
-            assert watch.s() < HEDGE_S
+            assert watch.s() < 10 * HEDGE_S, "which it would cost if the dead one were asked first each time"
             assert len(dead.asked) == 1
 
     run(main())
@@ -161,7 +165,7 @@ def test_nobody_answers_within_the_time_that_is_given(run: Run) -> None:
             watch = Stopwatch()
             with pytest.raises(NoDnsAnswerError):
                 await DnsServers(lambda: dead, timeout_s=0.5).ask("pbx.test", "A")
-            assert watch.s() < 0.8
+            assert watch.s() < 2 * HEDGE_S + 0.5, "the third is asked after 0.8 s, and each by itself is given 0.5 s"
         with pytest.raises(NoDnsAnswerError):
             await DnsServers(lambda: ()).ask("pbx.test", "A")
 

@@ -143,23 +143,22 @@ async def _is_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 
 @pytest.mark.parametrize(
-    ("talk", "words"),
+    ("talk", "limit_s", "words"),
     [
-        (_greets, "does not speak TLS on that port"),
-        (_hangs_up, "closed the connection during the TLS handshake; does it speak TLS on that port?"),
-        (_is_silent, "no answer from 127.0.0.1:{port} within 0.2 s"),
+        (_greets, 30, "does not speak TLS on that port"),
+        (_hangs_up, 30, "closed the connection during the TLS handshake; does it speak TLS on that port?"),
+        (_is_silent, 0.2, "no answer from 127.0.0.1:{port} within 0.2 s"),
     ],
 )
 def test_a_peer_that_is_no_tls_server_is_told_as_such(
-    run: Run, talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object], words: str
+    run: Run, talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object], limit_s: float, words: str
 ) -> None:
     async def main() -> None:
-        limits = ConnectionLimits(connect_timeout_s=0.2)
+        limits = ConnectionLimits(connect_timeout_s=limit_s)
         async with listener(talk) as port, side(limits=limits) as door:
             assert words.format(port=port) in await door.fails_to_send(hop(port))
-            assert door.streams.open_connections <= 1
-            await asyncio.sleep(0.01)
-            assert door.streams.open_connections == 0
+            while door.streams.open_connections:  # noqa: ASYNC110 -- it is closed in a later turn and nothing tells when
+                await asyncio.sleep(0.01)
 
     run(main())
 
@@ -460,7 +459,9 @@ def test_thousands_who_never_shake_hands_keep_nobody_out_for_long(run: Run, auth
                     sock = crowd.enter_context(socket.socket())
                     sock.setblocking(False)
                     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", phone.port))
-                while phone.streams.refused < 1900:  # noqa: ASYNC110 -- nothing tells of those that were refused
+                    assert phone.streams.open_connections <= 50
+                # Each half a second 50 of them are let in; on a slow machine that is several times.
+                while phone.streams.refused < 1000:  # noqa: ASYNC110 -- nothing tells of those that were refused
                     await asyncio.sleep(0.01)
                 assert phone.streams.open_connections <= 50
                 await door.reaches(phone, hop(phone.port))  # the connection that is there serves on

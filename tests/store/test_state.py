@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from sqlalchemy.schema import CreateTable
 
+from tests.support.aio import PATIENCE_S
 from voipnode.store import state
 from voipnode.store.database import event_insert, events, open_engine
 from voipnode.store.settings import StateSettings
@@ -59,7 +60,7 @@ class Rig:
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await work()
 
     asyncio.run(main())

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from voipnode.net.loop import run
 
+PATIENCE_S = 60.0  # how long a test waits for what must come, on however busy a machine; no assertion about time
 T = TypeVar("T")
 _ENDINGS: ContextVar[contextlib.AsyncExitStack] = ContextVar("endings")
 
 
-def run_test(work: Coroutine[Any, Any, T], *, limit_s: float = 60.0) -> T:
+def run_test(work: Coroutine[Any, Any, T], *, limit_s: float = 3 * PATIENCE_S) -> T:
     """Run `work` to its end, or fail after `limit_s` seconds."""
 
     async def bounded() -> T:

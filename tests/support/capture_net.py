@@ -21,7 +21,7 @@ class Capture:
         # Immediate mode: what the kernel holds back for company would be missing at the end of a short call.
         command = ("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-w", path, capture_filter)
         process = await PeerProcess.start(*command)
-        await process.line_with("listening on", seconds=15)
+        await process.line_with("listening on")
         return cls(process, path)
 
     async def stop(self) -> Path:

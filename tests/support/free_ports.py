@@ -14,7 +14,10 @@ import random
 import socket
 
 FIRST, LAST = 7000, 11998
-_DRAWN = itertools.count(random.randrange(FIRST, LAST, 2), 2)  # no port twice in one run of the tests
+RTP_FIRST, RTP_LAST, RTP_SIZE = 12000, 30000, 200
+# No port and no range twice in one run of the tests.
+_DRAWN = itertools.count(random.randrange(FIRST, LAST, 2), 2)
+_RANGES = itertools.count(random.randrange(0, RTP_LAST - RTP_FIRST, RTP_SIZE), RTP_SIZE)
 
 
 def free_port() -> int:
@@ -39,12 +42,13 @@ def _is_free(port: int) -> bool:
     return False
 
 
-def rtp_range(size: int = 200) -> int:
-    """The even start of a range of `size` ports, all of them free for UDP, that nobody else is likely to draw."""
-    while True:
-        start = random.randrange(12000, 30000 - size, 2)
-        if all(_is_free_for_udp(port) for port in range(start, start + size)):
+def rtp_range() -> int:
+    """The even start of a range of 200 ports, all of them free for UDP, that no other program of this run is given."""
+    for drawn in _RANGES:
+        start = RTP_FIRST + drawn % (RTP_LAST - RTP_FIRST)
+        if all(_is_free_for_udp(port) for port in range(start, start + RTP_SIZE)):
             return start
+    raise AssertionError("a count does not end")
 
 
 def _is_free_for_udp(port: int) -> bool:

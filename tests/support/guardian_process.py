@@ -14,9 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.aio import PATIENCE_S
 from tests.support.corpora import ROOT
-
-PATIENCE_S = 10.0  # how long a test waits for what must come; no assertion about time
 
 
 def boottime() -> float:

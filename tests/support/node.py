@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.aio import within
+from tests.support.aio import PATIENCE_S, within
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.peers.process import PeerProcess
 
@@ -49,7 +49,7 @@ class Node:
         self.tls_port: int = tomllib.loads((folder / "voipnode.toml").read_text())["sip"]["tls"]["port"]
         self.uri = f"sip:door@127.0.0.1:{sip_port}"
         self.url = f"http://127.0.0.1:{web_port}"
-        self.client = httpx.AsyncClient(base_url=self.url, timeout=10)
+        self.client = httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S)
         self.events: list[dict[str, Any]] = []
         self._grown = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -100,11 +100,11 @@ class Node:
         process = await PeerProcess.start(sys.executable, *command, env={"COLUMNS": "200"})
         node = cls(folder, process, sip_port, web_port, rtp_start)
         try:
-            await process.line_with("is running", seconds=30)
+            await process.line_with("is running")
             if listen:
                 ready = asyncio.Event()
                 node._task = asyncio.create_task(node._follow(ready))
-                async with within(10, "event stream"):
+                async with within(PATIENCE_S, "event stream"):
                     await ready.wait()
         except BaseException:  # the test has no node yet that it could stop
             await node.stop()
@@ -127,7 +127,7 @@ class Node:
         except httpx.HTTPError:
             return  # the node is gone
 
-    async def event(self, name: str, *, after: int = 0, seconds: float = 15.0, **match: Any) -> dict[str, Any]:
+    async def event(self, name: str, *, after: int = 0, seconds: float = PATIENCE_S, **match: Any) -> dict[str, Any]:
         """The first event of that name and those values, from number `after` on."""
         async with within(seconds, f"event {name} {match}", lambda: f"there were {self.events[-6:]}"), self._grown:
             while True:
@@ -136,7 +136,7 @@ class Node:
                         return event
                 await self._grown.wait()
 
-    async def account(self, state: str, name: str = "PBX", *, seconds: float = 15.0) -> dict[str, Any]:
+    async def account(self, state: str, name: str = "PBX", *, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """How an account stands once it is in this state, now or soon."""
         async with within(seconds, f"{name} {state}", lambda: f"there were {self.events[-6:]}"):
             while True:

@@ -6,10 +6,10 @@ import asyncio
 import os
 from pathlib import Path
 
-from tests.support.aio import within
+from tests.support.aio import PATIENCE_S, within
 
 
-async def ended(pid: int, *, seconds: float = 5.0) -> None:
+async def ended(pid: int, *, seconds: float = PATIENCE_S) -> None:
     """Wait until process `pid` has ended; returns at once when there is none. Linux only."""
     try:
         descriptor = os.pidfd_open(pid)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import DESK, WebRig, web_rig
 from voipnode.calls.commands import (
     AnswerCall,
@@ -38,7 +39,7 @@ def serve(test: Test, host: str = "127.0.0.1") -> None:
 
     async def main() -> None:
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(PATIENCE_S),
             web_rig(host) as rig,
             httpx.AsyncClient(base_url=rig.url, trust_env=False) as client,
         ):

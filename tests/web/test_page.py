@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import DESK, WebRig
 from voipnode.calls.commands import AnswerCall, HangUp, PressInput, SendDtmf
 from voipnode.calls.events import (
@@ -97,7 +98,7 @@ def site() -> Iterator[Site]:
 def page(browser: Any, site: Site) -> Iterator[Any]:
     """A page that has contact; fails the test when the browser complains (script errors, content security policy)."""
     context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-GB")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE_S)
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))

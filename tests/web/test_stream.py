@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import WebRig, web_rig
 from voipnode.calls.events import LightChanged, Problem
 from voipnode.web import stream
@@ -19,7 +20,7 @@ from voipnode.web.stream import MAX_READERS, RING_EVENTS
 
 def serve(test: Callable[[WebRig, httpx.AsyncClient], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(20), web_rig() as rig:
+        async with asyncio.timeout(PATIENCE_S), web_rig() as rig:
             limits = httpx.Limits(max_connections=100)
             async with httpx.AsyncClient(base_url=rig.url, trust_env=False, limits=limits, timeout=10) as client:
                 await test(rig, client)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from tests.support.aio import PATIENCE_S
 from tests.support.guardian_process import GuardianProcess, read_journal, simulated
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.modules.relay.lines import LineSpec
@@ -51,7 +52,7 @@ class Listener:
             self.heard.put_nowait(("line", report))
 
     async def next(self, kind: str) -> object:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             heard, detail = await self.heard.get()
         assert heard == kind, detail
         return detail

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.aio import within
+from tests.support.aio import PATIENCE_S, within
 from tests.support.free_ports import free_port, rtp_range
-from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
+from tests.support.peers.process import PeerProcess, need
 
 CONFIG = """\
 poll_method epoll
@@ -100,7 +100,7 @@ class Baresip:
         phone = cls(folder, process, sip_port, user)
         phone._servers = len(servers)
         try:
-            await process.line_with("baresip is ready", seconds=START_LIMIT_S)
+            await process.line_with("baresip is ready")
         except AssertionError:
             await process.stop()
             raise
@@ -124,7 +124,7 @@ class Baresip:
         text = json.dumps({"command": command, "params": params, "token": "t"})
         self._writer.write(f"{len(text)}:{text},".encode())
 
-    async def event(self, *types: str, seconds: float = 10.0) -> dict[str, Any]:
+    async def event(self, *types: str, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """The next event of one of these types; others before it are passed over."""
         async with within(seconds, f"{types} from baresip", self.process.account):
             while True:
@@ -134,7 +134,7 @@ class Baresip:
 
     async def registered(self) -> None:
         """Wait until it has registered at all its servers."""
-        await self.process.line_with("} 200 OK", count=self._servers, seconds=15)
+        await self.process.line_with("} 200 OK", count=self._servers)
 
     def heard(self) -> Path:
         """The recording of what it heard in its last call; complete once the call is closed."""

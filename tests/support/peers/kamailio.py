@@ -12,7 +12,7 @@ import httpx
 
 from tests.support.aio import at_end, within
 from tests.support.free_ports import free_port
-from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
+from tests.support.peers.process import PeerProcess, need
 
 TEMPLATE = Path(__file__).with_suffix(".cfg.in")
 USERS = {"door": "doorpw", "alice": "alicepw", "bob": "bobpw", "anna": "annapw"}
@@ -87,7 +87,7 @@ class Kamailio:
         command = ("kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-w", run, "-Y", run, "-P", folder / "pid")
         process = await PeerProcess.start(*command, "-m", "64", "-M", "8")
         try:
-            await process.line_with("this registrar is ready", seconds=START_LIMIT_S)
+            await process.line_with("this registrar is ready")
         except BaseException:
             _signal(process, signal.SIGKILL)
             await process.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.free_ports import free_port, rtp_range
-from tests.support.peers.process import START_LIMIT_S, PeerProcess, need
+from tests.support.peers.process import PeerProcess, need
 
 RC = """\
 [sip]
@@ -90,7 +90,7 @@ class Linphone:
             phone.say("autoanswer enable")
         phone.say("status register")
         try:
-            await process.line_with("registered=", "identity=", seconds=START_LIMIT_S)
+            await process.line_with("registered=", "identity=")
         except AssertionError:
             await phone.stop()
             raise

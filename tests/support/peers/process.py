@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.aio import at_end, within
-
-START_LIMIT_S = (
-    60.0  # for the first line of a program; they need well under 1 s, and on a busy shared machine some do not
-)
+from tests.support.aio import PATIENCE_S, at_end, within
 
 
 def need(*programs: str) -> None:
@@ -62,7 +58,7 @@ class PeerProcess:
             self._silent = True
             self._grown.notify_all()
 
-    async def line_with(self, *texts: str, seconds: float = 10.0, after: int = 0, count: int = 1) -> str:
+    async def line_with(self, *texts: str, seconds: float = PATIENCE_S, after: int = 0, count: int = 1) -> str:
         """The `count`th output line, from number `after` on, with one of the texts; fails at once if it ends."""
         wanted = f"line with {texts!r} from {self.name}"
         async with within(seconds, wanted, self.account), self._grown:
@@ -83,7 +79,7 @@ class PeerProcess:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
 
-    async def wait(self, seconds: float = 30.0) -> int:
+    async def wait(self, seconds: float = PATIENCE_S) -> int:
         """Its exit code."""
         async with within(seconds, f"end of {self.name}", self.account):
             return await self.process.wait()

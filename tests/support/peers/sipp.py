@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.aio import within
+from tests.support.aio import PATIENCE_S, within
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.peers.process import PeerProcess, need
 from voipnode.sipstack.transport import Address
@@ -98,7 +98,7 @@ class Sipp:
     ) -> Sipp:
         """Wait to be called at `uri`; returns once it listens."""
         phone = await cls._start(folder, parts, transport, fill, options, host)
-        async with within(10, f"socket of sipp at port {phone.sip_port}", phone.process.account):
+        async with within(PATIENCE_S, f"socket of sipp at port {phone.sip_port}", phone.process.account):
             while not _is_bound(host, phone.sip_port, transport):
                 assert phone.process.process.returncode is None, phone.complaints()
                 await asyncio.sleep(0.02)
@@ -132,7 +132,7 @@ class Sipp:
         process = await PeerProcess.start(*command, cwd=folder)
         return cls(folder, process, sip_port, transport, host)
 
-    async def end(self, seconds: float = 30.0) -> Statistics:
+    async def end(self, seconds: float = PATIENCE_S) -> Statistics:
         """Wait until it has played its scenario, and fail where a call did not go as the scenario says."""
         code = await self.process.wait(seconds)
         assert code == ALL_WELL, f"sipp ended with {code}: {self.complaints()}"
@@ -149,7 +149,7 @@ class Sipp:
         text = path.read_text(errors="replace") if path.exists() else ""
         return [block.partition("\n\n")[2] for block in text.split("-" * 47) if block.strip()]
 
-    async def said(self, start: str, seconds: float = 10.0) -> None:
+    async def said(self, start: str, seconds: float = PATIENCE_S) -> None:
         """Wait until it has sent or received a message that begins so ("ACK", "SIP/2.0 501")."""
         async with within(seconds, f"{start} among the messages of sipp", self.complaints):
             while not any(message.startswith(start) for message in self.messages()):  # noqa: ASYNC110 -- sipp's file
