@@ -278,3 +278,105 @@ def test_long_lines_cost_linear_time(line: bytes) -> None:
         return
     assert media.rtpmaps() == {}
     assert media.rtcp is None
+
+
+# --- remembered sections ------------------------------------------------------------------------------------------
+
+_SOME_LINES = st.sampled_from(
+    [
+        "v=0",
+        "v= 0 ",
+        "o=- 1 1 IN IP4 192.0.2.1",
+        "o=a b 2 1 IN IP6 ::1",
+        "o=- 1",
+        "s=-",
+        "s=",
+        "c=IN IP4 192.0.2.1",
+        "c=IN IP4",
+        "t=0 0",
+        "r=1 2",
+        "b=AS:64",
+        "i=x",
+        "m=audio 4000 RTP/AVP 0",
+        "m=audio 4002/2 RTP/AVP 0 8",
+        "m=video 0 RTP/AVP",
+        "m=audio 1 RTP/AVP",
+        "m=audio 99999 RTP/AVP 0",
+        "m=audio\t7  RTP/SAVP 0 ",
+        "a=sendonly",
+        "a=rtpmap:0 PCMU/8000",
+        "a= x : y",
+        "a=",
+        "z=1",
+        "y=2",
+        "",
+        "=",
+        "ab",
+        "m=a\r",
+        "c=\x00",
+    ]
+)
+
+
+def read_line_by_line(lines: list[str]) -> SessionDescription | None:
+    """The plain reading, section by section and line by line, of lines without their ends; None for an error."""
+    lines = [line for line in lines if line]
+    if any(line[1:2] != "=" or not line[0].isalpha() or "\0" in line or "\r" in line for line in lines):
+        return None
+    if not lines or lines[0].replace(" ", "") != "v=0":
+        return None
+    sections: list[list[str]] = [[]]
+    for line in lines[1:]:
+        if line[0] == "m":
+            sections.append([])
+        sections[-1].append(line)
+    try:
+        media = tuple(_plain_media(section) for section in sections[1:])
+        return _plain_session(sections[0], media)
+    except (ParseError, ValueError):
+        return None
+
+
+def _plain_session(lines: list[str], media: tuple[MediaDescription, ...]) -> SessionDescription:
+    letters = [line[0] for line in lines]
+    if "v" in letters or any(letters.count(letter) > 1 for letter in "osc"):
+        raise ParseError("twice")
+    (origin,) = [Origin.parse(line[2:]) for line in lines if line[0] == "o"]
+    names = [line[2:].strip() for line in lines if line[0] == "s"]
+    connections = [Connection.parse(line[2:]) for line in lines if line[0] == "c"]
+    timing = tuple(Line(line[0], line[2:]) for line in lines if line[0] in "trz")
+    extra = tuple(Line(line[0], line[2:]) for line in lines if line[0] not in "osctrza")
+    name, connection = "".join(names) or "-", connections[0] if connections else None
+    return SessionDescription(
+        origin, name, connection, timing or (Line("t", "0 0"),), _plain_attributes(lines), media, extra
+    )
+
+
+def _plain_media(lines: list[str]) -> MediaDescription:
+    kind, ports, protocol, *formats = lines[0][2:].split()
+    port, _, count = ports.partition("/")
+    if int(port) > 65535 or (int(port) and not formats):
+        raise ParseError("out of range")
+    connections = tuple(Connection.parse(line[2:]) for line in lines if line[0] == "c")
+    extra = tuple(Line(line[0], line[2:]) for line in lines[1:] if line[0] not in "ac")
+    attributes = _plain_attributes(lines)
+    return MediaDescription(kind, int(port), protocol, tuple(formats), int(count or 1), connections, attributes, extra)
+
+
+def _plain_attributes(lines: list[str]) -> tuple[Attribute, ...]:
+    pieces = [line[2:].partition(":") for line in lines if line[0] == "a"]
+    return tuple(Attribute(name.strip(), value if colon else None) for name, colon, value in pieces)
+
+
+@given(st.lists(_SOME_LINES, max_size=12), st.sampled_from(("\r\n", "\n")), st.booleans(), st.booleans())
+def test_remembered_sections_read_as_line_by_line(lines: list[str], end: str, begun: bool, ended: bool) -> None:
+    lines = ["v=0", "o=- 1 1 IN IP4 192.0.2.1", *lines] if begun else lines
+    data = (end.join(lines) + (end if ended else "")).encode()
+    expected = read_line_by_line(data.decode().replace("\r\n", "\n").removesuffix("\r").split("\n"))
+    for _ in range(2):  # the first reading remembers, the second remembers it
+        parse.cache_clear()
+        if expected is None:
+            with pytest.raises(ParseError):
+                parse(data)
+        else:
+            assert parse(data) == expected

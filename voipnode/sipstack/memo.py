@@ -14,20 +14,24 @@ MAX_TEXT_CHARS = 256
 class Memo(dict[str, T]):
     """`memo[text]` is `parse(text)`, which must be an immutable value; what `parse` raises is raised each time.
 
-    Bounded: a longer text than MAX_TEXT_CHARS is not kept, and MAX_TEXTS of them make room by being forgotten all at
+    Bounded: a longer text than `max_chars` is not kept, and `max_texts` of them make room by being forgotten all at
     once. A flood of texts that never repeat costs their reading and little more.
     """
 
-    __slots__ = ("_parse",)
+    __slots__ = ("_max_chars", "_max_texts", "_parse")
 
-    def __init__(self, parse: Callable[[str], T]) -> None:
+    def __init__(
+        self, parse: Callable[[str], T], *, max_texts: int = MAX_TEXTS, max_chars: int = MAX_TEXT_CHARS
+    ) -> None:
         super().__init__()
         self._parse = parse
+        self._max_texts = max_texts
+        self._max_chars = max_chars
 
     def __missing__(self, text: str) -> T:
         value = self._parse(text)
-        if len(text) <= MAX_TEXT_CHARS:
-            if len(self) >= MAX_TEXTS:
+        if len(text) <= self._max_chars:
+            if len(self) >= self._max_texts:
                 self.clear()
             self[text] = value
         return value

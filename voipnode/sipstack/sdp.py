@@ -13,8 +13,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.memo import Memo
@@ -43,7 +42,9 @@ MAX_FORMATS = 128  # as many as there are RTP payload types
 _LINE_ORDER = {letter: place for place, letter in enumerate("mvosiuepcbtk?a")} | {"r": 10, "z": 10}
 
 _LINE = re.compile(r"[A-Za-z]=[^\r\0]*+")
+_LINES = re.compile(r"[A-Za-z]=[^\r\n\0]*+(?:\n[A-Za-z]=[^\r\n\0]*+)*+")
 _MEDIA_PORT = re.compile(r"([0-9]{1,5})(?:/([0-9]{1,5}))?")
+_new = tuple.__new__  # what the constructor of a NamedTuple ends in
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _MILLISECONDS = re.compile(r"[ \t]*([0-9]{1,5}(?:\.[0-9]{1,6})?)[ \t]*")
 
@@ -168,69 +169,97 @@ class SessionDescription(NamedTuple):
 def parse(data: bytes) -> SessionDescription:
     """Reads a session description of at most 65,535 bytes, 1024 lines and 32 media sections (RFC 8866 §5, §9).
 
-    Raises ParseError (400) and nothing else.
+    Raises ParseError (400) and nothing else. From one call to the next a telephone changes its o= line and its ports;
+    the rest of each section is read once and remembered.
     """
-    lines = _split(data)
-    if not lines or lines[0][:2] != "v=" or lines[0][2:].strip() != "0":
+    text = _checked_text(data)
+    if text[:4] != "v=0\n" and (text[:2] != "v=" or text.partition("\n")[0][2:].strip() != "0"):
         raise ParseError("SDP does not begin with v=0")
-    starts = [index for index, line in enumerate(lines) if line[0] == "m"]
-    if len(starts) > MAX_MEDIA:
+    session, *sections = text.split("\nm=")
+    if len(sections) > MAX_MEDIA:
         raise ParseError("SDP has too many m= lines")
-    bounds = [*starts, len(lines)]
-    media = tuple([_media(lines[start:end]) for start, end in pairwise(bounds)])
-    return _session(lines[1 : bounds[0]], media)
+    media = tuple([_media(section) for section in sections])
+    before, has_origin, after = session.partition("\no=")
+    origin, _, after = after.partition("\n")
+    name, connection, timing, attributes, extra = _SESSIONS[f"{before}\n{after}"]
+    if not has_origin:
+        raise ParseError("SDP has no o= line")
+    return _new(SessionDescription, (Origin.parse(origin), name, connection, timing, attributes, media, extra))
 
 
-def _split(data: bytes) -> list[str]:
-    """The lines, each sure to be `<letter>=<text>`."""
+def _checked_text(data: bytes) -> str:
+    """The lines, each sure to be `<letter>=<text>`, with LF between them and no blank ones."""
     if len(data) > MAX_SDP_BYTES or data.count(b"\n") > MAX_LINES:
         raise ParseError("SDP is too large")
     # RFC 8866 §5: "parsers SHOULD be tolerant and also accept lines terminated with a single newline character".
-    text = data.decode("utf-8", "surrogateescape").removesuffix("\r").replace("\r\n", "\n")
-    lines = [line for line in text.split("\n") if line]
-    for line in lines:
-        if _LINE.fullmatch(line) is None:
-            raise ParseError(f"SDP line {lines.index(line) + 1} is not <letter>=<text>")
-    return lines
+    text = data.decode("utf-8", "surrogateescape").removesuffix("\r").replace("\r\n", "\n").removesuffix("\n")
+    if _LINES.fullmatch(text) is None:
+        lines = [line for line in text.split("\n") if line]
+        for number, line in enumerate(lines, start=1):
+            if _LINE.fullmatch(line) is None:
+                raise ParseError(f"SDP line {number} is not <letter>=<text>")
+        text = "\n".join(lines)
+    return text
 
 
-def _session(lines: list[str], media: tuple[MediaDescription, ...]) -> SessionDescription:
+_SessionLines: TypeAlias = tuple[str, Connection | None, tuple[Line, ...], tuple[Attribute, ...], tuple[Line, ...]]
+_MediaLines: TypeAlias = tuple[tuple[Connection, ...], tuple[Attribute, ...], tuple[Line, ...]]
+
+
+def _read_session(text: str) -> _SessionLines:
+    """Name, connection, timing, attributes and the rest of the session section, its v= line and first o= line aside."""
     only: dict[str, str] = {}
     timing: list[Line] = []
     attributes: list[Attribute] = []
     extra: list[Line] = []
-    for line in lines:
-        letter = line[0]
-        if letter in "vosc":
-            if letter in only or letter == "v":
+    for line in text.split("\n")[1:]:
+        letter, value = line[:1], line[2:]
+        if letter and letter in "vosc":
+            if letter in only or letter in "vo":
                 raise ParseError(f"SDP has two {letter}= lines in one section")
-            only[letter] = line[2:]
+            only[letter] = value
         elif letter == "a":
             attributes.append(_ATTRIBUTES[line])
-        elif letter in "trz":
-            timing.append(Line(letter, line[2:]))
-        else:
-            extra.append(Line(letter, line[2:]))
-    if "o" not in only:
-        raise ParseError("SDP has no o= line")
-    return SessionDescription(
-        Origin.parse(only["o"]),
+        elif letter and letter in "trz":
+            timing.append(Line(letter, value))
+        elif letter:  # the o= line may leave a blank one
+            extra.append(Line(letter, value))
+    return (
         # RFC 8866 §5.3 wants "-" or a blank for "no name", RFC 3264 §5 and its own examples write nothing at all.
         only.get("s", "").strip() or "-",
         _CONNECTIONS[only["c"]] if "c" in only else None,
         tuple(timing) or (Line("t", "0 0"),),
         tuple(attributes),
-        media,
         tuple(extra),
     )
 
 
-def _media(lines: list[str]) -> MediaDescription:
-    kind, port, port_count, protocol, formats = _media_line(lines[0][2:])
+def _media(section: str) -> MediaDescription:
+    """One section, from behind its `m=`."""
+    first_line, _, rest = section.partition("\n")
+    fields = first_line.split(None, 2)
+    if len(fields) < 3 or (match := _MEDIA_PORT.fullmatch(fields[1])) is None:
+        raise ParseError("SDP m= line is malformed")
+    protocol, formats = _FORMATS[fields[2]]
+    port_text, count_text = match.groups()
+    port, port_count = int(port_text), 1 if count_text is None else int(count_text)
+    # A refused stream needs no format that anybody reads: some peers leave it out.
+    if port > 65_535 or port_count == 0 or len(formats) > MAX_FORMATS or (port and not formats):
+        raise ParseError("SDP m= line is out of range")
+    return _new(MediaDescription, (fields[0], port, protocol, formats, port_count, *_MEDIA_LINES[rest]))
+
+
+def _read_formats(text: str) -> tuple[str, tuple[str, ...]]:
+    protocol, *formats = text.split()
+    return protocol, tuple(formats)
+
+
+def _read_media_lines(text: str) -> _MediaLines:
+    """What follows the m= line of a section: connections, attributes, other lines."""
     connections: list[Connection] = []
     attributes: list[Attribute] = []
     extra: list[Line] = []
-    for line in lines[1:]:
+    for line in text.split("\n") if text else ():
         letter = line[0]
         if letter == "a":
             attributes.append(_ATTRIBUTES[line])
@@ -238,21 +267,7 @@ def _media(lines: list[str]) -> MediaDescription:
             connections.append(_CONNECTIONS[line[2:]])
         else:
             extra.append(Line(letter, line[2:]))
-    return MediaDescription(
-        kind, port, protocol, formats, port_count, tuple(connections), tuple(attributes), tuple(extra)
-    )
-
-
-def _media_line(text: str) -> tuple[str, int, int, str, tuple[str, ...]]:
-    fields = text.split()
-    if len(fields) < 3 or (match := _MEDIA_PORT.fullmatch(fields[1])) is None:
-        raise ParseError("SDP m= line is malformed")
-    kind, _, protocol, *formats = fields
-    port, port_count = int(match[1]), int(match[2] or 1)
-    # A refused stream needs no format that anybody reads: some peers leave it out.
-    if port > 65_535 or port_count == 0 or len(formats) > MAX_FORMATS or (port and not formats):
-        raise ParseError("SDP m= line is out of range")
-    return kind, port, port_count, protocol, tuple(formats)
+    return tuple(connections), tuple(attributes), tuple(extra)
 
 
 def _read_attribute(line: str) -> Attribute:
@@ -262,6 +277,9 @@ def _read_attribute(line: str) -> Attribute:
 
 _ATTRIBUTES = Memo(_read_attribute)  # by their whole line
 _CONNECTIONS = Memo(Connection.parse)
+_FORMATS = Memo(_read_formats)
+_SESSIONS = Memo(_read_session)
+_MEDIA_LINES = Memo(_read_media_lines, max_texts=512, max_chars=1024)
 
 
 def _direction(attributes: tuple[Attribute, ...]) -> Direction | None:

@@ -13,6 +13,8 @@ from voipnode.sipstack.memo import Memo
 _RTPMAP = re.compile(r"([0-9]{1,3})[ \t]+([^\s/]{1,64})/([0-9]{1,7})(?:/([0-9]{1,3}))?[ \t]*")
 _RTCP = re.compile(r"[ \t]*([0-9]{1,5})(?:[ \t]+(\S+[ \t]+\S+[ \t]+\S+))?[ \t]*")
 
+_new = tuple.__new__  # what the constructor of a NamedTuple ends in
+
 
 class Direction(StrEnum):
     """Which way media flows, seen from who wrote the description (RFC 8866 §6.7)."""
@@ -90,7 +92,7 @@ class Origin(NamedTuple):
         if len(fields) != 6:
             raise ParseError("SDP o= line needs six fields")
         username, session_id, version, network_type, address_type, address = fields
-        return cls(username, session_id, version, address_type, address, network_type)
+        return _new(cls, (username, session_id, version, address_type, address, network_type))
 
     def __str__(self) -> str:
         return " ".join(
