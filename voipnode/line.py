@@ -113,6 +113,7 @@ class Line:
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
         )
+        self._sockets.is_stranger = self.switch.is_stranger
         self._driver = EngineDriver(self.switch, self._sockets)
         self.switch.wake = self._finder.wake = self._driver.flush
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address)

@@ -177,6 +177,23 @@ def test_however_many_connect_to_us_there_is_room_for_connections_of_our_own(run
     run(main())
 
 
+def test_strangers_do_not_keep_others_from_connecting(run: Run) -> None:
+    async def main() -> None:
+        async with opened(ConnectionLimits(max_strangers=2)) as (tcp, sink, port):
+            tcp.is_stranger = lambda host: host == "127.0.0.2"
+            held = []
+            for host in ("127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.1", "127.0.0.1"):
+                held.append(await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0)))
+                held[-1][1].write(b"x")
+            assert await held[2][0].read() == b"", "the third stranger is refused"
+            await sink.until(lambda: len(sink.received) == 4)
+            assert (tcp.open_connections, tcp.refused) == (4, 1)
+            for _, writer in held:
+                writer.close()
+
+    run(main())
+
+
 def test_a_full_table_makes_room_by_closing_the_one_that_was_silent_longest(run: Run) -> None:
     async def main() -> None:
         limits = ConnectionLimits(max_connections=2, first_bytes_timeout_s=0.0)

@@ -60,7 +60,10 @@ class Admission:
 
     def is_stranger(self, source: Hop) -> bool:
         """Whether nothing but our own calls is spoken of with this source; servers of accounts are none."""
-        host = source.remote.host
+        return self.is_outside(source.remote.host)
+
+    def is_outside(self, host: str) -> bool:
+        """The same of an address."""
         return self._is_outside(host) and not self._accounts.served_by(host)
 
     def decide(self, incoming: IncomingCall, calls_now: int, now: float) -> Admitted | Refusal:

@@ -92,6 +92,7 @@ class Switch:
         self._refused = Refusals()
         self.wake: Callable[[], None] = lambda: None
         endpoint.screen(admission.guard)
+        self._admission = admission
 
     def reach_by(self, reach: Callable[[SipUri, AccountSettings, Callable[[Found, float], None]], None]) -> None:
         """Have addresses that far sides name looked up by `reach`; it calls back with what it found, and the time."""
@@ -239,6 +240,10 @@ class Switch:
         else:
             self._transfers.attended(call, self._table.known(with_call))
         self._after_command()
+
+    def is_stranger(self, host: str) -> bool:
+        """Whether this address is in none of `sip.incoming_networks` and no server's of an account."""
+        return self._admission.is_outside(host)
 
     def _after_command(self) -> None:
         self._drain()

@@ -23,11 +23,13 @@ MAX_UNANSWERED = 64  # transactions remembered until a new connection has proven
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
     """What a peer may cost us. `max_incoming` and `per_host` count connections that others, that one address, opened to
-    us: the rest of `max_connections` is for our own, so that nobody keeps the door from calling out."""
+    us: the rest of `max_connections` is for our own, so that nobody keeps the door from calling out. `max_strangers`
+    are those from hosts that we expect nothing of, so that these keep nobody else from calling in."""
 
     max_connections: int = 200
     max_incoming: int = 150
     per_host: int = 50
+    max_strangers: int = 30
     connect_timeout_s: float = 5.0  # with the handshakes of TLS and WebSocket
     handshake_timeout_s: float = 8.0  # of connections that others open
     first_bytes_timeout_s: float = 32.0  # a connection that never says anything

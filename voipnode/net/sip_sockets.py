@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voipnode.net.connection import ConnectionLimits
@@ -78,6 +79,7 @@ class SipSockets:
         self.ports: dict[str, int] = {"UDP": port, "TCP": port, **self._more}
         self.resolver = resolver or Resolver(bound)
         self._addresses = LocalAddresses(bound, self.resolver.known, self._loop.time)
+        self.is_stranger: Callable[[str], bool] = lambda host: False  # of whom nothing is expected; before `open`
         self._sink: Sink | None = None
         self._udp: SipUdp | None = None
         self._streams: SipStreams | None = None
@@ -109,6 +111,7 @@ class SipSockets:
     async def _bind_shared_port(self, sink: Sink, *, last: bool) -> tuple[SipUdp | None, SipStreams]:
         """UDP and TCP on one port; None where a port of the system's choice was taken for TCP, and another may do."""
         streams = SipStreams(self.resolver, sink, self._limits, self._layers, self._dscp)
+        streams.is_stranger = self.is_stranger
         try:
             udp = SipUdp(self._hosts, self.port, self.resolver, sink, self._dscp)
         except OSError as error:

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import socket
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from voipnode.net.connection import Connection, ConnectionLimits
@@ -76,6 +77,7 @@ class SipStreams:
         self._told_at: dict[str, float] = {}
         self._number = 0
         self._sweep = self._loop.call_later(SWEEP_S, self._sweep_idle)
+        self.is_stranger: Callable[[str], bool] = lambda host: False
         self.refused = 0  # connections closed at once because of the limits
 
     def connect_from(self, hosts: tuple[str, ...]) -> None:
@@ -162,6 +164,10 @@ class SipStreams:
         hosts = Counter(other.remote.host for other in self._connections.values() if other.incoming)
         if hosts[host] >= self.limits.per_host:
             return False
+        if self.is_stranger(host):
+            strangers = sum(count for other, count in hosts.items() if self.is_stranger(other))
+            if strangers >= self.limits.max_strangers:
+                return False
         return hosts.total() < self.limits.max_incoming or self._make_room()
 
     def opened(self, connection: Connection) -> None:
