@@ -70,6 +70,28 @@ def test_files_that_cannot_be_used_are_named_by_their_setting(tmp_path: Path) ->
     )
 
 
+def test_where_tls_is_served_its_address_is_among_those_to_call(tmp_path: Path) -> None:
+    async def play(tls: dict[str, Any], folder: Path) -> list[str]:
+        settings = {
+            "sip": {"hosts": ["127.0.0.1"], "port": free_port(), "tls": tls},
+            "audio": {"device": "simulated"},
+            "web": {"enabled": False},
+        }
+        node = Node(NodeSettings.model_validate(settings), folder)
+        await node.start()
+        try:
+            addresses: list[str] = node.about()["sip_addresses"]
+            return addresses
+        finally:
+            await node.stop()
+
+    port = free_port()
+    plain, secure = run_test(play({"port": port}, tmp_path / "with"))
+    assert plain.startswith("sip:door@127.0.0.1:")
+    assert secure == f"sip:door@127.0.0.1:{port};transport=tls"
+    assert len(run_test(play({"enabled": False}, tmp_path / "without"))) == 1
+
+
 def test_while_keys_are_written_down_it_is_said_at_every_start(tmp_path: Path) -> None:
     async def play() -> None:
         settings = {

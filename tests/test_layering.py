@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "replay": ("calls", "media", "sipstack"),
 }
 # Nothing but the command line may import the wiring, and nothing below it may import the command line.
-TOP = ("app", "line", "settings", "cli")
+TOP = ("app", "line", "settings", "tls_profiles", "cli")
 IMPURE = {"asyncio", "socket", "ssl", "time", "random", "secrets", "threading", "uuid", "os", "selectors", "subprocess"}
 PURE_ROOMS = {
     "sipstack": IMPURE | {"numpy"},

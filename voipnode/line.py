@@ -20,7 +20,6 @@ from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
-from voipnode.calls.transport_settings import TlsSettings
 from voipnode.calls.ways import Ways
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
@@ -34,11 +33,12 @@ from voipnode.net.resolver import Resolver
 from voipnode.net.rtp_ports import DEFAULT_COUNT, RtpPorts
 from voipnode.net.sip_sockets import MorePorts, SipSockets
 from voipnode.net.stream_layers import StreamLayers
-from voipnode.net.tls import TlsProfile
 from voipnode.net.web_socket import Origins
 from voipnode.sipstack.config import MAX_TRANSACTIONS
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
+from voipnode.sipstack.routing import DEFAULT_PORTS
 from voipnode.sipstack.transport import Address, Hop
+from voipnode.tls_profiles import client_profiles, server_profile
 
 # Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
@@ -52,7 +52,8 @@ class Line:
     """SIP and media of one node. Make it in a running loop, `open` it, `close` it; calls are asked for by commands.
 
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
-    where the settings name no certificate.
+    where the settings name no certificate. `registers` False: its accounts call through their servers and are
+    registered at none.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Line:
         bus: Bus,
         commands: Commands,
         port: int | None = None,
+        registers: bool = True,
         own_certificate: Path | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -119,6 +121,7 @@ class Line:
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address)
         self._desk = Desk(self.switch, ways, self._loop.time)
         self._accounts = accounts
+        self._registers = registers
         self._bus = bus
         self._commands = commands
         self._registered: list[Subscription] = []
@@ -130,22 +133,23 @@ class Line:
         """
         await self._sockets.open(self._driver)
         self._registered = self._desk.register(self._commands)
-        self.switch.register(self._loop.time())
+        if self._registers:
+            self.switch.register(self._loop.time())
 
     def reload_certificates(self) -> None:
         """Read certificates and keys again, as happens by itself when their files change. Raises TlsError."""
         self._sockets.reload()
 
     def addresses(self) -> list[str]:
-        """The SIP URIs at which this node can be called: from the network, and from this machine."""
+        """The SIP URIs at which this node can be called: from the network, from this machine, and by TLS."""
         user = next((account.user_id for account in self._accounts if account.active and account.default), "door")
         found: list[str] = []
-        for towards in ANYWHERE:
-            at = self._sockets.local_address(Hop("UDP", Address(towards, 5060)))
-            port = "" if at.port == 5060 else f":{at.port}"
+        for transport, towards in (*(("UDP", host) for host in ANYWHERE), ("TLS", ANYWHERE[0])):
+            at = self._sockets.local_address(Hop(transport, Address(towards, DEFAULT_PORTS[transport])))
             host = f"[{at.host}]" if ":" in at.host else at.host
-            uri = f"sip:{user}@{host}{port}"
-            if uri not in found:
+            port = "" if at.port == DEFAULT_PORTS[transport] else f":{at.port}"
+            uri = f"sip:{user}@{host}{port}" + (";transport=tls" if transport == "TLS" else "")
+            if at.port and uri not in found:
                 found.append(uri)
         return found
 
@@ -194,37 +198,9 @@ def _more_ports(settings: SipSettings) -> MorePorts:
 
 def _stream_layers(settings: SipSettings, accounts: Sequence[AccountSettings], own: Path | None) -> StreamLayers:
     """What the connections of others are served with, and, by account, what ours are made with."""
-    tls = settings.tls
-    certificate = _file(tls.certificate) or own
-    server = None
-    if certificate is not None:
-        server = TlsProfile(
-            versions=tls.version,
-            certificate=certificate,
-            key=_file(tls.private_key),
-            ca=_file(tls.client_ca),
-            clients=tls.verify_clients,
-            key_log=_file(tls.key_log),
-        )
-    profiles = {account.id: _profile(account, tls) for account in accounts if account.active}
-    profiles.setdefault("", TlsProfile(key_log=_file(tls.key_log)))
+    profiles = client_profiles(settings.tls, accounts)
     paths = {account.id: account.websocket_path for account in accounts if account.active}
-    return StreamLayers(profiles, server, Origins.of(settings.websocket.origins), paths)
-
-
-def _profile(account: AccountSettings, tls: TlsSettings) -> TlsProfile:
-    return TlsProfile(
-        verify=account.verify_server,
-        versions=account.tls_version,
-        certificate=_file(account.certificate),
-        key=_file(account.private_key),
-        ca=_file(account.ca),
-        key_log=_file(tls.key_log),
-    )
-
-
-def _file(path: str) -> Path | None:
-    return Path(path).expanduser() if path else None
+    return StreamLayers(profiles, server_profile(settings.tls, own), Origins.of(settings.websocket.origins), paths)
 
 
 def _dns(settings: DnsSettings) -> Dns:

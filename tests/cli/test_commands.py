@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.aio import PATIENCE_S, run_test
+from tests.support.certificates import Authority
 from tests.support.free_ports import free_port
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
@@ -46,6 +47,47 @@ def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
     assert "voipnode.toml:2: sip.port = 80" in said
     assert "voipnode.toml:4: audio.device" in said
     assert "2 problems" in said
+
+
+def test_check_looks_into_the_files_of_certificates_too(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    good, other = authority.issue("door.example"), authority.issue("other.example")
+    (tmp_path / "empty.pem").write_text("")
+    (tmp_path / "voipnode.toml").write_text(f"""\
+[sip.tls]
+certificate = "{good}"
+private_key = "gone.pem"
+[[accounts]]
+name = "Office"
+type = "registered"
+domain = "pbx.example"
+transport = "sctp"
+[[accounts]]
+name = "Off"
+active = false
+ca = "gone.pem"
+""")
+    code, said = run_command("check", cwd=tmp_path)
+    assert code == ExitCode.SETTINGS
+    assert 'voipnode.toml:8: accounts[0].transport = "sctp"' in said
+    text = (tmp_path / "voipnode.toml").read_text()
+    bad = f'transport = "tls"\nca = "empty.pem"\ncertificate = "{good}"\nprivate_key = "{other}"\n'
+    (tmp_path / "voipnode.toml").write_text(text.replace('transport = "sctp"\n', bad))
+    for command in ("check", "run"):
+        code, said = run_command(command, cwd=tmp_path)
+        assert code == ExitCode.SETTINGS
+        assert 'voipnode.toml:3: sip.tls.private_key = "(not shown)": gone.pem cannot be read: No such file' in said
+        assert 'voipnode.toml:9: accounts[0].ca = "empty.pem": empty.pem holds no certificate in PEM form' in said
+        assert "voipnode.toml:11: accounts[0].private_key" in said
+        assert "does not belong to the certificate" in said
+        assert "3 problems" in said
+
+
+def test_call_as_an_account_that_there_is_not(tmp_path: Path) -> None:
+    (tmp_path / "voipnode.toml").write_text('[[accounts]]\nname = "Office"\n')
+    code, said = run_command("call", "1001", "--account", "Ofice", cwd=tmp_path)
+    assert code == ExitCode.USAGE
+    assert '--account: account "Ofice": no such active account; there is "Office"' in said
 
 
 def test_check_is_content_with_the_defaults_and_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:

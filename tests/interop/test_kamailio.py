@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from tests.cli.test_commands import voipnode
 from tests.support.aio import run_test, within
 from tests.support.certificates import Authority
 from tests.support.node import Node
@@ -78,6 +80,28 @@ def test_the_node_registers_calls_and_is_called(tmp_path: Path, authority: Autho
                 await bob.event("CALL_CLOSED")
                 await node.event("call.changed", state="Terminated", after=mark)
             assert await pbx.contacts("door") == [], "it has taken its registration back"
+
+    run_test(play())
+
+
+def test_one_call_as_an_account_goes_through_its_server_and_leaves_its_registration_alone(tmp_path: Path) -> None:
+    tone = write_tone(tmp_path / "440.wav", 440.0)
+
+    async def play() -> None:
+        async with running(Kamailio.start(tmp_path / "pbx", host=HOST)) as pbx:
+            server = f"{HOST}:{pbx.port}"
+            phone = Baresip.start(tmp_path / "bob", microphone=tone, user="bob", password="bobpw", servers=(server,))
+            (tmp_path / "voipnode.toml").write_text(account(pbx))
+            async with running(phone) as bob:
+                await bob.registered()
+                calling = asyncio.create_task(
+                    voipnode("call", "bob", "--account", "PBX", "--duration", "0.5", cwd=tmp_path)
+                )
+                await bob.event("CALL_INCOMING")
+                bob.command("accept")
+                code, said = await calling
+                assert (code, "active: sip:bob@pbx.test" in said) == (0, True), said
+                assert await pbx.contacts("door") == []
 
     run_test(play())
 

@@ -54,14 +54,7 @@ class Accounts:
 
     def named(self, name: str) -> AccountSettings:
         """The active account of that id or name, the default one for ""; of several the first. UnknownNameError."""
-        for account in self.active:
-            if account.id == name or (name == "" and account.default):
-                return account
-        for account in self.active:  # the first of that name is not active
-            if account.name == name:
-                return account
-        known = ", ".join(f'"{account.id}"' for account in self.active) or "none"
-        raise UnknownNameError(f'account "{name}": no such active account; there is {known}')
+        return account_named(name, self.active)
 
     def registration(self, account: AccountSettings) -> Registration | None:
         """The registration of an account; None for a peer-to-peer one."""
@@ -124,3 +117,15 @@ class Accounts:
             expires_s=status.expires_s,
         )
         self._bus.publish(event)
+
+
+def account_named(name: str, active: Sequence[AccountSettings]) -> AccountSettings:
+    """The account of that id or name, the default one for ""; of several the first. Raises UnknownNameError."""
+    for account in active:
+        if account.id == name or (name == "" and account.default):
+            return account
+    for account in active:  # the first of that name is not active
+        if account.name == name:
+            return account
+    known = ", ".join(f'"{account.id}"' for account in active) or "none"
+    raise UnknownNameError(f'account "{name}": no such active account; there is {known}')

@@ -131,7 +131,8 @@ class Ways:
             target = target.with_(scheme="sips")
         roads = registration.roads() or await self._locate_all(registration.servers, account)
         if not roads:
-            raise NotNowError(f'account "{account.name}" reaches no server: {registration.status.reason}')
+            why = registration.status.reason or "none can be found"
+            raise NotNowError(f'account "{account.name}" reaches no server: {why}')
         return through(target, roads, registration)
 
     async def _locate_all(

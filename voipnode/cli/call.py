@@ -12,17 +12,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from voipnode.calls.accounts import account_named
 from voipnode.calls.commands import HangUp, PlaceCall, SendDtmf
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import CallChanged, CallReason, CallState, DtmfReceived
 from voipnode.calls.hooks import Bus, Commands, Tasks
 from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.cli.check import load_or_complain
 from voipnode.cli.console import errors
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.line import Line
 from voipnode.modules.audio.module import make_device
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.net.loop import run
+from voipnode.settings import NodeSettings
 
 RATE_HZ = 8000
 START_PORT = 20000  # clear of a node's own RTP ports on the same machine
@@ -48,22 +51,52 @@ class CallPlan:
     timeout_s: int
 
 
-def place_call(plan: CallPlan) -> ExitCode:
-    """Place the call, show its progress, return when it is over."""
+def place_call(plan: CallPlan, account: str = "", settings_path: Path | None = None) -> ExitCode:
+    """Place the call, show its progress, return when it is over. `account`: as which one of the settings ("": none)."""
     if plan.transport not in ("udp", "tcp"):
         errors().print(f'[red]--transport "{escape(plan.transport)}": udp or tcp is needed[/red]')
         return ExitCode.USAGE
     if plan.play is not None and not plan.play.is_file():
         errors().print(f"[red]--play {escape(str(plan.play))}: there is no such file[/red]")
         return ExitCode.USAGE
-    return run(_Caller(plan, errors()).call())
+    sip, caller = (
+        SipSettings(),
+        AccountSettings(default=True, user_id="voipnode", transport="tcp" if plan.transport == "tcp" else "udp"),
+    )
+    if account:
+        settings = load_or_complain(settings_path)
+        if settings is None:
+            return ExitCode.SETTINGS
+        try:
+            caller = _account_of(settings, account)
+        except CallError as error:
+            errors().print(f"[red]--account: {escape(str(error))}[/red]")
+            return ExitCode.USAGE
+        sip = settings.sip
+    return run(_Caller(plan, sip, caller, errors()).call())
+
+
+def _account_of(settings: NodeSettings, name: str) -> AccountSettings:
+    """The active account of that id or name, as the default one. Raises UnknownNameError."""
+    found = account_named(name, [account for account in settings.all_accounts if account.active])
+    return found.model_copy(update={"default": True})
 
 
 class _Caller:
     """Runs one call on a line of its own and follows it."""
 
-    def __init__(self, plan: CallPlan, console: Console) -> None:
+    def __init__(self, plan: CallPlan, sip: SipSettings, account: AccountSettings, console: Console) -> None:
         self._plan = plan
+        self._account = account
+        self._sip = sip.model_copy(
+            update={
+                "enabled": True,
+                "allow_incoming": False,
+                "calling_timeout_s": plan.timeout_s,
+                "max_call_duration_s": 3600,
+                "rtp_start_port": START_PORT,
+            }
+        )
         self._console = console
         self._commands = Commands()
         self._over: asyncio.Future[CallChanged] | None = None
@@ -79,19 +112,11 @@ class _Caller:
         bus = Bus(loop.time)
         bus.subscribe(CallChanged, self._changed, who="call")
         bus.subscribe(DtmfReceived, self._digit, who="call")
-        sip = SipSettings(
-            allow_incoming=False,
-            calling_timeout_s=plan.timeout_s,
-            max_call_duration_s=3600,
-            rtp_start_port=START_PORT,
-        )
-        account = AccountSettings(
-            default=True, user_id="voipnode", transport="tcp" if plan.transport == "tcp" else "udp"
-        )
         try:
             self._played_s = await asyncio.to_thread(_length_s, plan.play) if plan.play else None
             device = make_device(self._audio(), RATE_HZ, bus)
-            line = Line(sip, (account,), device=device, bus=bus, commands=self._commands, port=0)
+            accounts = (self._account,)
+            line = Line(self._sip, accounts, device=device, bus=bus, commands=self._commands, port=0, registers=False)
             await line.open()
         except (CallError, OSError) as error:
             self._console.print(f"[red]{escape(str(error))}[/red]")

@@ -10,13 +10,17 @@ from voipnode.cli.console import errors, output
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.settings import NodeSettings
 from voipnode.store.problems import SettingsError
-from voipnode.store.settings_file import load_settings
+from voipnode.store.settings_file import load_settings, problems_at
+from voipnode.tls_profiles import broken_files
 
 
 def load_or_complain(path: Path | None) -> NodeSettings | None:
-    """The settings, or None after every problem was told."""
+    """The settings, or None after every problem was told, of the files that they name too."""
     try:
-        return load_settings(path, NodeSettings)
+        settings = load_settings(path, NodeSettings)
+        if broken := problems_at(path, broken_files(settings.sip, settings.all_accounts), NodeSettings):
+            raise broken
+        return settings
     except SettingsError as error:
         console = errors()
         for problem in error.problems:

@@ -88,6 +88,15 @@ def call(
     ] = None,
     transport: Annotated[str, typer.Option(metavar="udp|tcp", help="SIP transport.")] = "udp",
     timeout: Annotated[int, typer.Option(metavar="S", min=1, max=600, help="Give up when nobody answers.")] = 60,
+    account: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Call as this account of the settings: through its server, with its password. It is not registered"
+            " for the call, so that the server goes on calling the node.",
+        ),
+    ] = "",
+    settings: SettingsOption = None,
 ) -> None:
     """Call somebody from here, on a line of its own: no running node is needed. Shows progress."""
     from voipnode.cli.call import CallPlan, place_call
@@ -95,7 +104,7 @@ def call(
     plan = CallPlan(
         uri=uri, play=play, record=record, digits=dtmf, duration_s=duration, transport=transport, timeout_s=timeout
     )
-    raise typer.Exit(place_call(plan))
+    raise typer.Exit(place_call(plan, account, _settings_path(settings)))
 
 
 @app.command()

@@ -54,6 +54,22 @@ def parse_settings(text: str, model: type[M], file: str) -> M:
     return settings
 
 
+def problems_at(
+    path: Path | None, found: Iterable[tuple[KeyPath, str]], model: type[BaseModel]
+) -> SettingsError | None:
+    """What is wrong beyond the file at `path` itself, as problems of the keys that say so; None where nothing is.
+
+    The file was read by `load_settings` before. Blocking.
+    """
+    text = "" if path is None else _read(path)
+    data, lines, guide, file = _parse_toml(text, str(path)), Lines(text), Guide(model), str(path or "settings")
+    problems = [
+        SettingsProblem(file, lines.of(where), key_text(where), _shown(data, where, guide), words)
+        for where, words in found
+    ]
+    return SettingsError(problems) if problems else None
+
+
 def save_settings(path: Path, changes: Mapping[str, Any], model: type[M]) -> M:
     """Change keys of the file at `path` (made when absent) and keep its comments and order. Blocking.
 
