@@ -133,6 +133,22 @@ def test_it_refreshes_in_time_and_with_nonces_that_run_out(tmp_path: Path, algor
     run_test(play())
 
 
+def test_it_registers_on_demand(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            running(Kamailio.start(tmp_path / "pbx", host=HOST)) as pbx,
+            running(Node.start(tmp_path / "node", more=account(pbx))) as node,
+        ):
+            await node.account("registered")
+            first = await last_cseq(pbx)
+            assert (await node.client.post("/api/v1/accounts/PBX/register")).status_code == 202
+            async with within(5, "a REGISTER long before its time"):
+                while await last_cseq(pbx) == first:  # each question goes there and back
+                    pass
+
+    run_test(play())
+
+
 @pytest.mark.parametrize(
     ("user", "password", "status", "words"), [("door", "guess", 401, "password"), ("nobody", "x", 404, "user")]
 )
