@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from tests.support.aio import PATIENCE_S, within
 from tests.support.sip_agents import field
@@ -130,9 +131,12 @@ class Phone:
         if method == "INVITE":
             body, content_type = self._sdp(), "application/sdp"
         kind = f"Content-Type: {content_type}\r\n" if body else ""
+        call = crc32(
+            field(self._invite, "Call-ID").encode()
+        )  # the port may be that of a phone before, and the branch not
         head = (
             f"{method} sip:door@127.0.0.1 SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self._sip.port};branch=z9hG4bK{method}{number};rport\r\n"
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self._sip.port};branch=z9hG4bK{method}{number}{call};rport\r\n"
             f"Max-Forwards: 70\r\nFrom: {field(self._invite, 'To')};tag=phone\r\nTo: {field(self._invite, 'From')}\r\n"
             f"Call-ID: {field(self._invite, 'Call-ID')}\r\nCSeq: {number} {method}\r\nContact: <{self.uri}>\r\n"
             f"{kind}Content-Length: {len(body)}\r\n\r\n"
