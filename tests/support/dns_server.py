@@ -7,6 +7,7 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -49,7 +50,10 @@ class _Udp(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         assert self.transport is not None
-        query = dns.message.from_wire(data)
+        try:
+            query = dns.message.from_wire(data)
+        except dns.exception.DNSException:
+            return  # no question: for whoever had this port before
         self._server.asked.append(str(query.question[0]))
         for reply in self._server.by_udp(query):
             self.transport.sendto(reply, addr)
