@@ -1,19 +1,19 @@
-"""The header fields of one message: kept as the lines they came in, found by name, changed one by one."""
+"""The header fields of one message: kept as they came, found by name, changed one by one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.grammar import TOKEN_CHARS, check_writable, is_token, split_commas, unfold
-from voipnode.sipstack.header_names import SPELLINGS, field_key, line_key
+from voipnode.sipstack.header_names import LAYOUTS, SPELLINGS, Layout, field_key, line_key
 from voipnode.sipstack.memo import Memo
 
 MAX_HEADER_FIELDS = 256
 
-_NAMES = re.compile(rf"\n([{TOKEN_CHARS}]++):")
+_NAME = re.compile(rf"\r\n([{TOKEN_CHARS}]++):")
 _BLANKS = (" ", "\t")
 
 
@@ -24,12 +24,14 @@ class Headers:
     Values written by a program must hold no CR, LF or NUL, else LocalError.
     """
 
-    __slots__ = ("_keys", "_lines", "_wrong", "cache", "changed")
+    __slots__ = ("_layout", "_names", "_values", "_wrong", "cache", "changed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         """From (name, value) pairs, one field line each; LocalError as `add`."""
-        self._keys: list[str] = []
-        self._lines: list[str] = []
+        # A field line is its name, a colon and its value, with the white space round the colon that it came with.
+        self._names: list[str] = []
+        self._values: list[str] = []
+        self._layout: Layout | None = None
         self._wrong: ParseError | None = None
         self.cache: dict[str, Any] = {}
         """What the typed accessors of `Message` read out of these fields; emptied by every change."""
@@ -39,22 +41,15 @@ class Headers:
             self.add(name, value)
 
     @classmethod
-    def received(cls, text: str, lines: list[str]) -> Headers:
-        """The fields of a received head: `text` with its start line, and the `lines` after that one, which are kept.
-
-        CR and LF stand in it only together, and MAX_HEADER_FIELDS was seen to: the parser's part.
-        """
+    def received(cls, names: list[str], values: list[str]) -> Headers:
+        """The fields of a received head, for the parser: what stood before and behind the colon of each; both kept."""
         headers = cls.__new__(cls)
+        headers._names = names
+        headers._values = values
+        headers._layout = LAYOUTS["\n".join(names)]
         headers._wrong = None
         headers.cache = {}
         headers.changed = False
-        # All names at one stroke. A folded line has none there, and a rare name no place in the table.
-        keys = list(map(SPELLINGS.get, _NAMES.findall(text)))
-        if len(keys) == len(lines) and None not in keys:
-            headers._keys = cast("list[str]", keys)
-            headers._lines = lines
-        else:
-            headers._read_rare_names(_join_folded(lines))
         return headers
 
     def check(self) -> None:
@@ -62,60 +57,44 @@ class Headers:
         if self._wrong is not None:
             raise self._wrong
 
-    def _read_rare_names(self, lines: list[str]) -> None:
-        self._keys, self._lines = [], []
-        for line in lines:
-            try:
-                self._keys.append(line_key(line))
-                self._lines.append(line)
-            except ParseError as error:
-                self._wrong = self._wrong or error
-
     def get(self, name: str) -> str | None:
         """The value of the first field of this name, unfolded and stripped; None where there is none."""
         return self.first(field_key(name))
 
     def first(self, key: str) -> str | None:
         """As `get`, for a name that is already a key: lower case, not compact."""
-        keys = self._keys
-        if key not in keys:
+        places = (self._layout or self._lay_out()).places
+        if key not in places:
             return None
-        value = self._lines[keys.index(key)].partition(":")[2].strip(" \t")
+        value = self._values[places[key][0]].strip(" \t")
         return unfold(value) if "\r\n" in value else value
 
     def get_all(self, name: str) -> list[str]:
         """The value of every field line of this name, unfolded and stripped, commas and all."""
-        key = field_key(name)
-        keys = self._keys
-        values: list[str] = []
-        at = -1
-        for _ in range(keys.count(key)):
-            at = keys.index(key, at + 1)
-            values.append(unfold(self._lines[at].partition(":")[2]))
-        return values
+        return [unfold(self._values[place]) for place in self._places(field_key(name))]
 
     def values(self, name: str) -> list[str]:
         """All values of this name over all its lines, cut at commas; ParseError as `split_commas`."""
         key = SPELLINGS.get(name) or field_key(name)
-        count = self._keys.count(key)
-        if count == 0:
+        places = (self._layout or self._lay_out()).places
+        if key not in places:
             return []
-        if count == 1:
+        if len(places[key]) == 1:
             value = self.first(key) or ""
             return list(_LISTS[value]) if "," in value or not value else [value]
         return [value for line in self.get_all(key) for value in split_commas(line)]
 
     def count(self, name: str) -> int:
         """How many field lines have this name."""
-        return self._keys.count(field_key(name))
+        return len(self._places(field_key(name)))
 
     def keys(self) -> list[str]:
         """The name of every field line, in lower case and not compact, in order."""
-        return list(self._keys)
+        return list((self._layout or self._lay_out()).keys)
 
     def add(self, name: str, value: str) -> None:
         """Append a field line."""
-        self.insert(len(self._lines), name, value)
+        self.insert(len(self._names), name, value)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a field line before all others, where proxies look first (RFC 3261 §7.3.1)."""
@@ -123,75 +102,74 @@ class Headers:
 
     def insert(self, index: int, name: str, value: str) -> None:
         """Put a field line before the line number `index`; LocalError for a name or value that cannot be written."""
-        line = _line(name, value)
-        self._keys.insert(index, field_key(name))
-        self._lines.insert(index, line)
+        value = _written(name, value)
+        self._names.insert(index, name)
+        self._values.insert(index, value)
         self._touch()
 
     def set(self, name: str, value: str) -> None:
         """Replace all fields of this name by one, at the place of the first, or at the end where there was none."""
-        line = _line(name, value)
-        key = field_key(name)
-        if key not in self._keys:
-            self.add(name, value)
-            return
-        place = self._keys.index(key)
+        _written(name, value)
+        places = self._places(field_key(name))
         self.remove(name)
-        self._keys.insert(place, key)
-        self._lines.insert(place, line)
+        self.insert(places[0] if places else len(self._names), name, value)
 
     def remove(self, name: str) -> None:
         """Delete all fields of this name, if there are any."""
-        key = field_key(name)
-        if key in self._keys:
-            kept = [(found, line) for found, line in zip(self._keys, self._lines, strict=True) if found != key]
-            self._keys, self._lines = [found for found, _ in kept], [line for _, line in kept]
+        places = self._places(field_key(name))
+        if places:
+            for place in reversed(places):
+                del self._names[place], self._values[place]
             self._touch()
 
     def copy_fields(self, source: Headers, *names: str) -> None:
         """Append the fields of these names from `source`, byte for byte (RFC 3261 §8.2.6.2)."""
         for name in names:
-            key = field_key(name)
-            at = -1
-            for _ in range(source._keys.count(key)):
-                at = source._keys.index(key, at + 1)
-                self._keys.append(key)
-                self._lines.append(source._lines[at])
+            for place in source._places(field_key(name)):
+                self._names.append(source._names[place])
+                self._values.append(source._values[place])
         self._touch()
 
     def append_to_first(self, name: str, text: str) -> None:
         """Write `text` behind the value of the first field of this name, which must be there; the rest stays as is."""
-        index = self._keys.index(field_key(name))
-        self._lines[index] = self._lines[index].rstrip(" \t\r\n") + check_writable(text, name)
+        place = self._places(field_key(name))[0]
+        self._values[place] = self._values[place].rstrip(" \t\r\n") + check_writable(text, name)
         self._touch()
 
     def items(self) -> Iterator[tuple[str, str]]:
         """(name as written, unfolded stripped value) of every field line, in order."""
-        for line in self._lines:
-            name, _, value = line.partition(":")
+        for name, value in zip(self._names, self._values, strict=True):
             yield name.rstrip(" \t"), unfold(value)
 
     def raw_lines(self) -> list[str]:
         """The field lines as they go on the wire, without their last CRLF."""
-        return list(self._lines)
+        return [f"{name}:{value}" for name, value in zip(self._names, self._values, strict=True)]
 
     def copy(self) -> Headers:
         """An independent copy."""
         headers = Headers()
-        headers._keys, headers._lines = list(self._keys), list(self._lines)
+        headers._names, headers._values, headers._layout = list(self._names), list(self._values), self._layout
         return headers
+
+    def _places(self, key: str) -> Sequence[int]:
+        return (self._layout or self._lay_out()).places.get(key, ())
+
+    def _lay_out(self) -> Layout:
+        layout = self._layout = LAYOUTS["\n".join(self._names)]
+        return layout
 
     def _touch(self) -> None:
         self.changed = True
+        self._layout = None
         if self.cache:
             self.cache = {}
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and field_key(name) in self._keys
+        return isinstance(name, str) and bool(self._places(field_key(name)))
 
     def __len__(self) -> int:
         """How many field lines there are."""
-        return len(self._lines)
+        return len(self._names)
 
     def __repr__(self) -> str:
         return f"Headers({list(self.items())!r})"
@@ -204,10 +182,52 @@ def _read_list(text: str) -> tuple[str, ...]:
 _LISTS = Memo(_read_list)
 
 
-def _line(name: str, value: str) -> str:
+def cut_head(text: str) -> tuple[str, Headers]:
+    """The start line and the header fields of a received head.
+
+    Raises ParseError for CR or LF alone and for more than MAX_HEADER_FIELDS lines; see also `Headers.check`.
+    """
+    pieces = _NAME.split(text)  # the start line, then a name and what stands behind its colon, again and again
+    start_line, *values = texts = pieces[::2]
+    whole = "".join(texts)
+    if "\r" in whole or "\n" in whole:
+        return _cut_lines(text)
+    if len(values) > MAX_HEADER_FIELDS:
+        raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
+    return start_line, Headers.received(pieces[1::2], values)
+
+
+def _cut_lines(text: str) -> tuple[str, Headers]:
+    """As `cut_head`, for a head in which something else than a name and a colon follows a line end."""
+    start_line, *lines = text.split("\r\n")
+    # A lone CR or LF is a line end to some and not to others: passed on, it would smuggle a header field.
+    whole = start_line + "".join(lines)
+    if "\r" in whole or "\n" in whole:
+        raise ParseError("CR or LF alone in the header")
+    if len(lines) > MAX_HEADER_FIELDS:
+        raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
+    names: list[str] = []
+    values: list[str] = []
+    wrong: ParseError | None = None
+    for line in _join_folded(lines):
+        try:
+            line_key(line)
+        except ParseError as error:
+            wrong = wrong or error
+            continue
+        name, _, value = line.partition(":")
+        names.append(name)
+        values.append(value)
+    headers = Headers.received(names, values)
+    headers._wrong = wrong
+    return start_line, headers
+
+
+def _written(name: str, value: str) -> str:
+    """What stands behind the colon of a line that a program writes; LocalError where it may not write it."""
     if name not in SPELLINGS and not is_token(name):
         raise LocalError(f"{name!r} is no header field name")
-    return f"{name}: {check_writable(value, name)}"
+    return " " + check_writable(value, name)
 
 
 def _join_folded(lines: list[str]) -> list[str]:

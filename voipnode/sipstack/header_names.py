@@ -1,4 +1,4 @@
-"""Header field names: compact forms, and the usual spellings, which are looked up rather than read."""
+"""Header field names: compact forms, the usual spellings, which are looked up rather than read, and their order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.grammar import is_token
+from voipnode.sipstack.memo import Memo
 
 COMPACT: Final[dict[str, str]] = {
     # RFC 3261 §7.3.3
@@ -74,3 +75,26 @@ def line_key(line: str) -> str:
     if not colon or not is_token(name):
         raise ParseError("malformed header field")
     return field_key(name)
+
+
+class Layout:
+    """Which fields follow each other in a message: the `keys` in order, and the `places` of each key among them.
+
+    A sender hardly ever changes it, so it is read once for all messages that share it; never change one.
+    """
+
+    __slots__ = ("keys", "places")
+
+    def __init__(self, keys: list[str]) -> None:
+        self.keys = tuple(keys)
+        self.places: dict[str, list[int]] = {}
+        for place, key in enumerate(keys):
+            self.places.setdefault(key, []).append(place)
+
+
+def _read_layout(names: str) -> Layout:
+    """From the names as written, each on a line of its own; white space may follow one."""
+    return Layout([field_key(name.rstrip(" \t")) for name in names.split("\n")] if names else [])
+
+
+LAYOUTS = Memo(_read_layout, max_texts=512, max_chars=1024)

@@ -7,7 +7,7 @@ are in `fields`. What repeats from call to call, an address without its tag, a s
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.grammar import QUOTED, TOKEN_CHARS, printable, quote, unquote
@@ -15,7 +15,13 @@ from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.params import EMPTY, Params
 from voipnode.sipstack.uri import Uri, ipv6_host, parse_uri
 
-__all__ = ["CSeq", "MediaType", "NameAddr", "Params", "Via"]
+__all__ = ["METHODS", "CSeq", "MediaType", "NameAddr", "Params", "Via"]
+
+METHODS: Final = frozenset(
+    {"ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER"}
+    | {"REGISTER", "SUBSCRIBE", "UPDATE"}
+)
+"""The registered methods; their names are case-sensitive (RFC 3261 §7.1)."""
 
 MAX_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
 
@@ -138,13 +144,16 @@ class CSeq(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Raises ParseError for other text and for a number out of range."""
-        match = _CSEQ.fullmatch(text)
-        if match is None:
-            raise ParseError("malformed CSeq")
-        number = int(match[1])
+        number_text, _, method = text.partition(" ")
+        if method not in METHODS or len(number_text) > 32 or not (number_text.isascii() and number_text.isdigit()):
+            match = _CSEQ.fullmatch(text)
+            if match is None:
+                raise ParseError("malformed CSeq")
+            number_text, method = match.groups()
+        number = int(number_text)
         if number > MAX_CSEQ:
             raise ParseError("CSeq number out of range")
-        return _new(cls, (number, match[2]))
+        return _new(cls, (number, method))
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"

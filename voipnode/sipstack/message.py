@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.fields import parse_call_id, parse_delta_seconds
 from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number
-from voipnode.sipstack.header_block import MAX_HEADER_FIELDS, Headers
-from voipnode.sipstack.headers import CSeq, MediaType, NameAddr, Via
+from voipnode.sipstack.header_block import MAX_HEADER_FIELDS, Headers, cut_head
+from voipnode.sipstack.headers import METHODS, CSeq, MediaType, NameAddr, Via
 from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.reasons import reason_phrase
 from voipnode.sipstack.uri import Uri, parse_uri
@@ -33,12 +33,6 @@ __all__ = [
 
 MAX_MESSAGE_BYTES = 65535
 MAX_CONTENT_LENGTH = 2**32 - 1
-
-METHODS: Final = frozenset(
-    {"ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER"}
-    | {"REGISTER", "SUBSCRIBE", "UPDATE"}
-)
-"""The registered methods; their names are case-sensitive (RFC 3261 §7.1)."""
 
 _MEDIA_TYPES = Memo(MediaType.parse)
 _CONTENT_LENGTHS = Memo(lambda text: parse_number(text, MAX_CONTENT_LENGTH, "Content-Length"))
@@ -356,15 +350,8 @@ def parse_head(head: bytes) -> Request | Response:
     Raises ParseError for CR or LF alone and for more than MAX_HEADER_FIELDS lines, and, with `partial`, for a
     malformed request line. A malformed field line is found by `Headers.check`.
     """
-    text = head.decode("utf-8", "surrogateescape")
-    start_line, *lines = text.split("\r\n")
-    # A lone CR or LF is a line end to some and not to others: passed on, it would smuggle a header field.
-    whole = start_line + "".join(lines)
-    if "\r" in whole or "\n" in whole:
-        raise ParseError("CR or LF alone in the header")
-    if len(lines) > MAX_HEADER_FIELDS:
-        raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
-    return _read_start_line(start_line, Headers.received(text, lines))
+    start_line, headers = cut_head(head.decode("utf-8", "surrogateescape"))
+    return _read_start_line(start_line, headers)
 
 
 def read_content_length(headers: Headers, *, required: bool) -> int | None:

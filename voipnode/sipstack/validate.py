@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from voipnode.sipstack.entropy import MAGIC_COOKIE
 from voipnode.sipstack.errors import ParseError
-from voipnode.sipstack.headers import NameAddr
-from voipnode.sipstack.message import METHODS, Message, Request
+from voipnode.sipstack.headers import METHODS, NameAddr
+from voipnode.sipstack.message import Message, Request
 from voipnode.sipstack.uri import SipUri
 
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")  # RFC 3261 §8.1.1, Max-Forwards aside
