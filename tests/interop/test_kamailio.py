@@ -149,6 +149,29 @@ def test_it_registers_on_demand(tmp_path: Path) -> None:
     run_test(play())
 
 
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+def test_its_pongs_tell_that_it_lives_and_it_is_not_asked_otherwise(tmp_path: Path, transport: str) -> None:
+    async def play() -> None:
+        more = "keep_alive_interval_s = 1\nresponse_timeout_s = 1\n"
+        async with (
+            running(Kamailio.start(tmp_path / "pbx", host=HOST, max_expires_s=4, flow_timer_s=30)) as pbx,
+            running(Node.start(tmp_path / "node", more=account(pbx, transport, more=more))) as node,
+        ):
+            await node.account("registered")
+            first = await last_cseq(pbx)
+            async with within(20, "two refreshes"):
+                while await last_cseq(pbx) < first + 2:  # each question goes there and back
+                    pass
+            (options,) = await pbx.rpc("stats.get_statistics", "rcv_requests_options")
+            assert options.endswith(" = 0"), options
+            mark = len(node.events)
+            pbx.freeze()
+            lost = await node.event("registration.changed", state="registering", after=mark)
+            assert (lost["status"], "does not answer" in lost["reason"]) == (408, True), lost
+
+    run_test(play())
+
+
 @pytest.mark.parametrize(
     ("user", "password", "status", "words"), [("door", "guess", 401, "password"), ("nobody", "x", 404, "user")]
 )

@@ -51,8 +51,12 @@ class Kamailio:
         nonce_expire_s: int = 300,
         min_expires_s: int = 2,
         max_expires_s: int = 3600,
+        flow_timer_s: int = 0,
     ) -> Kamailio:
-        """Start it; with `certificate` (a PEM file with certificate and key) it speaks TLS too."""
+        """Start it; with `certificate` (a PEM file with certificate and key) it speaks TLS too.
+
+        `flow_timer_s`: it tells those who register that it answers pings over connections, which it always does.
+        """
         need("kamailio")
         folder.mkdir(parents=True, exist_ok=True)
         ports = (free_port(), free_port(), free_port())
@@ -69,6 +73,7 @@ class Kamailio:
             "MIN_EXPIRES": min_expires_s,
             "MAX_EXPIRES": max_expires_s,
             "USERS": users,
+            "REGISTERED": f'    append_to_reply("Flow-Timer: {flow_timer_s}\\r\\n");' if flow_timer_s else "",
         }.items():
             text = text.replace(f"@{name}@", str(value))
         if certificate is not None:
