@@ -96,14 +96,15 @@ async def an_open_door(folder: Path, *, sip: str = "") -> AsyncIterator[Scene]:
             yield scene
 
 
-def guardian(node: Node) -> int:
-    """The process that holds the outputs, by its own account."""
-    return [int(entry["pid"]) for entry in node.journal() if entry["what"] == "start"][-1]
+async def guardian(node: Node, *, number: int = 1) -> int:
+    """The process that holds the outputs, by its own account; `number` counts those of this state folder."""
+    starts = await node.journal("start", at_least=number)
+    return int(starts[number - 1]["pid"])
 
 
-def held(node: Node) -> float:
-    """How long the guardian, by its own account, held the door open the last time."""
-    on, off = [entry for entry in node.journal() if entry["what"] == "line" and entry["line"] == "door"][-2:]
+async def held(node: Node) -> float:
+    """How long the guardian, by its own account, held the door open the first time."""
+    on, off = (await node.journal("line", at_least=2))[:2]
     assert (on["active"], off["active"]) == (True, False)
     return float(off["at"] - on["at"])
 
@@ -141,7 +142,7 @@ async def on_the_disk(node: Node, text: str) -> None:
 def test_an_engine_that_is_killed_lets_the_door_close_at_once(tmp_path: Path) -> None:
     async def play() -> None:
         async with an_open_door(tmp_path) as scene:
-            node, holder = scene.node, guardian(scene.node)
+            node, holder = scene.node, await guardian(scene.node)
             await on_the_disk(node, "door.opened")
             killed_at = boottime()
             node.kill(signal.SIGKILL)
@@ -152,7 +153,7 @@ def test_an_engine_that_is_killed_lets_the_door_close_at_once(tmp_path: Path) ->
             assert closed_at - killed_at < AT_ONCE_S
             async with running(node.again()) as second:
                 assert scene.door.levels == [NORMAL, ACTIVE, NORMAL]
-                assert guardian(second) != holder
+                assert await guardian(second, number=2) != holder
                 words = await told_of_before(second)
                 assert "did not stop cleanly" in words
                 assert "the engine was lost at" in words
@@ -176,9 +177,9 @@ def test_a_frozen_engine_cannot_hold_the_door_and_goes_on_when_it_thaws(tmp_path
             closed_at = await scene.door.until(NORMAL, seconds=DOOR_S + 2)
             node.kill(signal.SIGCONT)
             await node.event("port.changed", after=seen, port="door", active=False, why="expired")
-            print(f"held by the guardian's clock {held(node):.4f} s")
+            print(f"held by the guardian's clock {await held(node):.4f} s")
             print(f"held by the observer's clock {closed_at - scene.opened_at:.4f} s")
-            assert held(node) == pytest.approx(DOOR_S, abs=ON_TIME_S)
+            assert await held(node) == pytest.approx(DOOR_S, abs=ON_TIME_S)
             assert closed_at - scene.opened_at == pytest.approx(DOOR_S, abs=ON_TIME_S)
             port = (await status(node))["ports"][0]
             assert (port["active"], port["why"], port["remaining_s"]) == (False, "expired", 0.0)
@@ -197,7 +198,7 @@ def test_a_frozen_engine_cannot_hold_the_door_and_goes_on_when_it_thaws(tmp_path
 def test_a_node_that_is_told_to_stop_closes_the_door_and_hangs_up(tmp_path: Path, number: signal.Signals) -> None:
     async def play() -> None:
         async with an_open_door(tmp_path) as scene:
-            node, holder = scene.node, guardian(scene.node)
+            node, holder = scene.node, await guardian(scene.node)
             told_at = boottime()
             node.kill(number)
             closed_at = await scene.door.until(NORMAL)
@@ -228,7 +229,7 @@ def test_a_guardian_that_is_killed_is_replaced_and_the_door_works_again(tmp_path
         async with an_open_door(tmp_path) as scene:
             node, seen = scene.node, len(scene.node.events)
             killed_at = boottime()
-            os.kill(guardian(node), signal.SIGKILL)
+            os.kill(await guardian(node), signal.SIGKILL)
             closed_at = await scene.door.until(NORMAL)
             print(f"closed after {closed_at - killed_at:.4f} s")
             assert closed_at - killed_at < AT_ONCE_S
@@ -241,7 +242,7 @@ def test_a_guardian_that_is_killed_is_replaced_and_the_door_works_again(tmp_path
 def test_a_frozen_guardian_is_killed_and_replaced(tmp_path: Path) -> None:
     async def play() -> None:
         async with an_open_door(tmp_path) as scene:
-            node, seen, frozen = scene.node, len(scene.node.events), guardian(scene.node)
+            node, seen, frozen = scene.node, len(scene.node.events), await guardian(scene.node)
             frozen_at = boottime()
             os.kill(frozen, signal.SIGSTOP)
             closed_at = await scene.door.until(NORMAL)

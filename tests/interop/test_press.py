@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +13,6 @@ from tests.support.peers.baresip import Baresip
 from tests.support.peers.linphone import Linphone
 from tests.support.rtp_times import first_event_at
 from tests.support.sound import PCM_TONE_HZ, assert_tone
-from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
 pytestmark = pytest.mark.interop
@@ -29,32 +26,20 @@ def audio(folder: Path) -> str:
     )
 
 
-async def door_times(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The guardian's account of the one opening: when on, when off. It tells first and writes then."""
-
-    def lines() -> list[dict[str, Any]]:
-        return [entry for entry in node.journal() if entry["what"] == "line" and entry["line"] == "door"]
-
-    with FileWatch(node.state_dir / "guardian.jsonl") as watch:
-        await asyncio.to_thread(watch.until_it, lambda present: present.endswith(b"\n") and len(lines()) >= 2)
-    on, off = lines()
-    assert (on["active"], off["active"]) == (True, False)
-    return on, off
-
-
 async def the_door_opened_in_time(node: Node, capture: Capture) -> None:
     await node.event("port.changed", port="door", active=True)
     await node.event("port.changed", port="door", active=False, why="expired")
-    on, off = await door_times(node)
+    on, off = await node.journal("line", at_least=2)
+    assert (on["line"], on["active"], off["line"], off["active"]) == ("door", True, "door", False)
     assert on["wall"] - first_event_at(await capture.stop()) < 0.100, "from the first event packet to the relay"
     assert off["at"] - on["at"] == pytest.approx(7.0, abs=0.050)
 
 
 def test_baresip_rings_talks_and_opens_the_door(tmp_path: Path) -> None:
     async def play() -> None:
+        capture = await Capture.start(tmp_path / "call.pcap", "udp")
         phone = await Baresip.start(tmp_path / "phone", microphone=write_tone(tmp_path / "440.wav", PHONE_HZ))
         node = await Node.start(tmp_path / "node", audio=audio(tmp_path))
-        capture = await Capture.start(tmp_path / "call.pcap", "udp")
         try:
             await node.press(phone.uri)
             await phone.event("CALL_INCOMING")
@@ -84,9 +69,9 @@ def test_baresip_rings_talks_and_opens_the_door(tmp_path: Path) -> None:
 
 def test_linphone_rings_talks_and_opens_the_door(tmp_path: Path) -> None:
     async def play() -> None:
+        capture = await Capture.start(tmp_path / "call.pcap", "udp")
         phone = await Linphone.start(tmp_path / "phone", microphone=write_tone(tmp_path / "440.wav", PHONE_HZ))
         node = await Node.start(tmp_path / "node", audio=audio(tmp_path))
-        capture = await Capture.start(tmp_path / "call.pcap", "udp")
         try:
             await node.press(phone.uri)
             await phone.process.line_with("incoming", "Receiving new incoming call")

@@ -16,6 +16,7 @@ import httpx
 from tests.support.aio import PATIENCE_S, within
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.peers.process import PeerProcess
+from tests.support.watch_file import FileWatch
 
 SETTINGS = """\
 [sip]
@@ -156,10 +157,16 @@ class Node:
         """Send the engine process, and nobody else, a signal."""
         os.kill(self.pid, number)
 
-    def journal(self) -> list[dict[str, Any]]:
-        """The guardian's own account."""
-        path = self.state_dir / "guardian.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines() if line]
+    async def journal(self, what: str, *, at_least: int) -> list[dict[str, Any]]:
+        """The guardian's own account of one kind ("line", "start"), once it has so many: it tells and then writes."""
+
+        def entries(text: bytes) -> list[dict[str, Any]]:
+            whole = text.decode().rpartition("\n")[0].splitlines()
+            return [entry for entry in map(json.loads, whole) if entry["what"] == what]
+
+        with FileWatch(self.state_dir / "guardian.jsonl") as watch:
+            await asyncio.to_thread(watch.until_it, lambda text: len(entries(text)) >= at_least, PATIENCE_S)
+            return entries(watch.present())
 
     async def stop(self) -> None:
         if self._task is not None:
