@@ -446,7 +446,7 @@ def test_a_record_that_does_not_verify_ends_the_connection(run: Run, authority: 
     run(main())
 
 
-def test_thousands_who_never_shake_hands_keep_nobody_out_for_long(run: Run, authority: Authority) -> None:
+def test_hundreds_who_never_shake_hands_keep_nobody_out_for_long(run: Run, authority: Authority) -> None:
     """Half-open connections count against the limits from their first packet on, and end by time."""
 
     async def main() -> None:
@@ -455,13 +455,13 @@ def test_thousands_who_never_shake_hands_keep_nobody_out_for_long(run: Run, auth
         async with side(server=server, limits=limits) as phone, side(client=TlsProfile(ca=authority.ca)) as door:
             await door.reaches(phone, hop(phone.port))
             with contextlib.ExitStack() as crowd:
-                for _ in range(2000):
+                for _ in range(400):  # two files each, of the 1024 that a process may have
                     sock = crowd.enter_context(socket.socket())
                     sock.setblocking(False)
                     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", phone.port))
                     assert phone.streams.open_connections <= 50
                 # Each half a second 50 of them are let in; on a slow machine that is several times.
-                while phone.streams.refused < 1000:  # noqa: ASYNC110 -- nothing tells of those that were refused
+                while phone.streams.refused < 150:  # noqa: ASYNC110 -- nothing tells of those that were refused
                     await asyncio.sleep(0.01)
                 assert phone.streams.open_connections <= 50
                 await door.reaches(phone, hop(phone.port))  # the connection that is there serves on
