@@ -15,6 +15,7 @@ MAX_HEADER_FIELDS = 256
 
 _NAME = re.compile(rf"\r\n([{TOKEN_CHARS}]++):")
 _BLANKS = (" ", "\t")
+_new = object.__new__
 
 
 class Headers:
@@ -43,7 +44,7 @@ class Headers:
     @classmethod
     def received(cls, names: list[str], values: list[str]) -> Headers:
         """The fields of a received head, for the parser: what stood before and behind the colon of each; both kept."""
-        headers = cls.__new__(cls)
+        headers = _new(cls)
         headers._names = names
         headers._values = values
         headers._layout = LAYOUTS["\n".join(names)]
@@ -63,10 +64,10 @@ class Headers:
 
     def first(self, key: str) -> str | None:
         """As `get`, for a name that is already a key: lower case, not compact."""
-        places = (self._layout or self._lay_out()).places
-        if key not in places:
+        places = (self._layout or self._lay_out()).places.get(key)
+        if places is None:
             return None
-        value = self._values[places[key][0]].strip(" \t")
+        value = self._values[places[0]].strip(" \t")
         return unfold(value) if "\r\n" in value else value
 
     def get_all(self, name: str) -> list[str]:
@@ -76,11 +77,13 @@ class Headers:
     def values(self, name: str) -> list[str]:
         """All values of this name over all its lines, cut at commas; ParseError as `split_commas`."""
         key = SPELLINGS.get(name) or field_key(name)
-        places = (self._layout or self._lay_out()).places
-        if key not in places:
+        places = (self._layout or self._lay_out()).places.get(key)
+        if places is None:
             return []
-        if len(places[key]) == 1:
-            value = self.first(key) or ""
+        if len(places) == 1:
+            value = self._values[places[0]].strip(" \t")
+            if "\r\n" in value:
+                value = unfold(value)
             return list(_LISTS[value]) if "," in value or not value else [value]
         return [value for line in self.get_all(key) for value in split_commas(line)]
 
@@ -188,13 +191,14 @@ def cut_head(text: str) -> tuple[str, Headers]:
     Raises ParseError for CR or LF alone and for more than MAX_HEADER_FIELDS lines; see also `Headers.check`.
     """
     pieces = _NAME.split(text)  # the start line, then a name and what stands behind its colon, again and again
-    start_line, *values = texts = pieces[::2]
-    whole = "".join(texts)
+    values = pieces[::2]
+    whole = "".join(values)
     if "\r" in whole or "\n" in whole:
         return _cut_lines(text)
+    del values[0]
     if len(values) > MAX_HEADER_FIELDS:
         raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
-    return start_line, Headers.received(pieces[1::2], values)
+    return pieces[0], Headers.received(pieces[1::2], values)
 
 
 def _cut_lines(text: str) -> tuple[str, Headers]:

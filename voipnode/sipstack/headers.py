@@ -102,9 +102,11 @@ class Via(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Raises ParseError. The protocol version is not looked at: a 505 goes back along a Via of that version."""
-        sent_by, semicolon, params = text.partition(";")
-        via = _SENT_BYS[sent_by]
-        return _new(cls, (via[0], via[1], via[2], Params.parse(semicolon + params))) if semicolon else via
+        end = text.find(";")
+        if end < 0:
+            return _SENT_BYS[text]
+        transport, host, port, _ = _SENT_BYS[text[:end]]
+        return _new(cls, (transport, host, port, Params.parse(text[end:])))
 
     @property
     def branch(self) -> str | None:

@@ -37,6 +37,7 @@ MAX_CONTENT_LENGTH = 2**32 - 1
 _MEDIA_TYPES = Memo(MediaType.parse)
 _CONTENT_LENGTHS = Memo(lambda text: parse_number(text, MAX_CONTENT_LENGTH, "Content-Length"))
 _MAX_FORWARDS = Memo(lambda text: parse_number(text, 255, "Max-Forwards"))
+_new = object.__new__  # the parser fills the slots itself
 _VERSION = re.compile(r"SIP/[0-9]{1,9}+\.[0-9]{1,9}+", re.IGNORECASE)
 _URI_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
@@ -240,7 +241,10 @@ class Message:
         cache = self.headers.cache
         values: list[T] | None = cache.get(slot)
         if values is None:
-            values = cache[slot] = [parse(value) for value in self.headers.values(key)]
+            texts = self.headers.values(key)
+            if not texts:
+                return []
+            values = cache[slot] = list(map(parse, texts))
         return values.copy()
 
 
@@ -414,7 +418,7 @@ def _read_start_line(line: str, headers: Headers) -> Request | Response:
     if method not in METHODS and not is_token(method):  # a version holds a slash, a method cannot
         return _read_status_line(line, headers)
     uri_text, _, version = rest.partition(" ")
-    request = Request.__new__(Request)
+    request = _new(Request)
     request.headers = headers
     request.version = version
     request.method = method
@@ -437,7 +441,7 @@ def _read_status_line(line: str, headers: Headers) -> Response:
         raise ParseError("malformed status line")
     if version != "SIP/2.0" and not _VERSION.fullmatch(version):
         raise ParseError("malformed status line")
-    response = Response.__new__(Response)
+    response = _new(Response)
     response.headers = headers
     response.version = version
     response.status = int(code)

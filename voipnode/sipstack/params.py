@@ -10,6 +10,7 @@ from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.grammar import PARAM_CHARS, TIGHT_PARAMS, is_quoted, quote, split_params, unquote
 
 _BARE = re.compile(rf"[{PARAM_CHARS}]++")
+_new = object.__new__
 
 
 class Params:
@@ -40,7 +41,7 @@ class Params:
         """
         if not text:
             return EMPTY
-        params = cls.__new__(cls)
+        params = _new(cls)
         if TIGHT_PARAMS.fullmatch(text):
             params._text = text
             return params
