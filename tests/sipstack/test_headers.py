@@ -156,6 +156,9 @@ def test_text_that_is_no_via(text: str) -> None:
 
 def test_cseq() -> None:
     assert CSeq.parse("0009 INVITE") == CSeq(9, "INVITE")
+    for text in ("1\tINVITE", "1  INVITE", "1 \t INVITE", "0" * 31 + "1 INVITE"):
+        assert CSeq.parse(text) == CSeq(1, "INVITE")
+    assert CSeq.parse("7 invite") == CSeq(7, "invite")
     assert str(CSeq(2147483647, "RE%47IST%45R")) == "2147483647 RE%47IST%45R"
     for text in (
         "",
@@ -167,6 +170,13 @@ def test_cseq() -> None:
         "2147483648 INVITE",
         "9" * 5000 + " INVITE",
         "² X",
+        "² INVITE",
+        "+1 INVITE",
+        "1_0 INVITE",
+        " INVITE",
+        " 1 INVITE",
+        "1 INVITE ",
+        "0" * 32 + "1 INVITE",
     ):
         with pytest.raises(ParseError):
             CSeq.parse(text)
