@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from tests.support.wav_files import read_wav
 
-# A tone that is measured behind PCM at 8 kHz must be no submultiple of the sampling rate (ITU-T O.6 §2: 804 to 860 or
-# 1004 to 1020 Hz). 1000 Hz meets 8 distinct samples there, so its quantising error is no noise but a pattern that
-# depends on the phase: an SNR of 37 to 70 dB. 1004 Hz meets 2000, and has 38 dB in either law; so has 440 Hz, with 200.
+# A tone that is measured behind PCM at 8 kHz must be no submultiple of the sampling rate; the field takes 1004 to
+# 1020 Hz (ITU-T O.6). 1000 Hz meets 8 distinct samples there, so that its quantising error is no noise but a pattern
+# that depends on the phase: an SNR of 29 to 70 dB. 1004 Hz meets 2000, and has 38 dB in either law; so has 440 Hz.
 PCM_TONE_HZ = 1004.0
 AUDIBLE = 0.02  # of full scale: sound begins and ends here
-STRETCH_S, GLANCE_S = 0.5, 0.1
-LEAST_PRESENT, LONGEST_GAP_S = 0.8, 0.45  # baresip sends no sound while it sends a digit, for up to 0.3 s
+STRETCH_S, WINDOW_S, GLANCE_S = 1.0, 0.5, 0.1
 
 
 class Tone(NamedTuple):
@@ -70,31 +69,28 @@ def assert_tone_in(
     frame holds the SNR of 2 s below 30 dB, however clean the rest. So the promise is asked of what the codec and the
     mixing do, which no accident can improve:
 
-    - the best stretch of 0.5 s has the frequency and the SNR. Permanent noise, a wrong clock, clipping, a wrong codec,
-      a frame repeated or dropped twice a second are in every stretch, so this fails for them;
-    - the median of all pieces of 0.1 s has the SNR, too: it must be the rule, not one lucky moment;
-    - of these pieces, four in five have the tone at its own level within 3 dB, and never for half a second none has:
-      accidents must be rare and short, and a gap, half a call of silence or fading fail here.
-
-    That no frame at all is lost where the network and the machine lose none is held in virtual time (tests/media).
+    - the best stretch of 1 s has the frequency and the SNR. Permanent noise, a wrong clock, clipping, a wrong codec,
+      a frame repeated or dropped periodically are in every stretch, so this fails for them;
+    - the median of all windows of 0.5 s has both, too: it must be the rule, not one lucky second;
+    - of all pieces of 0.1 s, nine in ten have the tone at its own level within 3 dB: accidents must be rare and short,
+      and a gap, half a call of silence or fading fail here.
     """
     sound = _sounding(samples)
     assert len(sound) >= at_least_s * rate_hz, f"{name}: only {len(sound) / rate_hz:.2f} s of sound"
-    stretches = [measure_tone(piece, rate_hz) for piece in _pieces(sound, rate_hz, STRETCH_S, hop_s=0.125)]
-    glances = [measure_tone(piece, rate_hz) for piece in _pieces(sound, rate_hz, GLANCE_S, hop_s=GLANCE_S)]
+    stretches = [measure_tone(piece, rate_hz) for piece in _pieces(sound, rate_hz, STRETCH_S, hop_s=0.25)]
+    windows = [measure_tone(piece, rate_hz) for piece in _pieces(sound, rate_hz, WINDOW_S, hop_s=0.25)]
     best = max(stretches, key=lambda tone: tone.snr_db)
-    middle = Tone(*np.median(np.array(glances), axis=0))
-    for what, tone in (("best half second", best), ("median of tenths of a second", middle)):
-        words = f"{name}, {what}: {tone}; SNR of half seconds {[round(float(each.snr_db)) for each in stretches]}"
+    middle = Tone(*np.median(np.array(windows), axis=0))
+    for what, tone in (("best second", best), ("median of half seconds", middle)):
+        words = f"{name}, {what}: {tone}; SNR of half seconds {[round(float(window.snr_db)) for window in windows]}"
         assert abs(tone.frequency_hz - frequency_hz) <= 1.0, words
         assert tone.snr_db > 30.0, words
-    powers = [fit_at(piece, frequency_hz, rate_hz).power for piece in _pieces(sound, rate_hz, GLANCE_S, hop_s=GLANCE_S)]
-    levels = 10 * np.log10(2 * np.array(powers) + 1e-30)
-    there = np.abs(levels - best.level_dbfs) <= 3.0
-    words = f"levels {np.round(levels).astype(int)}"
-    assert np.mean(there) >= LEAST_PRESENT, f"{name}: the tone is there {np.mean(there):.0%} of the time; {words}"
-    longest_s = GLANCE_S * max(len(gap) for gap in "".join("1" if each else "0" for each in there).split("1"))
-    assert longest_s < LONGEST_GAP_S, f"{name}: the tone is away for {longest_s:.1f} s; {words}"
+    glances = [
+        fit_at(piece, frequency_hz, rate_hz).power for piece in _pieces(sound, rate_hz, GLANCE_S, hop_s=GLANCE_S)
+    ]
+    levels = 10 * np.log10(2 * np.array(glances) + 1e-30)
+    present = float(np.mean(np.abs(levels - middle.level_dbfs) <= 3.0))
+    assert present >= 0.9, f"{name}: the tone is there {present:.0%} of the time; levels {np.round(levels).astype(int)}"
 
 
 def _sounding(samples: NDArray[np.float64]) -> NDArray[np.float64]:
