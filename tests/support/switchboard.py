@@ -15,7 +15,7 @@ from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Way, straight
-from voipnode.media.stream import AudioStream
+from voipnode.media.transport import MediaTransport
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig, OutgoingInvite
 from voipnode.sipstack.headers import NameAddr
@@ -55,7 +55,7 @@ class CountingEntropy:
 class Path:
     """A media path that keeps what was sent."""
 
-    def __init__(self, port: int, engine: AudioStream, on_events: Callable[[], None], paths: Paths) -> None:
+    def __init__(self, port: int, engine: MediaTransport, on_events: Callable[[], None], paths: Paths) -> None:
         self.rtp_port, self.rtcp_port = port, port + 1
         self.engine, self.on_events = engine, on_events
         self.sent: list[Any] = []
@@ -80,7 +80,7 @@ class Paths:
         self.all: list[Path] = []
         self._limit = limit
 
-    def open(self, local_host: str, engine: AudioStream, on_events: Callable[[], None]) -> Path:
+    def open(self, local_host: str, engine: MediaTransport, on_events: Callable[[], None]) -> Path:
         if len(self.open_now) >= self._limit:
             raise OSError("no port is free")
         path = Path(4000 + 2 * len(self.all), engine, on_events, self)

@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from voipnode.calls.account_settings import AccountSettings
-from voipnode.media.stream import AudioStream
+from voipnode.media.transport import MediaTransport
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
 
 class MediaPath(Protocol):
-    """An open pair of RTP and RTCP ports that feeds one audio stream."""
+    """An open pair of RTP and RTCP ports that feeds one leg's media."""
 
     rtp_port: int
     rtcp_port: int
 
     def flush(self, now: float) -> None:
-        """Send what the stream has in its outbox and re-arm its timer."""
+        """Send what the engine has in its outbox and re-arm its timer."""
         ...
 
     def close(self) -> None: ...
@@ -27,7 +27,7 @@ class MediaPath(Protocol):
 class MediaPaths(Protocol):
     """Hands out media paths; raises OSError when no port is free."""
 
-    def open(self, local_host: str, engine: AudioStream, on_events: Callable[[], None]) -> MediaPath: ...
+    def open(self, local_host: str, engine: MediaTransport, on_events: Callable[[], None]) -> MediaPath: ...
 
 
 class Ticker(Protocol):

@@ -12,6 +12,7 @@ from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.media.dtmf_merger import DigitMerger
 from voipnode.media.stream import AudioStream
+from voipnode.media.transport import MediaTransport
 from voipnode.media.values import StreamConfig, StreamIdentity
 from voipnode.sipstack.offer_answer import AudioFormat, AudioSession, LocalAudio, OfferAnswer
 from voipnode.sipstack.uri import SipUri
@@ -75,11 +76,12 @@ class SipLeg:
         self.stream = AudioStream(
             media.identity(), rate_hz=media.rate_hz, silence_timeout_s=media.settings.dead_call_timeout_s
         )
+        self.transport = MediaTransport(self.stream)
         self.merger = DigitMerger()
         self.digit_pace = Pace(burst=DIGITS_AT_ONCE, per_s=DIGITS_PER_S)
         self._peer_hosts = frozenset({peer_host})
         self._negotiation = OfferAnswer(session_id=media.random_bits(31))
-        self._path: MediaPath = media.paths.open(local_host, self.stream, lambda: on_media_events(self))
+        self._path: MediaPath = media.paths.open(local_host, self.transport, lambda: on_media_events(self))
         self._local = LocalAudio(
             host=local_host,
             rtp_port=self._path.rtp_port,
@@ -185,3 +187,4 @@ class SipLeg:
         self.stream.stop(now)
         self._path.flush(now)
         self._path.close()
+        self.transport.close()

@@ -313,7 +313,7 @@ class Switch:
                 self._digits.on_info(call, event)
 
     def _on_media_events(self, leg: SipLeg) -> None:
-        event = leg.stream.next_event()
+        event = leg.transport.next_event()
         if event is None:  # asked after every packet, and nearly always so
             return
         call = self._table.of_session(leg.session)
@@ -321,7 +321,7 @@ class Switch:
             self._core.now = max(self._core.now, event.at)
             if call is not None:
                 self._digits.on_media_event(call, leg, event)
-            event = leg.stream.next_event()
+            event = leg.transport.next_event()
         self._after_command()
 
     def _time_is_up(self, call: Call) -> None:

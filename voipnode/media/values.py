@@ -51,11 +51,15 @@ class StreamIdentity:
 
 
 class MediaPacket(NamedTuple):
-    """One datagram on its way out; `rtcp` says from which of the two ports it leaves."""
+    """One datagram on its way out; `rtcp` says from which of the two ports it leaves.
+
+    `stream`: the id of a connection to a relay that it leaves by instead, None = the port.
+    """
 
     data: bytes
     remote: Addr
     rtcp: bool = False
+    stream: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

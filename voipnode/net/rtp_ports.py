@@ -141,7 +141,7 @@ class RtpPair:
             self.mishaps.note("the deadline")
 
     def _send(self, packet: MediaPacket) -> None:
-        data, (host, port), rtcp = packet
+        data, (host, port), rtcp, _stream = packet
         target = self._targets.get(host)
         if target is None:
             target = self._find(host)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from voipnode.calls.hooks import Frame
-from voipnode.media.stream import AudioStream
+from voipnode.media.transport import MediaTransport
 from voipnode.replay.steps import FarMedia, Script
 
 RATE_HZ = 8000
@@ -39,9 +39,9 @@ class RecordedEntropy:
 
 
 class RecordedPath:
-    """A media path whose ports are the recorded ones; what the stream sends goes nowhere."""
+    """A media path whose ports are the recorded ones; what the engine sends goes nowhere."""
 
-    def __init__(self, port: int, engine: AudioStream, on_events: Callable[[], None], paths: RecordedPaths) -> None:
+    def __init__(self, port: int, engine: MediaTransport, on_events: Callable[[], None], paths: RecordedPaths) -> None:
         self.rtp_port = port
         self.rtcp_port = port + 1
         self.engine = engine
@@ -72,7 +72,7 @@ class RecordedPaths:
         self._free = 60000
         self.open_paths: dict[int, RecordedPath] = {}
 
-    def open(self, local_host: str, engine: AudioStream, on_events: Callable[[], None]) -> RecordedPath:
+    def open(self, local_host: str, engine: MediaTransport, on_events: Callable[[], None]) -> RecordedPath:
         port = next(self._ports, None)
         if port is None:
             port, self._free = self._free, self._free + 2
