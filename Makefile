@@ -10,7 +10,7 @@ DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg ch
 	libasound2-plugins libportaudio2 kamailio kamailio-tls-modules kamailio-websocket-modules dnsmasq-base \
 	nftables iproute2
 
-.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip captures clean
+.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -45,6 +45,10 @@ load: $(VENV)/.test $(VENV)/.peers
 # How many messages are read and how many calls answered on one core, beside baresip; some minutes.
 bench-sip: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/sip_stack.py $(ARGS)
+
+# What a call's sound costs at 100 calls, how evenly it is sent and how well it is heard, beside baresip; some minutes.
+bench-media: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python benchmarks/media_load.py $(ARGS)
 
 # Records the captures in pcaps/ anew, with real peers.
 captures: $(VENV)/.test $(VENV)/.peers

@@ -25,13 +25,14 @@ access = {{ source_per_s = 0, total_per_s = 0 }}
 [[accounts]]
 auto_answer = true
 audio_direction = "{audio}"
+{account}
 
 [web]
 port = {web_port}
 
 [audio]
 device = "files"
-microphone = "silence"
+microphone = "{microphone}"
 
 [log]
 level = "{log_level}"
@@ -54,6 +55,8 @@ rtcp_mux no
 net_interface 127.0.0.1
 module_path /usr/lib/baresip/modules
 module g711.so
+module g722.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module_tmp account.so
@@ -126,12 +129,24 @@ class Subject:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
 
 
-def start_node(folder: Path, *, audio: str, log_level: str) -> Subject:
-    """`voipnode run`: answers every call; `audio` is "none" for signalling only, "both" for sound as well."""
+def start_node(folder: Path, *, audio: str, log_level: str, account: str = "", microphone: str = "silence") -> Subject:
+    """`voipnode run`: answers every call; `audio` is "none" for signalling only, "both" for sound as well.
+
+    `account` are more lines of its account's settings, `microphone` is what the door says.
+    """
     folder.mkdir(parents=True)
     sip_port = free_port()
     settings = folder / "voipnode.toml"
-    settings.write_text(NODE_SETTINGS.format(sip_port=sip_port, web_port=free_port(), audio=audio, log_level=log_level))
+    settings.write_text(
+        NODE_SETTINGS.format(
+            sip_port=sip_port,
+            web_port=free_port(),
+            audio=audio,
+            log_level=log_level,
+            account=account,
+            microphone=microphone,
+        )
+    )
     command = [
         sys.executable,
         "-m",
@@ -145,8 +160,11 @@ def start_node(folder: Path, *, audio: str, log_level: str) -> Subject:
     return _start("voipnode", command, sip_port, folder / "output.log").wait_for("is running")
 
 
-def start_baresip(folder: Path) -> Subject:
-    """baresip: answers every call, and sends silence as RTP."""
+def start_baresip(folder: Path, *, account: str = "audio_codecs=PCMU,PCMA", microphone_s: int = 10) -> Subject:
+    """baresip: answers every call, and sends `microphone_s` seconds of silence as RTP, once in each call.
+
+    `account` are the parameters of its account.
+    """
     need("baresip")
     folder.mkdir(parents=True)
     sip_port = free_port()
@@ -155,9 +173,9 @@ def start_baresip(folder: Path) -> Subject:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(8000)
-        file.writeframes(bytes(2 * 8000 * 10))
+        file.writeframes(bytes(2 * 8000 * microphone_s))
     (folder / "config").write_text(BARESIP_CONFIG.format(sip_port=sip_port, microphone=microphone))
-    account = f"<sip:door@127.0.0.1:{sip_port}>;regint=0;answermode=auto;audio_codecs=PCMU,PCMA\n"
+    account = f"<sip:door@127.0.0.1:{sip_port}>;regint=0;answermode=auto;{account}\n"
     (folder / "accounts").write_text(account)
     (folder / "contacts").write_text("")
     command = ["baresip", "-4", "-f", str(folder)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voipnode.media.bridge import MAX_LEGS, Bridge
+from voipnode.media.bridge import Bridge
 from voipnode.media.errors import LocalError
 
 
@@ -104,7 +104,21 @@ def test_mistakes_are_refused() -> None:
         bridge.join(legs[0])
     with pytest.raises(LocalError, match="not on the bridge"):
         bridge.tap(Leg(0), lambda frame: None)
-    for _ in range(MAX_LEGS - 1):
+
+
+def test_a_bridge_is_full_some_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voipnode.media.bridge.MAX_LEGS", 3)
+    bridge, _ = joined(0.1, 0.2, 0.3)
+    with pytest.raises(LocalError, match="takes 3"):
         bridge.join(Leg(0.0))
-    with pytest.raises(LocalError, match="takes 64"):
-        bridge.join(Leg(0.0))
+
+
+def test_a_hundred_and_fifty_hear_each_other_and_not_themselves() -> None:
+    dice = np.random.default_rng(7)
+    bridge, legs = joined(*([0.0] * 150))
+    for leg in legs:
+        leg.said = dice.normal(0, 0.005, 80).astype(np.float32)
+    bridge.tick(0.0)
+    everybody = np.sum([leg.said for leg in legs], axis=0, dtype=np.float64)
+    for leg in legs:
+        np.testing.assert_allclose(leg.heard[0], everybody - leg.said, atol=1e-6)

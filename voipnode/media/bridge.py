@@ -12,7 +12,7 @@ from voipnode.media.errors import LocalError
 
 Tap: TypeAlias = Callable[[Frame], None]
 
-MAX_LEGS = 64
+MAX_LEGS = 4096  # a bound, not a wish: more than there can be calls
 
 
 class MediaPort(Protocol):
@@ -55,7 +55,7 @@ class Bridge:
         return tuple(self._legs)
 
     def join(self, leg: MediaPort) -> None:
-        """Add a leg; raises `LocalError` when it is here already or the bridge is full (64)."""
+        """Add a leg; raises `LocalError` when it is here already or the bridge is full (`MAX_LEGS`)."""
         if any(other is leg for other in self._legs):
             raise LocalError("this leg is on the bridge already")
         if len(self._legs) >= MAX_LEGS:
