@@ -212,6 +212,28 @@ def test_a_bad_request_line_leaves_enough_to_answer() -> None:
     assert respond(partial, 400).via == invite().via
 
 
+def test_the_header_ends_at_the_first_empty_line_and_a_body_may_hold_others() -> None:
+    head = b"MESSAGE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nCall-ID: outer"
+    for body in (
+        b"\r\n\r\n",
+        b"one\r\n\r\ntwo",
+        b"To: <sip:in@body>\r\n\r\n",
+        b"\r\nCall-ID: inner\r\n\r\nend\r\n\r\n",
+    ):
+        for text in (head + b"\r\n\r\n" + body, head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body):
+            message = parse_message(text)
+            assert (message.body, message.call_id) == (body, "outer")
+            assert "to" not in message.headers
+            assert message.to_bytes() == text
+    short = parse_message(head + b"\r\nContent-Length: 3\r\n\r\none\r\n\r\nsmuggled: 1\r\n\r\n")
+    assert short.body == b"one"
+    assert "smuggled" not in short.headers
+    with pytest.raises(ParseError, match="CR or LF alone"):
+        parse_message(head + b"\n\nSubject: x\r\n\r\nbody\r\n\r\n")
+    many = head + b"\r\n\r\n" + b"A: 1\r\n" * MAX_HEADER_FIELDS + b"\r\n"
+    assert len(parse_message(many).headers) == 2  # what stands in the body is no header field
+
+
 def test_the_body_of_a_datagram_is_cut_by_content_length() -> None:
     assert parse_message(INVITE + b"trailing octets").body == b"v=0\n"  # RFC 3261 §18.3
     assert parse_message(INVITE + b"trailing octets").to_bytes() == INVITE

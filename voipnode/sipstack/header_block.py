@@ -18,6 +18,10 @@ _BLANKS = (" ", "\t")
 _new = object.__new__
 
 
+class EmptyLineError(ParseError):
+    """What was taken for a head holds an empty line: the message's own ends there."""
+
+
 class Headers:
     """Ordered header fields; those not touched stay byte for byte as they came, folding and white space included.
 
@@ -25,13 +29,14 @@ class Headers:
     Values written by a program must hold no CR, LF or NUL, else LocalError.
     """
 
-    __slots__ = ("_layout", "_names", "_values", "_wrong", "cache", "changed")
+    __slots__ = ("_folded", "_layout", "_names", "_values", "_wrong", "cache", "changed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         """From (name, value) pairs, one field line each; LocalError as `add`."""
         # A field line is its name, a colon and its value, with the white space round the colon that it came with.
         self._names: list[str] = []
         self._values: list[str] = []
+        self._folded = False  # True where a value may hold a line folding
         self._layout: Layout | None = None
         self._wrong: ParseError | None = None
         self.cache: dict[str, Any] = {}
@@ -40,18 +45,6 @@ class Headers:
         """False while these are exactly the fields that were received."""
         for name, value in items:
             self.add(name, value)
-
-    @classmethod
-    def received(cls, names: list[str], values: list[str]) -> Headers:
-        """The fields of a received head, for the parser: what stood before and behind the colon of each; both kept."""
-        headers = _new(cls)
-        headers._names = names
-        headers._values = values
-        headers._layout = LAYOUTS["\n".join(names)]
-        headers._wrong = None
-        headers.cache = {}
-        headers.changed = False
-        return headers
 
     def check(self) -> None:
         """Raise ParseError where a received line was no `name: value`; such a line is left out of everything else."""
@@ -64,15 +57,20 @@ class Headers:
 
     def first(self, key: str) -> str | None:
         """As `get`, for a name that is already a key: lower case, not compact."""
-        places = (self._layout or self._lay_out()).places.get(key)
-        if places is None:
+        place = (self._layout or self._lay_out()).first.get(key)
+        if place is None:
             return None
-        value = self._values[places[0]].strip(" \t")
-        return unfold(value) if "\r\n" in value else value
+        value = self._values[place].strip(" \t")
+        return unfold(value) if self._folded else value
 
     def get_all(self, name: str) -> list[str]:
         """The value of every field line of this name, unfolded and stripped, commas and all."""
-        return [unfold(self._values[place]) for place in self._places(field_key(name))]
+        return self.lines(field_key(name))
+
+    def lines(self, key: str) -> list[str]:
+        """As `get_all`, for a name that is already a key: lower case, not compact."""
+        places = (self._layout or self._lay_out()).places.get(key, ())
+        return [unfold(self._values[place]) for place in places]
 
     def values(self, name: str) -> list[str]:
         """All values of this name over all its lines, cut at commas; ParseError as `split_commas`."""
@@ -82,10 +80,10 @@ class Headers:
             return []
         if len(places) == 1:
             value = self._values[places[0]].strip(" \t")
-            if "\r\n" in value:
+            if self._folded:
                 value = unfold(value)
             return list(_LISTS[value]) if "," in value or not value else [value]
-        return [value for line in self.get_all(key) for value in split_commas(line)]
+        return [value for line in self.lines(key) for value in split_commas(line)]
 
     def count(self, name: str) -> int:
         """How many field lines have this name."""
@@ -131,6 +129,7 @@ class Headers:
             for place in source._places(field_key(name)):
                 self._names.append(source._names[place])
                 self._values.append(source._values[place])
+        self._folded = self._folded or source._folded
         self._touch()
 
     def append_to_first(self, name: str, text: str) -> None:
@@ -152,6 +151,7 @@ class Headers:
         """An independent copy."""
         headers = Headers()
         headers._names, headers._values, headers._layout = list(self._names), list(self._values), self._layout
+        headers._folded = self._folded
         return headers
 
     def _places(self, key: str) -> Sequence[int]:
@@ -188,7 +188,8 @@ _LISTS = Memo(_read_list)
 def cut_head(text: str) -> tuple[str, Headers]:
     """The start line and the header fields of a received head.
 
-    Raises ParseError for CR or LF alone and for more than MAX_HEADER_FIELDS lines; see also `Headers.check`.
+    Raises EmptyLineError where an empty line stands in it, ParseError for CR or LF alone and for more than
+    MAX_HEADER_FIELDS lines; see also `Headers.check`.
     """
     pieces = _NAME.split(text)  # the start line, then a name and what stands behind its colon, again and again
     values = pieces[::2]
@@ -198,12 +199,22 @@ def cut_head(text: str) -> tuple[str, Headers]:
     del values[0]
     if len(values) > MAX_HEADER_FIELDS:
         raise ParseError(f"more than {MAX_HEADER_FIELDS} header lines")
-    return pieces[0], Headers.received(pieces[1::2], values)
+    headers = _new(Headers)
+    headers._names = names = pieces[1::2]
+    headers._values = values
+    headers._folded = False
+    headers._layout = LAYOUTS["\n".join(names)]
+    headers._wrong = None
+    headers.cache = {}
+    headers.changed = False
+    return pieces[0], headers
 
 
 def _cut_lines(text: str) -> tuple[str, Headers]:
     """As `cut_head`, for a head in which something else than a name and a colon follows a line end."""
     start_line, *lines = text.split("\r\n")
+    if "" in lines:
+        raise EmptyLineError("an empty line in the header")
     # A lone CR or LF is a line end to some and not to others: passed on, it would smuggle a header field.
     whole = start_line + "".join(lines)
     if "\r" in whole or "\n" in whole:
@@ -222,8 +233,9 @@ def _cut_lines(text: str) -> tuple[str, Headers]:
         name, _, value = line.partition(":")
         names.append(name)
         values.append(value)
-    headers = Headers.received(names, values)
-    headers._wrong = wrong
+    headers = Headers()
+    headers._names, headers._values, headers._folded, headers._wrong = names, values, True, wrong
+    headers.changed = False
     return start_line, headers
 
 

@@ -78,18 +78,19 @@ def line_key(line: str) -> str:
 
 
 class Layout:
-    """Which fields follow each other in a message: the `keys` in order, and the `places` of each key among them.
+    """Which fields follow each other in a message: the `keys` in order, the `places` of each key, the `first` of them.
 
     A sender hardly ever changes it, so it is read once for all messages that share it; never change one.
     """
 
-    __slots__ = ("keys", "places")
+    __slots__ = ("first", "keys", "places")
 
     def __init__(self, keys: list[str]) -> None:
         self.keys = tuple(keys)
         self.places: dict[str, list[int]] = {}
         for place, key in enumerate(keys):
             self.places.setdefault(key, []).append(place)
+        self.first = {key: places[0] for key, places in self.places.items()}
 
 
 def _read_layout(names: str) -> Layout:

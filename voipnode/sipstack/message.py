@@ -7,13 +7,12 @@ and what was not changed is sent on byte for byte. Text is UTF-8; bytes that are
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.fields import parse_call_id, parse_delta_seconds
-from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number
-from voipnode.sipstack.header_block import MAX_HEADER_FIELDS, Headers, cut_head
+from voipnode.sipstack.grammar import TOKEN, check_writable, is_token, parse_number, split_commas
+from voipnode.sipstack.header_block import MAX_HEADER_FIELDS, EmptyLineError, Headers, cut_head
 from voipnode.sipstack.headers import METHODS, CSeq, MediaType, NameAddr, Via
 from voipnode.sipstack.memo import Memo
 from voipnode.sipstack.reasons import reason_phrase
@@ -37,11 +36,10 @@ MAX_CONTENT_LENGTH = 2**32 - 1
 _MEDIA_TYPES = Memo(MediaType.parse)
 _CONTENT_LENGTHS = Memo(lambda text: parse_number(text, MAX_CONTENT_LENGTH, "Content-Length"))
 _MAX_FORWARDS = Memo(lambda text: parse_number(text, 255, "Max-Forwards"))
+_ADDRESS_LISTS = Memo(lambda text: tuple([NameAddr.parse(value) for value in split_commas(text)]))
 _new = object.__new__  # the parser fills the slots itself
 _VERSION = re.compile(r"SIP/[0-9]{1,9}+\.[0-9]{1,9}+", re.IGNORECASE)
 _URI_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
-
-T = TypeVar("T")
 
 
 class Message:
@@ -89,7 +87,11 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         """All Via values, the top one first."""
-        return self._list("vias", "via", Via.parse)
+        cache = self.headers.cache
+        vias: list[Via] | None = cache.get("vias")
+        if vias is None:
+            vias = cache["vias"] = [Via.parse(text) for text in self.headers.values("via")]
+        return vias.copy()
 
     @property
     def from_(self) -> NameAddr:
@@ -130,7 +132,7 @@ class Message:
     @property
     def contacts(self) -> list[NameAddr]:
         """All Contact values; none for `Contact: *`."""
-        return [] if self.contact_star else self._list("contacts", "contact", NameAddr.parse)
+        return [] if self.contact_star else self._addresses("contact")
 
     @property
     def contact_star(self) -> bool:
@@ -139,11 +141,11 @@ class Message:
 
     @property
     def routes(self) -> list[NameAddr]:
-        return self._list("routes", "route", NameAddr.parse)
+        return self._addresses("route")
 
     @property
     def record_routes(self) -> list[NameAddr]:
-        return self._list("record-routes", "record-route", NameAddr.parse)
+        return self._addresses("record-route")
 
     @property
     def max_forwards(self) -> int | None:
@@ -221,9 +223,14 @@ class Message:
         value = self.headers.first(key)
         if value is None:
             return None
-        # A token that ends the value and follows ";tag=" can be in neither <...> nor a closed quoted string.
         before, _, tag = value.rpartition(";tag=")
-        if before and "tag" not in before.lower() and TOKEN.fullmatch(tag):
+        # A token that ends the value and follows ";tag=" can be in neither <...> nor a closed quoted string. It is the
+        # first of its name where it follows the address at once, or where "tag" stands nowhere before it.
+        if (
+            before
+            and (before[-1] == ">" or "tag" not in before.lower())
+            and ((tag.isalnum() and tag.isascii()) or TOKEN.fullmatch(tag))
+        ):
             return tag
         return self._address(key).tag if "tag" in value.lower() else None
 
@@ -237,15 +244,18 @@ class Message:
             address = cache[key] = NameAddr.parse(value)
         return address
 
-    def _list(self, slot: str, key: str, parse: Callable[[str], T]) -> list[T]:
-        cache = self.headers.cache
-        values: list[T] | None = cache.get(slot)
-        if values is None:
-            texts = self.headers.values(key)
-            if not texts:
-                return []
-            values = cache[slot] = list(map(parse, texts))
-        return values.copy()
+    def _addresses(self, key: str) -> list[NameAddr]:
+        """All addresses of the lines of this name. A line comes again from call to call: proxies, Contacts."""
+        headers = self.headers
+        addresses: tuple[NameAddr, ...] | None = headers.cache.get(key)
+        if addresses is None:
+            lines = headers.lines(key)
+            if len(lines) == 1:
+                addresses = _ADDRESS_LISTS[lines[0]]
+            else:
+                addresses = tuple([address for line in lines for address in _ADDRESS_LISTS[line]])
+            headers.cache[key] = addresses
+        return list(addresses)
 
 
 class Request(Message):
@@ -330,12 +340,16 @@ def parse_message(data: bytes, *, stream: bool = False) -> Request | Response:
         raise ParseError("message too large", status=513)
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
-    head, empty_line, body = data.partition(b"\r\n\r\n")
+    # The last empty line of a SIP message is mostly its first, and found sooner; `cut_head` knows when it is not.
+    head, empty_line, body = data.rpartition(b"\r\n\r\n")
     if not empty_line:
         raise ParseError("no empty line after the header", partial=_partial_head(data))
-    message = parse_head(head)
-    message._body = body
-    message._raw = data
+    try:
+        start_line, headers = cut_head(head.decode("utf-8", "surrogateescape"))
+    except EmptyLineError:
+        head, _, body = data.partition(b"\r\n\r\n")
+        start_line, headers = cut_head(head.decode("utf-8", "surrogateescape"))
+    message = _read_start_line(start_line, headers, body, data)
     try:
         length = read_content_length(message.headers, required=stream)
     except ParseError as error:
@@ -355,7 +369,7 @@ def parse_head(head: bytes) -> Request | Response:
     malformed request line. A malformed field line is found by `Headers.check`.
     """
     start_line, headers = cut_head(head.decode("utf-8", "surrogateescape"))
-    return _read_start_line(start_line, headers)
+    return _read_start_line(start_line, headers, b"", None)
 
 
 def read_content_length(headers: Headers, *, required: bool) -> int | None:
@@ -413,10 +427,10 @@ def _has_to_tag(request: Request) -> bool:
         return ";tag=" in (request.headers.first("to") or "").lower()
 
 
-def _read_start_line(line: str, headers: Headers) -> Request | Response:
+def _read_start_line(line: str, headers: Headers, body: bytes, raw: bytes | None) -> Request | Response:
     method, _, rest = line.partition(" ")
     if method not in METHODS and not is_token(method):  # a version holds a slash, a method cannot
-        return _read_status_line(line, headers)
+        return _read_status_line(line, headers, body, raw)
     uri_text, _, version = rest.partition(" ")
     request = _new(Request)
     request.headers = headers
@@ -424,8 +438,8 @@ def _read_start_line(line: str, headers: Headers) -> Request | Response:
     request.method = method
     request.uri_text = uri_text
     request._uri = None
-    request._body = b""
-    request._raw = None
+    request._body = body
+    request._raw = raw
     request._changed = False
     # The grammar wants single spaces and no others (RFC 3261 §7.1); RFC 4475 §3.1.2.8 to §3.1.2.10 want a 400.
     if version != "SIP/2.0" and not _VERSION.fullmatch(version):
@@ -433,7 +447,7 @@ def _read_start_line(line: str, headers: Headers) -> Request | Response:
     return request
 
 
-def _read_status_line(line: str, headers: Headers) -> Response:
+def _read_status_line(line: str, headers: Headers, body: bytes, raw: bytes | None) -> Response:
     version, _, rest = line.partition(" ")
     code, _, reason = rest.partition(" ")
     # Three digits and no more (RFC 4475 §3.1.2.19); a missing reason phrase may lack its space, too.
@@ -446,8 +460,8 @@ def _read_status_line(line: str, headers: Headers) -> Response:
     response.version = version
     response.status = int(code)
     response.reason = reason
-    response._body = b""
-    response._raw = None
+    response._body = body
+    response._raw = raw
     response._changed = False
     return response
 
