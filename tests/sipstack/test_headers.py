@@ -212,6 +212,18 @@ def test_of_two_parameters_of_one_name_the_first_counts_in_every_accessor() -> N
     assert str(params) == ";x=0;tag=a;Tag=b"
 
 
+def test_a_flag_has_no_value_wherever_it_stands() -> None:
+    for text, value in (
+        (";x", None),
+        (";x;y=1", None),
+        (";x=", ""),
+        (";x=1;y=2", "1"),
+        (";y=2;x", None),
+        (";y;x=1", "1"),
+    ):
+        assert Params.parse(text).get("x") == value
+
+
 def test_a_parameter_value_is_quoted_where_it_must_be() -> None:
     params = Params([("a", "x;y"), ("b", 'say "hi"\\'), ("c", '"already"'), ("d", "[::1]")])
     assert str(params) == ';a="x;y";b="say \\"hi\\"\\\\";c="already";d=[::1]'

@@ -58,7 +58,7 @@ class NameAddr(NamedTuple):
             return cls._parse_unusual(text)
         if end == len(text):
             return address
-        return _new(cls, (address[0], address[1], Params.parse(text[end:])))
+        return _new(cls, (*address[:2], Params.parse(text[end:])))
 
     @classmethod
     def _parse_unusual(cls, text: str) -> NameAddr:
@@ -105,8 +105,7 @@ class Via(NamedTuple):
         end = text.find(";")
         if end < 0:
             return _SENT_BYS[text]
-        transport, host, port, _ = _SENT_BYS[text[:end]]
-        return _new(cls, (transport, host, port, Params.parse(text[end:])))
+        return _new(cls, (*_SENT_BYS[text[:end]][:3], Params.parse(text[end:])))
 
     @property
     def branch(self) -> str | None:

@@ -66,8 +66,10 @@ class Params:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The value with its quotes undone; `default` where the parameter is absent or a flag without a value."""
         text = self._text
-        if text is not None and text.startswith(name + "=", 1):  # it stands first: tag and branch mostly do
-            return text[len(name) + 2 :].partition(";")[0]
+        if text is not None:
+            first, equals, rest = text.partition("=")
+            if equals and first[1:] == name:  # tag and branch mostly stand first
+                return rest.partition(";")[0]
         item = self._items.get(name) or self._items.get(name.lower())
         if item is None or item[1] is None:
             return default
