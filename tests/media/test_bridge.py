@@ -15,6 +15,11 @@ class Leg:
         self.heard: list[np.ndarray] = []
         self.at: list[float] = []
 
+    codec_rate_hz = 8000
+
+    def run_at(self, rate_hz: int) -> None:
+        assert rate_hz == 8000
+
     def pull(self, now: float) -> np.ndarray:
         self.at.append(now)
         return self.said

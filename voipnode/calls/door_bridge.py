@@ -17,6 +17,11 @@ from voipnode.media.bridge import Bridge
 class Party(Protocol):
     """Who talks with the door, or is only heard there: a SIP leg, the sound of a call that rings."""
 
+    @property
+    def codec_rate_hz(self) -> int: ...
+
+    def run_at(self, rate_hz: int) -> None: ...
+
     def pull(self, now: float) -> Frame: ...
 
     def push(self, frame: Frame, now: float) -> None: ...
@@ -37,13 +42,10 @@ class DoorBridge:
         self._legs: list[Party] = []
         self._unsubscribe: Callable[[], None] | None = None
 
-    @property
-    def rate_hz(self) -> int:
-        return self._door.rate_hz
-
     def join(self, leg: Party) -> None:
-        """Let the leg hear the door and be heard there; does nothing when it is on the bridge."""
+        """Let the leg hear the door and be heard there; one that is on the bridge may have agreed on other codecs."""
         if leg in self._legs:
+            self._bridge.fit()
             return
         self._legs = [*self._legs, leg]
         self._bridge.join(leg)

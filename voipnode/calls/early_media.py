@@ -30,10 +30,23 @@ RINGING = 180
 class EarlySound:
     """One call's sound before its answer, as a party on the bridge at the door."""
 
-    silence: Frame
     leg: SipLeg | None = None  # whose early SDP is in force
     ringback: Ringback | None = None
     ringing: set[str] = field(default_factory=set)  # sessions that said 180
+    rate_hz: int = 8000
+    silence: Frame = field(default_factory=lambda: np.zeros(80, np.float32))
+
+    @property
+    def codec_rate_hz(self) -> int:
+        return 0 if self.leg is None else self.leg.codec_rate_hz
+
+    def run_at(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self.silence = np.zeros(rate_hz // 100, np.float32)
+        if self.leg is not None:
+            self.leg.run_at(rate_hz)
+        if self.ringback is not None:
+            self.ringback.run_at(rate_hz)
 
     def pull(self, now: float) -> Frame:
         frame = self.silence if self.leg is None else self.leg.pull(now)
@@ -86,10 +99,10 @@ class EarlyMedia:
         self._play(call, sound)
 
     def _new_sound(self) -> EarlySound:
-        rate_hz, wish = self._core.door.rate_hz, self._core.settings.ringback
-        sound = EarlySound(np.zeros(rate_hz // 100, np.float32))
+        wish = self._core.settings.ringback
+        sound = EarlySound()
         if wish.enabled:
-            sound.ringback = Ringback(rate_hz, wish.frequency_hz, wish.on_ms, wish.off_ms, wish.level_dbfs)
+            sound.ringback = Ringback(wish.frequency_hz, wish.on_ms, wish.off_ms, wish.level_dbfs)
         return sound
 
     def _put_in_force(self, sound: EarlySound, leg: SipLeg, tag: str) -> None:
@@ -105,6 +118,8 @@ class EarlyMedia:
         if sound.leg is not None or (sound.ringing and sound.ringback is not None):
             self._sounds[call.id] = sound
             self._core.door.join(sound)
+            if sound.leg is not None:
+                sound.leg.run_at(sound.rate_hz)
         else:
             self._stop(call.id)
 

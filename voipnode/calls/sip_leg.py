@@ -172,6 +172,13 @@ class SipLeg:
         self.stream.expect(now)
         self.flush(now)  # which sets the stream's timer
 
+    @property
+    def codec_rate_hz(self) -> int:
+        return self.stream.codec_rate_hz
+
+    def run_at(self, rate_hz: int) -> None:
+        self.stream.run_at(rate_hz)
+
     def pull(self, now: float) -> Frame:
         return self.stream.pull(now)
 

@@ -8,36 +8,23 @@ that negate instead differ by one code at the segment edges.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-Pcm: TypeAlias = NDArray[np.int16]
-Samples: TypeAlias = NDArray[np.float32]
+from voipnode.codecs.pcm import Pcm, Samples, to_pcm, to_samples
 
-_FULL_SCALE = np.float32(32768.0)
 _DROPPED_BITS = 2  # neither law looks at the lowest two of sixteen bits
 _MU_BIAS = 33  # G.711 Table 2: decision values are shifted by 33 so that segments double exactly
 _A_INVERT = 0x55  # G.711 §3.2: even bits of an A-law code are inverted on the wire
 
 
 class G711:
-    """One law's encoder and decoder; stateless, so that any number of streams may share it.
+    """One law's encoder and decoder; stateless, so that any number of streams may share it."""
 
-    `name` is the RTP encoding name ("PCMU", "PCMA"), `payload_type` its static number (RFC 3551 §6).
-    """
-
-    rate_hz = 8000
-    clock_hz = 8000
-    channels = 1
-
-    def __init__(self, name: str, payload_type: int, encode_table: NDArray[np.uint8], decode_table: Pcm) -> None:
-        self.name = name
-        self.payload_type = payload_type
+    def __init__(self, encode_table: NDArray[np.uint8], decode_table: Pcm) -> None:
         self._codes = encode_table
         self._values = decode_table
-        self._samples: Samples = decode_table.astype(np.float32) / _FULL_SCALE
+        self._samples: Samples = to_samples(decode_table)
 
     def encode(self, pcm: Pcm) -> bytes:
         """16-bit samples, shape (n,), to n bytes."""
@@ -49,37 +36,39 @@ class G711:
 
     def encode_frame(self, frame: Samples) -> bytes:
         """float32 samples, full scale 1.0 (louder is clipped), shape (n,), to n bytes."""
-        scaled = frame * _FULL_SCALE
-        np.rint(scaled, out=scaled)
-        np.minimum(scaled, 32767.0, out=scaled)
-        np.maximum(scaled, -32768.0, out=scaled)
-        return self.encode(scaled.astype(np.int16))
+        return self.encode(to_pcm(frame))
 
     def decode_frame(self, payload: bytes) -> Samples:
         """n bytes to float32 samples, full scale 1.0, shape (n,); a new array."""
         return self._samples.take(np.frombuffer(payload, dtype=np.uint8))
 
+    def conceal(self, count: int) -> None:
+        """G.711 itself has no concealment: its Appendix I is `dsp.concealment`."""
+
+    def decode_fec(self, payload: bytes, count: int) -> None:
+        """There is no redundancy in it."""
+
 
 def mu_law() -> G711:
-    """PCMU, payload type 0."""
+    """PCMU."""
     samples = _every_fourth_sample()
     folded = np.where(samples < 0, ~samples, samples)
     magnitude = np.minimum((folded >> 2) + _MU_BIAS, 0x1FFF)
     segment = _bit_length(magnitude >> 6) + 1
     codes = ((8 - segment) << 4) | (0xF - ((magnitude >> segment) & 0xF))
     codes = np.where(samples < 0, codes, codes | 0x80)
-    return G711("PCMU", 0, codes.astype(np.uint8), _mu_values())
+    return G711(codes.astype(np.uint8), _mu_values())
 
 
 def a_law() -> G711:
-    """PCMA, payload type 8."""
+    """PCMA."""
     samples = _every_fourth_sample()
     magnitude = np.where(samples < 0, ~samples, samples) >> 4
     exponent = _bit_length(magnitude >> 4)
     mantissa = (magnitude >> np.maximum(exponent - 1, 0)) & 0xF
     codes = (exponent << 4) | mantissa
     codes = np.where(samples < 0, codes, codes | 0x80) ^ _A_INVERT
-    return G711("PCMA", 8, codes.astype(np.uint8), _a_values())
+    return G711(codes.astype(np.uint8), _a_values())
 
 
 def _every_fourth_sample() -> NDArray[np.int32]:

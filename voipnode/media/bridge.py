@@ -12,12 +12,22 @@ from voipnode.media.errors import LocalError
 
 Tap: TypeAlias = Callable[[Frame], None]
 
+LOWEST_HZ = 8000
 MAX_LEGS = 4096  # a bound, not a wish: more than there can be calls
 
 
 class MediaPort(Protocol):
     """A leg as a bridge sees it. Frames are float32, 10 ms, shape (rate_hz // 100,), and belong to whoever gets them
     until the next tick; neither call may block or raise."""
+
+    @property
+    def codec_rate_hz(self) -> int:
+        """The highest rate of sound that the leg's codecs have any use for; 0: it does with any."""
+        ...
+
+    def run_at(self, rate_hz: int) -> None:
+        """Frames are of `rate_hz` from now on."""
+        ...
 
     def pull(self, now: float) -> Frame:
         """What this leg says."""
@@ -31,15 +41,29 @@ class MediaPort(Protocol):
 class Bridge:
     """Mixes the legs that joined it, each without itself ("mix-minus"), and lets taps hear single legs.
 
-    All legs speak frames of `rate_hz`. The sum is clipped at full scale; two legs are exchanged without any
-    arithmetic, a lone leg hears silence (so that its packets go on flowing).
+    It runs at the highest rate that a leg's codec has any use for, from 8000 up to `highest_hz`, so that legs of G.711
+    alone do without resampling; all legs speak frames of that `rate_hz`. The sum is clipped at full scale; two legs are
+    exchanged without any arithmetic, a lone leg hears silence (so that its packets go on flowing).
     """
 
-    def __init__(self, rate_hz: int = 8000) -> None:
-        self.rate_hz = rate_hz
-        self._size = rate_hz // FRAMES_PER_S
+    def __init__(self, highest_hz: int = 8000) -> None:
+        self._highest_hz = highest_hz
         self._legs: list[MediaPort] = []
         self._taps: list[tuple[MediaPort, Tap]] = []
+        self._run_at(LOWEST_HZ)
+
+    def fit(self) -> None:
+        """Codecs were agreed anew: run at the rate that they need now. A change is heard as a breath of silence."""
+        needed = max((leg.codec_rate_hz for leg in self._legs), default=LOWEST_HZ)
+        rate_hz = max(LOWEST_HZ, min(needed, self._highest_hz))
+        if rate_hz != self.rate_hz:
+            self._run_at(rate_hz)
+            for leg in self._legs:
+                leg.run_at(rate_hz)
+
+    def _run_at(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._size = rate_hz // FRAMES_PER_S
         self._silence: Frame = np.zeros(self._size, dtype=np.float32)
         self._silence.flags.writeable = False
         self._resize(0)
@@ -61,11 +85,14 @@ class Bridge:
         if len(self._legs) >= MAX_LEGS:
             raise LocalError(f"a bridge takes {MAX_LEGS} legs")
         self._legs.append(leg)
+        leg.run_at(self.rate_hz)
+        self.fit()
 
     def leave(self, leg: MediaPort) -> None:
         """Take a leg off, with its taps; one that is not here is nothing to complain about."""
         self._legs = [other for other in self._legs if other is not leg]
         self._taps = [(other, tap) for other, tap in self._taps if other is not leg]
+        self.fit()
 
     def tap(self, leg: MediaPort, tap: Tap) -> Callable[[], None]:
         """Let `tap` hear every frame that `leg` says, before mixing; it may neither keep nor change it.

@@ -53,12 +53,14 @@ T = TypeVar("T", bound=np.generic)
 class JitterBuffer:
     """Orders, delays and completes one source's sound.
 
-    `put` takes float32 samples by 32-bit timestamp in units of samples at `rate_hz`, `pull` gives 10 ms frames. Memory
-    is one second of sound, whatever is put. Counters in samples: `concealed`, `stretched`, `squeezed`; in packets:
-    `late`.
+    `put` takes float32 samples of `rate_hz` by 32-bit timestamp, which counts `clock_hz` (None: samples; they differ
+    for G.722 and Opus), `pull` gives 10 ms frames. Memory is one second of sound, whatever is put. Counters in samples:
+    `concealed`, `stretched`, `squeezed`; in packets: `late`.
     """
 
-    def __init__(self, rate_hz: int, *, max_delay_ms: int = MAX_DELAY_MS) -> None:
+    def __init__(self, rate_hz: int, clock_hz: int | None = None, *, max_delay_ms: int = MAX_DELAY_MS) -> None:
+        self.rate_hz = rate_hz
+        self.clock_hz = rate_hz if clock_hz is None else clock_hz
         self._size = rate_hz // FRAMES_PER_S
         self._per_ms = rate_hz // 1000
         self._capacity = 1 << (rate_hz - 1).bit_length()
@@ -75,6 +77,13 @@ class JitterBuffer:
         self._splicer = Splicer(self._size, 5 * self._per_ms // 2, 15 * self._per_ms)
         self.late = self.concealed = self.stretched = self.squeezed = 0
         self.reset()
+
+    def take_counters(self, other: JitterBuffer) -> None:
+        """Go on counting where another buffer, which may be of another rate, ended."""
+        self.late = other.late
+        self.concealed = other.concealed * self.rate_hz // other.rate_hz
+        self.stretched = other.stretched * self.rate_hz // other.rate_hz
+        self.squeezed = other.squeezed * self.rate_hz // other.rate_hz
 
     def reset(self) -> None:
         """Forget the source: the next packet starts afresh. What is being concealed fades out; counters stay."""
@@ -115,7 +124,7 @@ class JitterBuffer:
             return
         if self._play is None:
             # One turn ahead of zero, so that nothing ever counts below it.
-            self._restart(timestamp + (1 << 32), samples, self._start_lead - age)
+            self._restart(self._samples(timestamp + (1 << 32)), samples, self._start_lead - age)
             return
         start = self._unwrap(timestamp)
         lead = start - self._play + age
@@ -139,12 +148,12 @@ class JitterBuffer:
     def mute(self, timestamp: int, duration: int, *, ended: bool) -> None:
         """Play silence in place of an event (RFC 4733 §2.5.2.2): sound of the same time may hold its tone.
 
-        `timestamp` is its start, `duration` in samples so far, `ended` whether it is over.
+        `timestamp` is its start, `duration` so far by the same clock, `ended` whether it is over.
         """
         if self._play is None:
             return
         start = self._unwrap(timestamp)
-        until = start + duration + (0 if ended else _MUTE_AHEAD_MS * self._per_ms)
+        until = start + self._samples(duration) + (0 if ended else _MUTE_AHEAD_MS * self._per_ms)
         begin = max(start, self._play)
         until = min(until, self._play + self._jump)
         if start - self._play > self._jump or until <= begin:
@@ -193,7 +202,11 @@ class JitterBuffer:
 
     def _unwrap(self, timestamp: int) -> int:
         assert self._play is not None
-        return self._play + ((timestamp - self._play + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        here = self._play if self.clock_hz == self.rate_hz else self._play * self.clock_hz // self.rate_hz
+        return self._samples(here + ((timestamp - here + 0x80000000) & 0xFFFFFFFF) - 0x80000000)
+
+    def _samples(self, ticks: int) -> int:
+        return ticks if self.clock_hz == self.rate_hz else ticks * self.rate_hz // self.clock_hz
 
     def _note_lead(self, lead: int) -> None:
         self._average += (lead - self._average) / 16

@@ -76,6 +76,13 @@ class Reception:
             self._jitter += (abs(change) - self._jitter) / 16
         self._transit = transit
 
+    def change_clock(self, clock_hz: int) -> None:
+        """Timestamps count another clock from now on: transit times before and after do not compare (RFC 7160 §3.1)."""
+        if clock_hz != self._clock_hz:
+            self._jitter *= clock_hz / self._clock_hz
+            self._clock_hz = clock_hz
+            self._transit = None
+
     @property
     def extended_max(self) -> int:
         """The highest sequence number, with wraps counted in its upper 16 bits."""

@@ -44,10 +44,9 @@ class RtcpSession:
     at hand. The interval's dice are seeded by the SSRC, which is random already, so that a replay repeats itself.
     """
 
-    def __init__(self, identity: StreamIdentity, clock_hz: int) -> None:
+    def __init__(self, identity: StreamIdentity) -> None:
         self._ssrc = identity.ssrc
         self._cname = identity.cname.encode()[:255]
-        self._clock_hz = clock_hz
         self._dice = identity.ssrc
         self._average_size = _FIRST_SIZE
         self._initial = True

@@ -6,10 +6,11 @@ from collections import deque
 
 import numpy as np
 
-from voipnode.codecs.registry import Codec
+from voipnode.codecs.registry import CodecType, Encoder
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.dtmf import EventSender, event_code
 from voipnode.media.errors import LocalError
+from voipnode.media.rates import RateAdapter
 from voipnode.media.rtcp_session import Sent
 from voipnode.media.rtp import RtpPacket
 from voipnode.media.values import StreamIdentity
@@ -21,17 +22,21 @@ _PAUSE_S = 0.5  # without a frame for so long, the timestamp follows the clock (
 class RtpSender:
     """Numbers and stamps packets, cuts frames into packet times, puts digits in place of audio.
 
-    The timestamp advances with every frame pushed, sent or not, so that pauses keep their length for the listener.
+    The timestamp advances with every frame pushed, sent or not, so that pauses keep their length for the listener. It
+    counts the codec's clock, which is not always the rate of its sound. Frames come at the rate of `run_at`.
     """
 
-    def __init__(self, identity: StreamIdentity, clock_hz: int) -> None:
+    def __init__(self, identity: StreamIdentity, rate_hz: int) -> None:
         self._ssrc = identity.ssrc
         self._sequence = identity.first_sequence & 0xFFFF
-        self._clock_hz = clock_hz
-        self._frame_size = clock_hz // FRAMES_PER_S
+        self.clock_hz = 8000
+        self._rate_hz = self._frames_hz = rate_hz  # of the codec's sound, of the frames pushed
+        self._adapter = RateAdapter(rate_hz, rate_hz)
+        self._frame_size = rate_hz // FRAMES_PER_S
         self._timestamp = identity.first_timestamp & 0xFFFFFFFF  # of the first sample in the buffer
         self._pushed_at: float | None = None
-        self._codec: Codec | None = None
+        self._form: tuple[CodecType, int, int, str] | None = None  # what the encoder was made for
+        self._encoder: Encoder | None = None
         self._payload_type = 0
         self._event_payload_type: int | None = None
         self._buffer: Frame = np.zeros(self._frame_size, dtype=np.float32)
@@ -42,19 +47,41 @@ class RtpSender:
         self._gap = 0
         self.sent = Sent()
 
-    def configure(self, codec: Codec, payload_type: int, event_payload_type: int | None, ptime_ms: int) -> None:
-        """Take a negotiated format; an unfinished packet of another length is dropped, digits without a format too."""
-        self._codec = codec
+    def configure(
+        self,
+        codec: CodecType,
+        rate_hz: int,
+        payload_type: int,
+        event_payload_type: int | None,
+        ptime_ms: int,
+        fmtp: str = "",
+    ) -> None:
+        """Take a negotiated format, for sound of `rate_hz`; an unfinished packet of another one is dropped, digits
+        without a format too. The encoder goes on where its format did not change."""
         self._payload_type = payload_type
         self._event_payload_type = event_payload_type
-        size = self._clock_hz * ptime_ms // 1000
-        if size != len(self._buffer):
+        form = (codec, rate_hz, ptime_ms, fmtp)
+        if form != self._form:
             self._advance(self._fill)
             self._fill = 0
-            self._buffer = np.zeros(size, dtype=np.float32)
+            self._form = form
+            self._encoder = None
+            if codec.clock_hz != self.clock_hz:
+                self._digits.clear()  # their lengths were counted by the other clock
+                self._event = None
+            self.clock_hz = codec.clock_hz
+            self._rate_hz = rate_hz
+            self._frame_size = rate_hz // FRAMES_PER_S
+            self._buffer = np.zeros(rate_hz * ptime_ms // 1000, dtype=np.float32)
+        self.run_at(self._frames_hz)
         if event_payload_type is None:
             self._digits.clear()
             self._event = None
+
+    def run_at(self, rate_hz: int) -> None:
+        """Frames pushed from now on are of `rate_hz`."""
+        self._frames_hz = rate_hz
+        self._adapter.fit(rate_hz, self._rate_hz)
 
     @property
     def digits_waiting(self) -> bool:
@@ -70,7 +97,7 @@ class RtpSender:
             raise LocalError(
                 f"a digit of {duration_ms} ms with a gap of {gap_ms} ms; 40 to 60000 and 0 to 60000 are right"
             )
-        per_ms = self._clock_hz // 1000
+        per_ms = self.clock_hz // 1000
         self._digits.extend((digit.upper(), duration_ms * per_ms, gap_ms * per_ms) for digit in digits)
 
     def pause(self) -> None:
@@ -82,7 +109,7 @@ class RtpSender:
     def timestamp_at(self, now: float) -> int:
         """The RTP timestamp that belongs to `now` (for SR)."""
         since = 0.0 if self._pushed_at is None else max(now - self._pushed_at, 0.0)
-        return (self._timestamp + self._fill + int(since * self._clock_hz)) & 0xFFFFFFFF
+        return (self._timestamp + self._ticks(self._fill) + int(since * self.clock_hz)) & 0xFFFFFFFF
 
     def push(self, frame: Frame, now: float, *, sending: bool) -> list[bytes]:
         """Take one frame; the packets that are complete with it."""
@@ -90,11 +117,11 @@ class RtpSender:
             self._resume(now - self._pushed_at)
         self._pushed_at = now
         size = self._frame_size
-        self._buffer[self._fill : self._fill + size] = frame
+        self._buffer[self._fill : self._fill + size] = self._adapter.frame(frame)
         self._fill += size
         if self._fill < len(self._buffer):
             return []
-        packets = self._packets(now) if sending and self._codec is not None else []
+        packets = self._packets(now) if sending and self._form is not None else []
         self._advance(self._fill)
         self._fill = 0
         return packets
@@ -106,20 +133,35 @@ class RtpSender:
         self._marker = True
 
     def _advance(self, samples: int) -> None:
-        self._timestamp = (self._timestamp + samples) & 0xFFFFFFFF
+        self._timestamp = (self._timestamp + self._ticks(samples)) & 0xFFFFFFFF
+
+    def _ticks(self, samples: int) -> int:
+        """Samples as RTP timestamps count them: whole frames, so that it comes out even."""
+        return samples * self.clock_hz // self._rate_hz
+
+    def _encode(self, frame: Frame) -> bytes:
+        """The encoder is made when the first packet is due: many legs only ring."""
+        if self._encoder is None:
+            assert self._form is not None
+            codec, rate_hz, ptime_ms, fmtp = self._form
+            self._encoder = codec.encoder(rate_hz, ptime_ms=ptime_ms, fmtp=fmtp)
+        return self._encoder.encode_frame(frame)
 
     def _packets(self, now: float) -> list[bytes]:
         if self._digits or self._event is not None:
             return self._event_packets(now)
-        assert self._codec is not None
-        payload = self._codec.encode_frame(self._buffer)
+        payload = self._encode(self._buffer)
+        if not payload:
+            # Nothing worth sending: what comes after it begins a talk spurt (RFC 3551 §4.1).
+            self._marker = True
+            return []
         packet = self._packet(self._payload_type, self._timestamp, self._marker, payload, now)
         self._marker = False
         return [packet]
 
     def _event_packets(self, now: float) -> list[bytes]:
         """Digits in place of audio; in the gaps between them nothing is said, so that the ends stand alone."""
-        interval = len(self._buffer)
+        interval = self._ticks(len(self._buffer))
         if self._event is None or (self._event.done and self._gap <= 0):
             self._event = None
             if not self._digits:

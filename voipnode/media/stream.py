@@ -1,8 +1,8 @@
 """One call's audio as an engine without I/O: datagrams and 10 ms frames in, datagrams and 10 ms frames out.
 
-receive -> whose is it (source) -> what is it -> audio: decode -> jitter buffer -> pull
+receive -> whose is it (source) -> what is it -> audio: decode -> jitter buffer -> resample -> pull
                                               -> telephone-event: digits, and silence in the jitter buffer
-push -> sender: packets of a ptime, or digits -> outbox
+push -> resample -> sender: packets of a ptime, or digits -> outbox
 on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence watch
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from voipnode.codecs.errors import UnknownCodecError
-from voipnode.codecs.registry import Codec, find_codec
+from voipnode.codecs.registry import CodecType, Decoder, find_codec
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.dtmf import EventReceiver, Press
 from voipnode.media.errors import LocalError, ParseError
@@ -26,6 +26,7 @@ from voipnode.media.events import (
     RemoteSilent,
 )
 from voipnode.media.jitter import JitterBuffer
+from voipnode.media.rates import RATES_HZ, RateAdapter
 from voipnode.media.reception import Reception
 from voipnode.media.rtcp import is_rtcp
 from voipnode.media.rtcp_session import RtcpSession
@@ -45,9 +46,11 @@ class AudioStream:
     """The audio of one call leg: RTP and RTCP, jitter buffer, concealment, digits.
 
     `now` is always the engine's monotonic time in seconds and never goes back. Frames are float32, full scale 1.0,
-    10 ms: shape (rate_hz // 100,). `symmetric`: send to where valid RTP comes from (RFC 4961). `silence_timeout_s`:
-    how long neither RTP nor RTCP may come before `RemoteSilent`; None = for ever; 15 times as long while held.
-    It is a `bridge.MediaPort`. Raises `LocalError` for a rate that no codec serves (8000 is served).
+    10 ms: shape (rate_hz // 100,); `run_at` changes their rate, and no codec is run at a higher one than `rate_hz`.
+    Codec, jitter buffer and concealment work at the codec's own rate.
+    `symmetric`: send to where valid RTP comes from (RFC 4961). `silence_timeout_s`: how long neither RTP nor RTCP may
+    come before `RemoteSilent`; None = for ever; 15 times as long while held.
+    It is a `bridge.MediaPort`. Raises `LocalError` for other rates than 8000, 16000 and 48000.
     """
 
     def __init__(
@@ -58,17 +61,21 @@ class AudioStream:
         symmetric: bool = True,
         silence_timeout_s: float | None = None,
     ) -> None:
-        if rate_hz != 8000:
-            raise LocalError(f"a stream of {rate_hz} Hz: the codecs that there are work at 8000 Hz")
-        self._rate_hz = rate_hz
+        if rate_hz not in RATES_HZ:
+            raise LocalError(f"a stream of {rate_hz} Hz; {', '.join(map(str, RATES_HZ))} are right")
+        self._limit_hz = rate_hz
+        self._frames_hz = rate_hz
         self._symmetric = symmetric
         self._silence_timeout_s = silence_timeout_s
         self._config: StreamConfig | None = None
-        self._codecs: Mapping[int, Codec] = {}
+        self._codecs: Mapping[int, CodecType] = {}
+        self._decoders: dict[int, Decoder] = {}  # by payload type, made when the first packet of it comes
+        self._playing: CodecType | None = None  # the codec that the jitter buffer's rate and clock are of
+        self._adapter = RateAdapter(rate_hz, rate_hz)  # from its rate to the frames'
         self._latch = SourceLatch(symmetric=symmetric)
         self._digits = EventReceiver()
         self._sender = RtpSender(identity, rate_hz)
-        self._rtcp = RtcpSession(identity, rate_hz)
+        self._rtcp = RtcpSession(identity)
         self._reception: Reception | None = None
         self._noted: Addr | None = None  # the address that was told
         self._remote_rtcp: Addr | None = None  # where the peer's RTCP really comes from
@@ -93,8 +100,15 @@ class AudioStream:
         before = self._config
         expected = before is not None and before.receive
         self._config = config
-        self._codecs = codecs or {config.payload_type: codec}
-        self._sender.configure(codec, config.payload_type, config.event_payload_type, config.ptime_ms)
+        self._receive_as(codecs or {config.payload_type: codec})
+        self._sender.configure(
+            codec,
+            codec.rate_within(self._limit_hz),
+            config.payload_type,
+            config.event_payload_type,
+            config.ptime_ms,
+            config.fmtp,
+        )
         if not config.send:
             self._sender.pause()
         if not config.receive:
@@ -106,10 +120,51 @@ class AudioStream:
             self._remote_rtcp = None
         self._rtcp.start(now)
 
+    @property
+    def codec_rate_hz(self) -> int:
+        """The highest rate of sound that the agreed codecs have here; 8000 before there are any."""
+        return max((codec.rate_within(self._limit_hz) for codec in self._codecs.values()), default=8000)
+
+    def run_at(self, rate_hz: int) -> None:
+        """Frames are of `rate_hz` from now on, those pulled and those pushed."""
+        if rate_hz != self._frames_hz:
+            self._frames_hz = rate_hz
+            self._sender.run_at(rate_hz)
+            self._fit_frames()
+
+    def _receive_as(self, codecs: Mapping[int, CodecType]) -> None:
+        """What payload types stand for from now on; decoders of those that stay the same go on."""
+        self._decoders = {
+            number: decoder for number, decoder in self._decoders.items() if codecs.get(number) is self._codecs[number]
+        }
+        self._codecs = codecs
+        if self._playing is None:
+            self._play_as(next(iter(codecs.values())))
+
+    def _play_as(self, codec: CodecType) -> None:
+        """Packets of this codec come: the jitter buffer changes to its rate and clock."""
+        before, self._playing = self._playing, codec
+        if before is None or self._sound_form(before) == self._sound_form(codec):
+            self._fit_frames()
+            return
+        if "_jitter" in self.__dict__:
+            old = self._jitter
+            del self.__dict__["_jitter"]
+            self._jitter.take_counters(old)
+        self._fit_frames()
+
+    def _sound_form(self, codec: CodecType) -> tuple[int, int]:
+        return codec.rate_within(self._limit_hz), codec.clock_hz
+
+    def _fit_frames(self) -> None:
+        rate_hz = self._playing.rate_within(self._limit_hz) if self._playing is not None else self._frames_hz
+        self._adapter.fit(rate_hz, self._frames_hz)
+
     @cached_property
     def _jitter(self) -> JitterBuffer:
         """Made when it is first needed: many legs only ring, and a second of sound is 40 kB."""
-        return JitterBuffer(self._rate_hz)
+        rate_hz, clock_hz = (self._limit_hz, None) if self._playing is None else self._sound_form(self._playing)
+        return JitterBuffer(rate_hz, clock_hz)
 
     def expect(self, now: float) -> None:
         """The far side is to speak from now on: its silence counts from here, however long ago all was agreed."""
@@ -166,9 +221,20 @@ class AudioStream:
         if packet.payload_type == config.event_receive_payload_type:
             self._receive_event(packet, now)
         elif fresh:
-            samples = self._codecs[packet.payload_type].decode_frame(packet.payload)
-            age = 0 if arrived_at == now else int((now - arrived_at) * self._rate_hz)
-            self._jitter.put(packet.timestamp, samples, marker=packet.marker, age=age)
+            self._receive_sound(packet, arrived_at, now)
+
+    def _receive_sound(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
+        codec = self._codecs[packet.payload_type]
+        if codec is not self._playing:
+            self._play_as(codec)
+            if self._reception is not None:
+                self._reception.change_clock(codec.clock_hz)
+        decoder = self._decoders.get(packet.payload_type)
+        if decoder is None:
+            decoder = self._decoders[packet.payload_type] = codec.decoder(codec.rate_within(self._limit_hz))
+        jitter = self._jitter
+        age = 0 if arrived_at == now else int((now - arrived_at) * jitter.rate_hz)
+        jitter.put(packet.timestamp, decoder.decode_frame(packet.payload), marker=packet.marker, age=age)
 
     def _new_source(self, packet: RtpPacket) -> Reception:
         """Another SSRC: another numbering and another time base (RFC 3550 §8)."""
@@ -177,7 +243,9 @@ class AudioStream:
             self._doubled_before += self._reception.duplicates
         self._forget_sound()
         self._tell(self._digits.reset(), self._heard_at)
-        self._reception = Reception(packet.ssrc, packet.sequence, self._rate_hz)
+        self._decoders.clear()  # what they remember is another's voice
+        clock_hz = 8000 if self._playing is None else self._playing.clock_hz
+        self._reception = Reception(packet.ssrc, packet.sequence, clock_hz)
         return self._reception
 
     def _note_address(self, now: float) -> None:
@@ -275,7 +343,7 @@ class AudioStream:
     def pull(self, now: float) -> Frame:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
         the first packet and while we do not receive. The frame is the caller's to keep."""
-        return self._jitter.pull()
+        return self._adapter.frame(self._jitter.pull())
 
     def push(self, frame: Frame, now: float) -> None:
         """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
@@ -319,7 +387,7 @@ class AudioStream:
     def stats(self) -> StreamStats:
         """How the stream fares so far."""
         reception, about_us, trip = self._reception, self._rtcp.about_us, self._rtcp.round_trip_s
-        per_ms = self._rate_hz / 1000
+        per_ms = self._jitter.rate_hz / 1000
         return StreamStats(
             packets_sent=self._sender.sent.packets,
             bytes_sent=self._sender.sent.octets,
@@ -337,11 +405,11 @@ class AudioStream:
             squeezed_ms=self._jitter.squeezed / per_ms,
             round_trip_ms=None if trip is None else trip * 1000,
             remote_lost=about_us.lost if about_us else None,
-            remote_jitter_ms=about_us.jitter / per_ms if about_us else None,
+            remote_jitter_ms=about_us.jitter / self._sender.clock_hz * 1000 if about_us else None,
         )
 
 
-def _codec(name: str) -> Codec:
+def _codec(name: str) -> CodecType:
     try:
         return find_codec(name)
     except UnknownCodecError as error:

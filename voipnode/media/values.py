@@ -14,8 +14,9 @@ class StreamConfig:
     """What offer and answer agreed on for one audio stream (RFC 3264).
 
     `codec` and `payload_type` are what we send. `receive_codecs` maps every audio payload type that we said we accept
-    to its codec ("PCMU", "PCMA"): the far side may switch between them at any packet (RFC 3264 §5.1); empty means just
-    ours. The two event payload types are telephone-event's (RFC 4733), None where it was not negotiated.
+    to its codec: the far side may switch between them at any packet (RFC 3264 §5.1); empty means just ours. Codecs are
+    named as `codecs.registry.find_codec` knows them ("PCMU", "L16/16000"). `fmtp`: what the far side's decoder wants of
+    what we send. The two event payload types are telephone-event's (RFC 4733), None where it was not negotiated.
     `ptime_ms` is a multiple of 10 from 10 to 200. `remote_rtp`, `remote_rtcp`: where the peer's SDP wants packets;
     None before it is known. `send`, `receive`: the direction seen from here (sendrecv, sendonly, recvonly, inactive).
     `peer_hosts`: the hosts besides that of `remote_rtp` from which the peer's packets may come, None = any: a telephone
@@ -24,6 +25,7 @@ class StreamConfig:
 
     codec: str = "PCMU"
     payload_type: int = 0
+    fmtp: str = ""
     receive_codecs: Mapping[int, str] = field(default_factory=dict)
     event_payload_type: int | None = None
     event_receive_payload_type: int | None = None
