@@ -166,3 +166,15 @@ def test_no_bytes_raise_anything_else() -> None:
             _ = message.error, message.address(), message.text(Attribute.USERNAME)
         except ParseError:
             continue
+
+
+def test_of_both_integrities_each_covers_what_stands_before_it() -> None:
+    key = b"key"
+    first = build(Method.BINDING, Kind.REQUEST, TRANSACTION, ((Attribute.REALM, b"r"),), key=key)
+    both = parse(first).attributes
+    message = parse(build(Method.BINDING, Kind.REQUEST, TRANSACTION, both, key=key, sha256=True))
+    assert message.proves(key)
+    assert message.proves_sha256(key)
+    assert not message.proves_sha256(b"other")
+    behind = ((Attribute.MESSAGE_INTEGRITY_SHA256, bytes(32)), (Attribute.USERNAME, b"smuggled"))
+    assert parse(build(Method.BINDING, Kind.REQUEST, TRANSACTION, behind)).text(Attribute.USERNAME) is None

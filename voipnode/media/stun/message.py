@@ -38,6 +38,7 @@ SOFTWARE = b"voipnode"
 _HEADER = struct.Struct("!HHI12s")
 _ATTRIBUTE = struct.Struct("!HH")
 _INTEGRITY_BYTES = 20  # HMAC-SHA1 (§14.5)
+_INTEGRITY_SHA256_BYTES = 32  # §14.6; truncated only where a usage says so, and none of ours does
 _FINGERPRINT_XOR = 0x5354554E  # §14.7: so that the CRC of an inner protocol is never taken for it
 _COOKIE_BYTES = MAGIC_COOKIE.to_bytes(4, "big")
 
@@ -69,7 +70,7 @@ class Kind(IntEnum):
 class Message:
     """One message. `attributes` are in order, those behind MESSAGE-INTEGRITY left out but FINGERPRINT (§14.5).
 
-    `signed` is what MESSAGE-INTEGRITY covers, None where there is none.
+    `signed` is what MESSAGE-INTEGRITY covers, None where there is none; `signed_sha256` the same of its successor.
     """
 
     method: Method
@@ -77,6 +78,7 @@ class Message:
     transaction_id: bytes
     attributes: tuple[tuple[int, bytes], ...] = ()
     signed: bytes | None = None
+    signed_sha256: bytes | None = None
 
     def value(self, attribute: int) -> bytes | None:
         """The first value of an attribute; later ones do not count (§5)."""
@@ -134,6 +136,13 @@ class Message:
             return False
         return hmac.compare_digest(hmac.digest(key, self.signed, "sha1"), value)
 
+    def proves_sha256(self, key: bytes) -> bool:
+        """True where MESSAGE-INTEGRITY-SHA256 is there, whole, and was made with `key` (§14.6)."""
+        value = self.value(Attribute.MESSAGE_INTEGRITY_SHA256)
+        if value is None or self.signed_sha256 is None:
+            return False
+        return hmac.compare_digest(hmac.digest(key, self.signed_sha256, "sha256"), value)
+
 
 def is_stun(data: bytes) -> bool:
     """Tell STUN from what shares its port (§5, RFC 7983 §7): the first byte is 0 to 3, the cookie in its place."""
@@ -151,8 +160,7 @@ def parse(data: bytes) -> Message:
         method = Method(_method(kind))
     except ValueError as error:
         raise ParseError(f"STUN method {_method(kind):#x}") from error
-    attributes, signed = _attributes(data)
-    return Message(method, Kind(kind & 0x0110), transaction_id, attributes, signed)
+    return Message(method, Kind(kind & 0x0110), transaction_id, *_attributes(data))
 
 
 def _method(kind: int) -> int:
@@ -164,9 +172,10 @@ def _type(method: int, kind: int) -> int:
     return (method & 0x0F80) << 2 | (method & 0x0070) << 1 | method & 0x000F | kind
 
 
-def _attributes(data: bytes) -> tuple[tuple[tuple[int, bytes], ...], bytes | None]:
+def _attributes(data: bytes) -> tuple[tuple[tuple[int, bytes], ...], bytes | None, bytes | None]:
     found: list[tuple[int, bytes]] = []
     signed: bytes | None = None
+    signed_sha256: bytes | None = None
     at = HEADER_BYTES
     while at < len(data):
         kind, length = _ATTRIBUTE.unpack_from(data, at)  # the length is whole words, so four bytes are there
@@ -177,12 +186,15 @@ def _attributes(data: bytes) -> tuple[tuple[tuple[int, bytes], ...], bytes | Non
         if kind == Attribute.FINGERPRINT:
             _check_fingerprint(data, at, value)
             found.append((kind, value))
-        elif signed is None:
+        elif kind == Attribute.MESSAGE_INTEGRITY_SHA256 and signed_sha256 is None:
+            found.append((kind, value))
+            signed_sha256 = _until(data, at, _ATTRIBUTE.size + length)
+        elif signed is None and signed_sha256 is None:
             found.append((kind, value))
             if kind == Attribute.MESSAGE_INTEGRITY:
                 signed = _until(data, at, _ATTRIBUTE.size + _INTEGRITY_BYTES)
         at = end + -length % 4  # padded to whole words, with anything (§14)
-    return tuple(found), signed
+    return tuple(found), signed, signed_sha256
 
 
 def _check_fingerprint(data: bytes, at: int, value: bytes) -> None:
@@ -206,12 +218,20 @@ def build(
     attributes: Attributes = (),
     *,
     key: bytes | None = None,
+    sha256: bool = False,
     fingerprint: bool = False,
 ) -> bytes:
-    """A message with these attributes in order, then MESSAGE-INTEGRITY where a `key` is given, then FINGERPRINT."""
+    """A message with these attributes in order, then MESSAGE-INTEGRITY where a `key` is given, then FINGERPRINT.
+
+    With `sha256` its successor MESSAGE-INTEGRITY-SHA256 takes the first one's place (§14.6).
+    """
     body = b"".join(_ATTRIBUTE.pack(kind, len(value)) + value + bytes(-len(value) % 4) for kind, value in attributes)
     data = _HEADER.pack(_type(method, kind), len(body), MAGIC_COOKIE, transaction_id) + body
-    if key is not None:
+    if key is not None and sha256:
+        data = _until(data, len(data), _ATTRIBUTE.size + _INTEGRITY_SHA256_BYTES)
+        digest = hmac.digest(key, data, "sha256")
+        data += _ATTRIBUTE.pack(Attribute.MESSAGE_INTEGRITY_SHA256, _INTEGRITY_SHA256_BYTES) + digest
+    elif key is not None:
         data = _until(data, len(data), _ATTRIBUTE.size + _INTEGRITY_BYTES)
         data += _ATTRIBUTE.pack(Attribute.MESSAGE_INTEGRITY, _INTEGRITY_BYTES) + hmac.digest(key, data, "sha1")
     if fingerprint:
@@ -248,8 +268,8 @@ def short_term_key(password: str) -> bytes:
     return password.encode()
 
 
-def long_term_key(username: str, realm: str, password: str) -> bytes:
-    """The key of a login at a TURN server (§9.2.2): MD5 of the three, in the form of RFC 8265's OpaqueString."""
-    # MD5 is what the protocol says; the messages are protected by HMAC.
-    text = ":".join((username, realm, unicodedata.normalize("NFC", password)))
-    return hashlib.md5(text.encode(), usedforsecurity=False).digest()
+def long_term_key(username: str, realm: str, password: str, *, sha256: bool = False) -> bytes:
+    """The key of a login at a TURN server (§9.2.2, §18.5.1): MD5 or SHA-256 of the three, as RFC 8265 prepares them."""
+    text = ":".join((username, realm, unicodedata.normalize("NFC", password))).encode()
+    # MD5 is what most servers know; the messages are protected by HMAC.
+    return hashlib.sha256(text).digest() if sha256 else hashlib.md5(text, usedforsecurity=False).digest()
