@@ -15,6 +15,7 @@ import httpx
 
 from tests.support.aio import PATIENCE_S, within
 from tests.support.free_ports import free_port, rtp_range
+from tests.support.namespaces import Namespace
 from tests.support.peers.process import PeerProcess
 from tests.support.watch_file import FileWatch
 
@@ -40,7 +41,17 @@ SILENT_AUDIO = 'device = "files"\nmicrophone = "silence"'
 class Node:
     """A running node. `uri` is its SIP address, `state_dir` its folder."""
 
-    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, web_port: int, rtp_start: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        process: PeerProcess,
+        sip_port: int,
+        web_port: int,
+        rtp_start: int,
+        inside: Namespace | None = None,
+        reached_at: int = 0,
+    ) -> None:
+        self.inside = inside
         self.folder = folder
         self.state_dir = folder / "state"
         self.process = process
@@ -48,8 +59,8 @@ class Node:
         self.rtp_start = rtp_start
         self.web_port = web_port
         self.tls_port: int = tomllib.loads((folder / "voipnode.toml").read_text())["sip"]["tls"]["port"]
-        self.uri = f"sip:door@127.0.0.1:{sip_port}"
-        self.url = f"http://127.0.0.1:{web_port}"
+        self.uri = f"sip:door@{inside.address if inside is not None else '127.0.0.1'}:{sip_port}"
+        self.url = f"http://127.0.0.1:{reached_at or web_port}"
         self.client = httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S)
         self.events: list[dict[str, Any]] = []
         self._grown = asyncio.Condition()
@@ -68,10 +79,12 @@ class Node:
         hosts: str = LOOPBACK,
         tls_port: int = 0,
         rtp_start: int = 0,
+        inside: Namespace | None = None,
     ) -> Node:
         """Start it with these lines added to the sections of its settings; `listen` follows its events.
 
-        Who has to know ports beforehand names them; 0 are free ones.
+        Who has to know ports beforehand names them; 0 are free ones. It runs on the machine `inside` where one is
+        given, and `hosts` are addresses there.
         """
         folder.mkdir(parents=True, exist_ok=True)
         sip_port, web_port = free_port(), free_port()
@@ -89,17 +102,28 @@ class Node:
                 hosts=hosts,
             )
         )
-        return await cls._launch(folder, sip_port, web_port, rtp_start, listen=listen)
+        return await cls._launch(folder, sip_port, web_port, rtp_start, listen=listen, inside=inside)
 
     async def again(self) -> Node:
         """Start another one on the settings and state that this one leaves behind."""
-        return await self._launch(self.folder, self.sip_port, self.web_port, self.rtp_start, listen=True)
+        ports = (self.sip_port, self.web_port, self.rtp_start)
+        return await self._launch(self.folder, *ports, listen=True, inside=self.inside)
 
     @classmethod
-    async def _launch(cls, folder: Path, sip_port: int, web_port: int, rtp_start: int, *, listen: bool) -> Node:
+    async def _launch(
+        cls,
+        folder: Path,
+        sip_port: int,
+        web_port: int,
+        rtp_start: int,
+        *,
+        listen: bool,
+        inside: Namespace | None = None,
+    ) -> Node:
         command = ("-m", "voipnode", "run", "--settings", folder / "voipnode.toml", "--state-dir", folder / "state")
-        process = await PeerProcess.start(sys.executable, *command, env={"COLUMNS": "200"})
-        node = cls(folder, process, sip_port, web_port, rtp_start)
+        process = await PeerProcess.start(sys.executable, *command, env={"COLUMNS": "200"}, inside=inside)
+        reached_at = 0 if inside is None else await inside.forward(web_port)
+        node = cls(folder, process, sip_port, web_port, rtp_start, inside, reached_at)
         try:
             await process.line_with("is running")
             if listen:

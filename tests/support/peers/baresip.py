@@ -7,15 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.aio import PATIENCE_S, within
+from tests.support.aio import PATIENCE_S, at_end, within
 from tests.support.free_ports import free_port, rtp_range
+from tests.support.namespaces import Namespace
 from tests.support.peers.process import PeerProcess, need
+from tests.support.watch_file import FileWatch
 
 CONFIG = """\
 poll_method epoll
 call_local_timeout 120
 call_max_calls 10
-sip_listen 127.0.0.1:{sip_port}
+sip_listen {host}:{sip_port}
 audio_path /usr/share/baresip
 audio_source aufile,{microphone}
 audio_player aubridge,sink
@@ -28,27 +30,28 @@ audio_buffer 20-160
 rtp_ports {rtp_start}-{rtp_end}
 rtcp_mux no
 jitter_buffer_delay 5-10
-net_interface 127.0.0.1
+net_interface {interface}
 module_path /usr/lib/baresip/modules
 module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
 snd_path {folder}
-module_tmp account.so
+{modules}module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:{control_port}
 """
+RECORDING_BYTES_PER_S = 2 * 8000  # of a G.711 call
 
 
 class Baresip:
     """One baresip. `uri` is where it is called, by TLS at `tls_port`."""
 
-    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, user: str) -> None:
+    def __init__(self, folder: Path, process: PeerProcess, host: str, sip_port: int, user: str) -> None:
         self.folder = folder
         self.process = process
-        self.uri = f"sip:{user}@127.0.0.1:{sip_port}"
+        self.uri = f"sip:{user}@{host}:{sip_port}"
         self.tls_port = sip_port + 1
         self._servers = 0
         self._reader: asyncio.StreamReader | None = None
@@ -67,19 +70,28 @@ class Baresip:
         password: str = "",
         certificate: Path | None = None,
         servers: tuple[str, ...] = (),
+        modules: tuple[str, ...] = (),
+        media: str = "",
+        inside: Namespace | None = None,
     ) -> Baresip:
         """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge.
 
         `certificate` is a PEM file with its key, for TLS. It registers at each of `servers`, "127.0.0.1:5070" or
         "127.0.0.1:5071;transport=tls"; `registered` waits for that.
+        `modules` are more of its modules ("ice"), `media` more parameters of its accounts ("medianat=ice"). It runs on
+        the machine `inside` where one is given.
         """
         need("baresip")
         folder.mkdir(parents=True, exist_ok=True)
         sip_port, control_port, rtp_start = free_port(), free_port(), rtp_range()
+        host, interface = ("127.0.0.1", "127.0.0.1") if inside is None else (inside.address, "eth0")
         tls = f"sip_certificate {certificate}\n" if certificate is not None else ""
         (folder / "config").write_text(
             tls
             + CONFIG.format(
+                host=host,
+                interface=interface,
+                modules="".join(f"module {module}.so\n" for module in modules),
                 sip_port=sip_port,
                 control_port=control_port,
                 microphone=microphone,
@@ -88,22 +100,26 @@ class Baresip:
                 folder=folder,
             )
         )
-        account = f"<sip:{user}@127.0.0.1:{sip_port}>;regint=0;answermode={answer};audio_codecs=PCMU,PCMA\n"
+        account = f"<sip:{user}@{host}:{sip_port}>;regint=0;answermode={answer};audio_codecs=PCMU,PCMA"
+        account += f";{media}\n" if media else "\n"
         for server in servers:
-            account += account.splitlines()[0].replace(f"127.0.0.1:{sip_port}", server).replace("regint=0", "regint=60")
+            account += account.splitlines()[0].replace(f"{host}:{sip_port}", server).replace("regint=0", "regint=60")
             account += "\n"
         if password:
             account = account.replace(";regint", f";auth_user={user};auth_pass={password};regint")
         (folder / "accounts").write_text(account)
         (folder / "contacts").write_text("")
-        process = await PeerProcess.start("baresip", "-4", "-f", folder)
-        phone = cls(folder, process, sip_port, user)
+        process = await PeerProcess.start("baresip", "-4", "-f", folder, inside=inside)
+        phone = cls(folder, process, host, sip_port, user)
+        at_end(phone.stop)
         phone._servers = len(servers)
         try:
             await process.line_with("baresip is ready")
         except AssertionError:
             await process.stop()
             raise
+        if inside is not None:
+            control_port = await inside.forward(control_port)
         phone._reader, phone._writer = await asyncio.open_connection("127.0.0.1", control_port)
         phone._task = asyncio.create_task(phone._listen())
         return phone
@@ -139,6 +155,15 @@ class Baresip:
     def heard(self) -> Path:
         """The recording of what it heard in its last call; complete once the call is closed."""
         return max(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
+
+    async def hear(self, seconds: float) -> None:
+        """Wait until it has recorded so much of the call that is up; what comes of concealment counts as heard."""
+
+        def enough(content: bytes) -> bool:
+            return len(content) >= RECORDING_BYTES_PER_S * seconds
+
+        with FileWatch(self.heard()) as watch:
+            await asyncio.to_thread(watch.until_it, enough, PATIENCE_S)
 
     async def stop(self) -> None:
         if self._writer is not None:

@@ -12,6 +12,7 @@ import httpx
 
 from tests.support.aio import at_end, within
 from tests.support.free_ports import free_port
+from tests.support.namespaces import Namespace
 from tests.support.peers.process import PeerProcess, need
 
 TEMPLATE = Path(__file__).with_suffix(".cfg.in")
@@ -33,11 +34,22 @@ require_certificate = no
 class Kamailio:
     """One Kamailio on `host`; `port` is UDP and TCP, `tls_port` TLS and secure WebSocket, `ws_port` WebSocket."""
 
-    def __init__(self, folder: Path, host: str, process: PeerProcess, ports: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        process: PeerProcess,
+        ports: tuple[int, int, int],
+        *,
+        inside: Namespace | None,
+        management: str,
+    ) -> None:
         self.folder = folder
         self.host = host
         self.process = process
         self.port, self.ws_port, self.tls_port = ports
+        self._inside = inside
+        self._management = management
 
     @classmethod
     async def start(
@@ -52,8 +64,9 @@ class Kamailio:
         min_expires_s: int = 2,
         max_expires_s: int = 3600,
         flow_timer_s: int = 0,
+        inside: Namespace | None = None,
     ) -> Kamailio:
-        """Start it; with `certificate` (a PEM file with certificate and key) it speaks TLS too.
+        """Start it, on the machine `inside` where one is given; with `certificate` (a PEM file with its key) with TLS.
 
         `flow_timer_s`: it tells those who register that it answers pings over connections, which it always does.
         """
@@ -80,17 +93,20 @@ class Kamailio:
             text = text.replace("#!KAMAILIO\n", "#!KAMAILIO\n#!define TLS\n", 1)
             (folder / "tls.cfg").write_text(TLS.format(certificate=certificate, method=tls_method))
         (folder / "kamailio.cfg").write_text(text)
-        pbx = cls(folder, host, await cls._launch(folder), ports)
+        process = await cls._launch(folder, inside)
+        web = (host, ports[1]) if inside is None else ("127.0.0.1", await inside.forward(ports[1], host))
+        management = f"http://{web[0]}:{web[1]}/RPC"
+        pbx = cls(folder, host, process, ports, inside=inside, management=management)
         at_end(pbx.stop)
         return pbx
 
     @staticmethod
-    async def _launch(folder: Path) -> PeerProcess:
+    async def _launch(folder: Path, inside: Namespace | None) -> PeerProcess:
         run = str(folder)
         (folder / "pid").unlink(missing_ok=True)
         # In the foreground, one process group: what it forks ends with it, however the test ends.
         command = ("kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-w", run, "-Y", run, "-P", folder / "pid")
-        process = await PeerProcess.start(*command, "-m", "64", "-M", "8")
+        process = await PeerProcess.start(*command, "-m", "64", "-M", "8", inside=inside)
         try:
             await process.line_with("this registrar is ready")
         except BaseException:
@@ -107,7 +123,7 @@ class Kamailio:
         """Ask its management interface; raises AssertionError with its words."""
         request = {"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}
         async with httpx.AsyncClient() as client:
-            answer = (await client.post(f"http://{self.host}:{self.ws_port}/RPC", json=request)).json()
+            answer = (await client.post(self._management, json=request)).json()
         assert "result" in answer, answer
         return answer["result"]
 
@@ -139,7 +155,7 @@ class Kamailio:
     async def again(self) -> None:
         """Start it anew on its old ports, with no memory of who was registered."""
         await self.stop()
-        self.process = await self._launch(self.folder)
+        self.process = await self._launch(self.folder, self._inside)
 
     async def stop(self) -> None:
         self.thaw()

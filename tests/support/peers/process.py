@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.aio import PATIENCE_S, at_end, within
+from tests.support.namespaces import Namespace
 
 
 def need(*programs: str) -> None:
@@ -33,10 +34,15 @@ class PeerProcess:
 
     @classmethod
     async def start(
-        cls, *command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
+        cls,
+        *command: str | Path,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        inside: Namespace | None = None,
     ) -> PeerProcess:
+        """Start it, on the machine `inside` instead of this one where that is given."""
         process = await asyncio.create_subprocess_exec(
-            *map(str, command),
+            *map(str, command if inside is None else inside.command(*command)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
