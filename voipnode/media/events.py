@@ -50,3 +50,22 @@ class RemoteAddressLearnt(MediaEvent):
     """Valid RTP comes from another address than the SDP named: we now send there (symmetric RTP, RFC 4961)."""
 
     remote: Addr
+
+
+@dataclass(frozen=True, slots=True)
+class PathFound(MediaEvent):
+    """ICE has found a pair by which sound can go, or another one: `pair` in words, `after_s` since checks began.
+
+    `chosen`: both sides keep to it from now on.
+    """
+
+    pair: str
+    after_s: float
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PathFailed(MediaEvent):
+    """ICE has found no way to the far side, or the way has gone; `detail` in words. No packet is sent any more."""
+
+    detail: str
