@@ -327,13 +327,14 @@ def test_addresses_of_the_section_come_before_those_of_the_session() -> None:
         ("a=rtcp:7777", "198.51.100.7", 7777),
         ("a=rtcp:7777 IN IP4 224.2.1.1", "198.51.100.7", 7777),
         ("a=rtcp:7777 IN IP6 2001:db8::1", "198.51.100.7", 7777),
-        ("a=rtcp-mux", "198.51.100.7", 6001),  # not answered, hence not in use (RFC 5761 §5.1.1)
+        ("a=rtcp-mux", "198.51.100.7", 6000),  # taken from whoever offers it (RFC 5761 §5.1.1)
+        ("a=rtcp-mux|a=rtcp:7777", "198.51.100.7", 6000),
     ],
 )
 def test_where_rtcp_goes(attribute: str, host: str, port: int) -> None:
     answer, session = answered(body(f"m=audio 6000 RTP/AVP 0|{attribute}"))
     assert (session.remote_rtcp_host, session.remote_rtcp_port) == (host, port)
-    assert not answer.media[0].rtcp_mux
+    assert answer.media[0].rtcp_mux is session.rtcp_mux is ("mux" in attribute)
 
 
 def test_a_port_without_a_next_one_has_no_rtcp() -> None:
@@ -358,7 +359,7 @@ SECURE = "m=audio 6000 RTP/SAVP 0"
         (body("m=video 6000 RTP/AVP 31"), "304"),
         (body("m=audio 0 RTP/AVP 0"), "304"),
         (body(SECURE), "302"),
-        (body("m=audio 6000 RTP/AVPF 0", "m=video 5 RTP/AVP 31"), "302"),
+        (body("m=audio 6000 TCP/RTP/AVP 0", "m=video 5 RTP/AVP 31"), "302"),
         (body("m=audio 6000 UDP/TLS/RTP/SAVPF 0"), "302"),
         (body("m=audio 6000/2 RTP/AVP 0"), "302"),
         (body("m=audio 6000 RTP/AVP 18"), "305"),

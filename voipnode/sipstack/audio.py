@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.media_security import RTP_AVP, AgreedSecurity, LocalSecurity
 from voipnode.sipstack.sdp import Attribute, Direction, MediaDescription, RtpMap
 
 MIN_PTIME_MS = 10
@@ -15,7 +16,6 @@ MAX_PTIME_MS = 60
 MAX_LOCAL_FORMATS = 16
 TELEPHONE_EVENT = "telephone-event"
 DTMF_EVENTS = "0-15"  # the sixteen keys (RFC 4733 §3.2); what a line without fmtp means too (§2.4.1)
-RTP_AVP = "RTP/AVP"
 
 FormatKey = tuple[str, int, int]
 
@@ -76,7 +76,9 @@ class LocalAudio:
     """Our side of the audio: where we receive, what we can decode (in order of priority), which way we want it to flow.
 
     `host` is an IP address (a host name counts as IPv4), ports are 1 to 65535, `ptime_ms` is 10 to 60 in steps of 10.
-    `event_payload_type` is the number for telephone-event, None for no RFC 4733 digits. Raises LocalError.
+    `event_payload_type` is the number for telephone-event, None for no RFC 4733 digits. `security`: how the audio is
+    encrypted, None = not. `offer_rtcp_mux`: offer RTCP on RTP's port (RFC 5761); it is taken from whoever offers it.
+    Raises LocalError.
     """
 
     host: str
@@ -88,6 +90,8 @@ class LocalAudio:
     direction: str = Direction.SENDRECV
     user: str = "-"
     session_name: str = "voipnode"
+    security: LocalSecurity | None = None
+    offer_rtcp_mux: bool = False
 
     def __post_init__(self) -> None:
         _check_formats(self.formats, self.event_payload_type)
@@ -124,6 +128,8 @@ class AudioSession:
     no telephone-event of the codec's clock was agreed. `send` and `receive` say what we do now; `remote_on_hold` that
     the far side wants to hear nothing for now. `remote_host` may be a name; where it is unspecified (0.0.0.0, ::, a
     name in .invalid) neither RTP nor RTCP may be sent (RFC 3264 §8.4): see `reachable`. `remote_rtcp_port` 0: none.
+    `security`: the keys, None = in the clear. `rtcp_mux`: RTCP travels on RTP's ports, both ways. `rtcp_rsize`: RTCP
+    may come in packets that begin with no report (RFC 5506).
     """
 
     format: AudioFormat
@@ -139,6 +145,9 @@ class AudioSession:
     remote_on_hold: bool
     remote_rtcp_host: str
     reachable: bool = True
+    security: AgreedSecurity | None = None
+    rtcp_mux: bool = False
+    rtcp_rsize: bool = False
 
 
 def audio_section(

@@ -2,8 +2,8 @@
 
 One `OfferAnswer` lives as long as its dialog. It owns what must stay the same over a dialog: the `o=` line, whose
 version grows by one when the description changes (§8), the number and order of `m=` lines, which never shrink (§8),
-and the meaning of payload type numbers (§8.3.2). The node speaks plain audio (RTP/AVP): the best `m=audio` line is
-taken, every other line of an offer is answered with port 0 in its place.
+and the meaning of payload type numbers (§8.3.2). The best `m=audio` line is taken, every other line of an offer is
+answered with port 0 in its place. How the audio is encrypted is agreed in `media_security`.
 
             make_offer                          receive_answer
     agreed ------------> our offer is open --------------------> agreed      receive_answer again: the latest counts
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from voipnode.sipstack.audio import (
     TELEPHONE_EVENT,
@@ -26,13 +27,52 @@ from voipnode.sipstack.audio import (
     audio_section,
     format_key,
 )
+from voipnode.sipstack.bundle import bundled, group_attribute, mid_of
 from voipnode.sipstack.errors import LocalError, RemoteError
+from voipnode.sipstack.media_security import RTP_AVP, AgreedSecurity, take_answer, take_offer
 from voipnode.sipstack.remote_audio import Refusal, RemoteAudio, examine
-from voipnode.sipstack.sdp import Connection, Direction, MediaDescription, Origin, RtpMap, SessionDescription, parse
+from voipnode.sipstack.sdp import (
+    Attribute,
+    Connection,
+    Direction,
+    MediaDescription,
+    Origin,
+    RtpMap,
+    SessionDescription,
+    parse,
+)
 
 __all__ = ["AudioFormat", "AudioSession", "LocalAudio", "OfferAnswer"]
 
 DYNAMIC_PAYLOAD_TYPES = range(96, 128)  # RFC 3551 §6
+
+
+class _Frame(NamedTuple):
+    """How our audio section is framed, which stays from offer to offer: its profile and name, its group, its mux."""
+
+    protocol: str = ""
+    mid: str = ""
+    group: bool = False
+    rtcp_mux: bool = False
+    rtcp_rsize: bool = False
+
+    def around(self, section: MediaDescription, security: Sequence[Attribute]) -> MediaDescription:
+        attributes = [*section.attributes, *security]
+        if self.rtcp_mux:
+            attributes.append(Attribute("rtcp-mux"))
+        if self.rtcp_rsize:
+            attributes.append(Attribute("rtcp-rsize"))
+        if self.mid:
+            attributes.append(Attribute("mid", self.mid))
+        return section._replace(protocol=self.protocol, attributes=tuple(attributes))
+
+    @property
+    def of_session(self) -> tuple[Attribute, ...]:
+        """What the session says of the section."""
+        return group_attribute((self.mid,) if self.group else ())
+
+
+_PLAIN = _Frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +82,11 @@ class _Agreed:
     media: tuple[MediaDescription, ...] = ()
     slot: int = 0
     session: AudioSession | None = None
+    frame: _Frame = _PLAIN
+
+    @property
+    def security(self) -> AgreedSecurity | None:
+        return None if self.session is None else self.session.security
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +98,7 @@ class _Offer:
     slot: int
     formats: tuple[AudioFormat, ...]
     events: Mapping[int, int]
+    frame: _Frame
 
     def meanings(self) -> dict[int, RtpMap]:
         """What our numbers stand for: peers answer with them and leave out the rtpmap."""
@@ -120,10 +166,13 @@ class OfferAnswer:
         direction = Direction(local.direction)
         slot = self._agreed.slot
         media = [_switched_off(section) for section in self._agreed.media]
-        media[slot : slot + 1] = [audio_section(local, formats, events, direction, local.ptime_ms)]
-        body = self._publish(local, media)
+        section = audio_section(local, formats, events, direction, local.ptime_ms)
+        frame = self._offered_frame(local)
+        keys = () if local.security is None else local.security.attributes(self._agreed.security)
+        media[slot : slot + 1] = [frame.around(section, keys)]
+        body = self._publish(local, media, frame)
         self._before = self._agreed
-        self._offer = _Offer(local, tuple(media), slot, formats, events)
+        self._offer = _Offer(local, tuple(media), slot, formats, events, frame)
         self._pending = True
         return body
 
@@ -142,8 +191,12 @@ class OfferAnswer:
         found = examine(description, description.media[offer.slot], offer.local, offer.meanings())
         if isinstance(found, Refusal):
             raise _refused(found)
-        session = _answered(offer, found)
-        self._agreed = _Agreed(offer.media, offer.slot, session)
+        security = take_answer(offer.local.security, offer.media[offer.slot], found.security)
+        if isinstance(security, str):
+            raise _refused(Refusal(5, 399, security))
+        session = _answered(offer, found, security)
+        frame = offer.frame._replace(rtcp_mux=session.rtcp_mux, protocol=found.security.profile)
+        self._agreed = _Agreed(offer.media, offer.slot, session, frame)
         self._pending = False
         return session
 
@@ -157,7 +210,7 @@ class OfferAnswer:
         if self._pending:
             raise RemoteError(491, "Request Pending")
         description = parse(body)
-        slot, remote = self._choose(description, local)
+        slot, remote, security = self._choose(description, local)
         ours, sending = _first_common(local.formats, remote)
         receiving = ours._replace(payload_type=sending.payload_type)
         events = _common_event(local, remote, ours.clock_rate_hz)
@@ -168,11 +221,14 @@ class OfferAnswer:
         direction = _our_direction(local, remote)
         ptime_ms = remote.ptime_for(local.ptime_ms)
         media = [_switched_off(section) for section in description.media]
-        media[slot] = audio_section(local, [receiving], events, direction, ptime_ms)
-        answer = self._publish(local, media)
+        frame = _answering_frame(description, slot, remote)
+        keys = () if local.security is None or security is None else local.security.answer_attributes(security)
+        media[slot] = frame.around(audio_section(local, [receiving], events, direction, ptime_ms), keys)
+        answer = self._publish(local, media, frame)
         event = events.get(ours.clock_rate_hz)
-        session = _session(local, remote, sending, {receiving.payload_type: receiving}, event, event)
-        self._before, self._agreed = self._agreed, _Agreed(tuple(media), slot, session)
+        receive = {receiving.payload_type: receiving}
+        session = _session(local, remote, sending, receive, event, event, security, rtcp_mux=remote.rtcp_mux)
+        self._before, self._agreed = self._agreed, _Agreed(tuple(media), slot, session, frame)
         self._offer = None
         return answer, session
 
@@ -193,8 +249,14 @@ class OfferAnswer:
         ours, sending = _first_common(local.formats, remote)
         receiving = ours._replace(payload_type=sending.payload_type)
         event = _common_event(local, remote, ours.clock_rate_hz).get(ours.clock_rate_hz)
-        session = _session(local, remote, sending, {receiving.payload_type: receiving}, event, event)
-        self._agreed = _Agreed(self._agreed.media, slot, session)
+        security = take_answer(local.security, self._agreed.media[slot], remote.security)
+        if isinstance(security, str):
+            raise _refused(Refusal(5, 399, security))
+        frame = self._agreed.frame
+        mux = frame.rtcp_mux and remote.rtcp_mux
+        receive = {receiving.payload_type: receiving}
+        session = _session(local, remote, sending, receive, event, event, security, rtcp_mux=mux)
+        self._agreed = _Agreed(self._agreed.media, slot, session, frame._replace(rtcp_mux=mux))
         return session
 
     def abandon_offer(self) -> None:
@@ -205,6 +267,11 @@ class OfferAnswer:
         self._agreed = self._before
         self._offer = None
         self._pending = False
+
+    def _offered_frame(self, local: LocalAudio) -> _Frame:
+        before, agreed = self._agreed.frame, self._agreed.security
+        protocol = RTP_AVP if local.security is None else local.security.profile(before.protocol, agreed)
+        return before._replace(protocol=protocol, rtcp_mux=before.rtcp_mux or local.offer_rtcp_mux)
 
     def _number(self, local: LocalAudio) -> tuple[tuple[AudioFormat, ...], dict[int, int]]:
         used: set[int] = set()
@@ -220,18 +287,24 @@ class OfferAnswer:
                 events[clock_rate_hz] = self._numbers.assign(key, local.event_payload_type, used)
         return formats, events
 
-    def _choose(self, description: SessionDescription, local: LocalAudio) -> tuple[int, RemoteAudio]:
+    def _choose(
+        self, description: SessionDescription, local: LocalAudio
+    ) -> tuple[int, RemoteAudio, AgreedSecurity | None]:
         """The section to talk on: the one that we talk on already if it still serves, else the first that does."""
         order = sorted(range(len(description.media)), key=lambda index: index != self._agreed.slot)
         refusals = [Refusal(-1, 304, "Media type not available")]
         for index in order:
             found = examine(description, description.media[index], local, {})
-            if isinstance(found, RemoteAudio):
-                return index, found
-            refusals.append(found)
+            if isinstance(found, Refusal):
+                refusals.append(found)
+                continue
+            security = take_offer(local.security, found.security, self._agreed.security)
+            if not isinstance(security, str):
+                return index, found, security
+            refusals.append(Refusal(5, 399, security))
         raise _refused(max(refusals, key=lambda refusal: refusal.step))
 
-    def _publish(self, local: LocalAudio, media: Sequence[MediaDescription]) -> bytes:
+    def _publish(self, local: LocalAudio, media: Sequence[MediaDescription], frame: _Frame) -> bytes:
         """Writes a description of ours; its version grows by one when it differs from the last (RFC 3264 §8)."""
         connection = Connection.to_host(local.host)
         last = self._last_sent
@@ -239,7 +312,9 @@ class OfferAnswer:
         origin = (
             last.origin if last else Origin(local.user, str(self._session_id), "1", connection.address_type, local.host)
         )
-        description = SessionDescription(origin, local.session_name, connection, media=tuple(media))
+        description = SessionDescription(
+            origin, local.session_name, connection, attributes=frame.of_session, media=tuple(media)
+        )
         if last is not None and description != last:
             version = str(int(origin.session_version) + 1)
             description = description._replace(origin=origin._replace(session_version=version))
@@ -248,7 +323,15 @@ class OfferAnswer:
         return body
 
 
-def _answered(offer: _Offer, remote: RemoteAudio) -> AudioSession:
+def _answering_frame(description: SessionDescription, slot: int, remote: RemoteAudio) -> _Frame:
+    """The profile and name of the section that we accept, and what of its frame we take."""
+    offered = description.media[slot]
+    mid = mid_of(offered)
+    group = bool(mid) and mid in bundled(description)
+    return _Frame(offered.protocol, mid, group, remote.rtcp_mux, remote.rtcp_rsize)
+
+
+def _answered(offer: _Offer, remote: RemoteAudio, security: AgreedSecurity | None) -> AudioSession:
     """What the answer makes of our offer: its first codec is what we send, all of them may come."""
     offered = {audio.key: audio for audio in offer.formats}
     taken = [audio for audio in remote.formats if audio.key in offered]
@@ -257,7 +340,8 @@ def _answered(offer: _Offer, remote: RemoteAudio) -> AudioSession:
     receiving = {offered[audio.key].payload_type: offered[audio.key] for audio in taken}
     event = remote.events.get(ours.clock_rate_hz) if ours.clock_rate_hz in offer.events else None
     event_receive = offer.events[ours.clock_rate_hz] if event is not None else None
-    return _session(offer.local, remote, sending, receiving, event, event_receive)
+    mux = offer.frame.rtcp_mux and remote.rtcp_mux  # RFC 5761 §5.1.1: the answerer may not begin it
+    return _session(offer.local, remote, sending, receiving, event, event_receive, security, rtcp_mux=mux)
 
 
 def _session(
@@ -267,6 +351,9 @@ def _session(
     receiving: Mapping[int, AudioFormat],
     event_send: int | None,
     event_receive: int | None,
+    security: AgreedSecurity | None,
+    *,
+    rtcp_mux: bool,
 ) -> AudioSession:
     direction = _our_direction(local, remote)
     return AudioSession(
@@ -276,14 +363,17 @@ def _session(
         event_receive_payload_type=event_receive,
         remote_host=remote.host,
         remote_rtp_port=remote.rtp_port,
-        remote_rtcp_port=remote.rtcp_port,
+        remote_rtcp_port=remote.rtp_port if rtcp_mux else remote.rtcp_port,
         ptime_ms=remote.ptime_for(local.ptime_ms),
         # RFC 6337 §5.4: 0.0.0.0 stops us from sending but does not show in the direction that we answer.
         send=direction.sends and remote.reachable,
         receive=direction.receives,
         remote_on_hold=remote.on_hold,
-        remote_rtcp_host=remote.rtcp_host,
+        remote_rtcp_host=remote.host if rtcp_mux else remote.rtcp_host,
         reachable=remote.reachable,
+        security=security,
+        rtcp_mux=rtcp_mux,
+        rtcp_rsize=remote.rtcp_rsize,
     )
 
 
@@ -305,8 +395,10 @@ def _common_event(local: LocalAudio, remote: RemoteAudio, clock_rate_hz: int) ->
 
 
 def _switched_off(media: MediaDescription) -> MediaDescription:
-    """A section that keeps its place and is refused: port 0 (RFC 3264 §6, §8.2)."""
-    return MediaDescription(media.kind, 0, media.protocol, media.formats or ("0",))
+    """A section that keeps its place, and its name if it has one, and is refused: port 0 (RFC 3264 §6, §8.2)."""
+    mid = mid_of(media)
+    attributes = (Attribute("mid", mid),) if mid else ()
+    return MediaDescription(media.kind, 0, media.protocol, media.formats or ("0",), attributes=attributes)
 
 
 def _refused(refusal: Refusal) -> RemoteError:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 from voipnode.sipstack.audio import (
     MAX_PTIME_MS,
     MIN_PTIME_MS,
-    RTP_AVP,
     STATIC_FORMATS,
     TELEPHONE_EVENT,
     AudioFormat,
     LocalAudio,
 )
+from voipnode.sipstack.bundle import with_transport
+from voipnode.sipstack.media_security import PLAIN_PROFILES, PROFILES, RemoteSecurity, read_security
 from voipnode.sipstack.sdp import Connection, Direction, MediaDescription, RtpMap, SessionDescription
 from voipnode.sipstack.sdp_fields import literal_ip
 
@@ -47,6 +48,9 @@ class RemoteAudio:
     direction: Direction
     ptime_ms: float | None
     maxptime_ms: float | None
+    security: RemoteSecurity
+    rtcp_mux: bool
+    rtcp_rsize: bool
 
     @property
     def on_hold(self) -> bool:
@@ -72,9 +76,11 @@ def examine(
     """Reads one section against what we can do; `known` explains numbers that it leaves unexplained. Never raises."""
     if media.kind.lower() != "audio":
         return Refusal(0, 304, "Media type not available")
+    media = with_transport(description, media)
     if media.port == 0:
         return Refusal(1, 304, "Audio stream is switched off")
-    if media.protocol.upper() != RTP_AVP or media.port_count != 1:
+    profiles = PLAIN_PROFILES if local.security is None else PROFILES
+    if media.protocol.upper() not in profiles or media.port_count != 1:
         return Refusal(2, 302, "Incompatible transport protocol")
     connection = description.connection_of(media)
     if connection is None:
@@ -97,6 +103,9 @@ def examine(
         direction=description.direction_of(media),
         ptime_ms=media.ptime_ms,
         maxptime_ms=media.maxptime_ms,
+        security=read_security(description, media),
+        rtcp_mux=media.rtcp_mux,
+        rtcp_rsize=media.attribute("rtcp-rsize") is not None,
     )
 
 

@@ -246,7 +246,9 @@ def _media(section: str) -> MediaDescription:
     # A refused stream needs no format that anybody reads: some peers leave it out.
     if port > 65_535 or port_count == 0 or len(formats) > MAX_FORMATS or (port and not formats):
         raise ParseError("SDP m= line is out of range")
-    return _new(MediaDescription, (fields[0], port, protocol, formats, port_count, *_MEDIA_LINES[rest]))
+    # Keys are used for one call: they are not to be remembered.
+    lines = _read_media_lines(rest) if "a=crypto:" in rest else _MEDIA_LINES[rest]
+    return _new(MediaDescription, (fields[0], port, protocol, formats, port_count, *lines))
 
 
 def _read_formats(text: str) -> tuple[str, tuple[str, ...]]:
@@ -262,7 +264,7 @@ def _read_media_lines(text: str) -> _MediaLines:
     for line in text.split("\n") if text else ():
         letter = line[0]
         if letter == "a":
-            attributes.append(_ATTRIBUTES[line])
+            attributes.append(_read_attribute(line) if line.startswith("a=crypto:") else _ATTRIBUTES[line])
         elif letter == "c":
             connections.append(_CONNECTIONS[line[2:]])
         else:
