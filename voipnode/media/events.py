@@ -69,3 +69,17 @@ class PathFailed(MediaEvent):
     """ICE has found no way to the far side, or the way has gone; `detail` in words. No packet is sent any more."""
 
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLost(MediaEvent):
+    """The TURN server has died, or no longer knows our relay; `words` say why. Another one is being sought."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFound(MediaEvent):
+    """After a loss there are relays again, of which the far side is to be told; `server` lends them, in words."""
+
+    server: str

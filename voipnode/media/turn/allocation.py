@@ -39,6 +39,7 @@ MAX_LIFETIME_S = 3600
 MAX_TRIES = 4  # of one request: without a login, with one, and with other nonces
 UDP = 17
 _FAMILY_IPV6 = 0x02
+_NO_LIFETIME = ((int(Attribute.LIFETIME), bytes(4)),)  # §8.1: deletes
 
 
 class Allocation:
@@ -78,6 +79,7 @@ class Allocation:
         self._heard_at = 0.0
         self._renew_at = 0.0
         self._asked = False  # whether it is still there
+        self._cleared = False  # what another had left at our address
         self._events: deque[AllocationEvent] = deque(maxlen=64)
         self._actions: dict[str, Callable[[float], None]] = {
             "allocate": self._allocate,
@@ -232,6 +234,8 @@ class Allocation:
     def _granted(self, ask: Ask, answer: Message, now: float) -> None:
         if ask.deletes:
             self._step(Input.DELETED, now)
+        elif ask.clears:
+            self._allocate(now)
         elif ask.method is Method.CREATE_PERMISSION:
             for host, _ in ask.peers:
                 self.peers.granted(host, now)
@@ -261,7 +265,13 @@ class Allocation:
 
     def _refused(self, ask: Ask, answer: Message, now: float) -> None:
         refusal = refusal_of(answer)
-        if refusal.code == 437 or ask.essential:  # §5: after 437 the allocation no longer exists
+        if refusal.code == 437 and ask.method is Method.ALLOCATE and not self._cleared:
+            # A relay of an earlier call on this port, whose end was lost on the way: end it, and ask again.
+            self._cleared = True
+            self._ask(Ask(Method.REFRESH, _NO_LIFETIME, clears=True, patience_s=ask.patience_s), now)
+        elif ask.clears:
+            self._allocate(now)
+        elif refusal.code == 437 or ask.essential:  # §5: after 437 the allocation no longer exists
             self._refusal = refusal
             self._alternate = _alternate(answer) if refusal.code == 300 else (None, "")
             self._step(Input.REFUSED, now)
@@ -364,8 +374,7 @@ class Allocation:
     def _delete(self, now: float) -> None:
         """§8.1: a lifetime of nothing."""
         self._requests.forget()
-        lifetime = ((int(Attribute.LIFETIME), bytes(4)),)
-        self._ask(Ask(Method.REFRESH, lifetime, deletes=True, patience_s=DEAD_AFTER_S), now)
+        self._ask(Ask(Method.REFRESH, _NO_LIFETIME, deletes=True, patience_s=DEAD_AFTER_S), now)
 
 
 def _alternate(answer: Message) -> tuple[Addr | None, str]:

@@ -59,6 +59,7 @@ class Ask:
     peers: tuple[Addr, ...] = ()
     channel: int = 0
     deletes: bool = False
+    clears: bool = False  # what was there before
     patience_s: float = PATIENCE_S
     tries: int = 1
     signed: bool = False
