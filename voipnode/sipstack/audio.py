@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError
+from voipnode.sipstack.ice_attributes import LocalIce, RemoteIce
 from voipnode.sipstack.media_security import RTP_AVP, AgreedSecurity, LocalSecurity
 from voipnode.sipstack.sdp import Attribute, Direction, MediaDescription, RtpMap
 
@@ -78,7 +79,7 @@ class LocalAudio:
     `host` is an IP address (a host name counts as IPv4), ports are 1 to 65535, `ptime_ms` is 10 to 60 in steps of 10.
     `event_payload_type` is the number for telephone-event, None for no RFC 4733 digits. `security`: how the audio is
     encrypted, None = not. `offer_rtcp_mux`: offer RTCP on RTP's port (RFC 5761); it is taken from whoever offers it.
-    Raises LocalError.
+    `ice`: what an offer says about ICE, and an answer to one that speaks it (RFC 8839). Raises LocalError.
     """
 
     host: str
@@ -92,6 +93,7 @@ class LocalAudio:
     session_name: str = "voipnode"
     security: LocalSecurity | None = None
     offer_rtcp_mux: bool = False
+    ice: LocalIce | None = None
 
     def __post_init__(self) -> None:
         _check_formats(self.formats, self.event_payload_type)
@@ -130,6 +132,7 @@ class AudioSession:
     name in .invalid) neither RTP nor RTCP may be sent (RFC 3264 §8.4): see `reachable`. `remote_rtcp_port` 0: none.
     `security`: the keys, None = in the clear. `rtcp_mux`: RTCP travels on RTP's ports, both ways. `rtcp_rsize`: RTCP
     may come in packets that begin with no report (RFC 5506).
+    `ice`: the far side's, where both speak it and nothing stands against it.
     """
 
     format: AudioFormat
@@ -148,6 +151,7 @@ class AudioSession:
     security: AgreedSecurity | None = None
     rtcp_mux: bool = False
     rtcp_rsize: bool = False
+    ice: RemoteIce | None = None
 
 
 def audio_section(
@@ -171,5 +175,7 @@ def audio_section(
         attributes.append(Attribute("rtcp", str(local.rtcp_port)))  # RFC 3605 §2.1: only where it is not the next port
     attributes.append(Attribute("ptime", str(ptime_ms)))
     attributes.append(Attribute(direction.value))
+    if local.ice is not None:
+        attributes += local.ice.attributes()
     numbers = [audio.payload_type for audio in formats] + list(events.values())
     return MediaDescription("audio", local.rtp_port, RTP_AVP, tuple(map(str, numbers)), attributes=tuple(attributes))

@@ -15,7 +15,7 @@ answered with port 0 in its place. How the audio is encrypted is agreed in `medi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from voipnode.sipstack.audio import (
@@ -142,6 +142,7 @@ class OfferAnswer:
     def __init__(self, session_id: int) -> None:
         self._session_id = session_id
         self._last_sent: SessionDescription | None = None
+        self._sent_before: SessionDescription | None = None  # what was said before that
         self._numbers = _PayloadNumbers()
         self._agreed = _Agreed()
         self._before = _Agreed()  # what `abandon_offer` goes back to
@@ -200,17 +201,22 @@ class OfferAnswer:
         self._pending = False
         return session
 
-    def receive_offer(self, body: bytes, local: LocalAudio) -> tuple[bytes, AudioSession]:
+    def receive_offer(self, body: bytes, local: LocalAudio, *, again: bool = False) -> tuple[bytes, AudioSession]:
         """Our answer to the far side's offer, as SDP, and what it comes to.
 
         Of the codecs that both know, the one that stands first in `local.formats` is answered, alone: that is the
-        owner's priority, and one codec needs no second offer to settle (RFC 3264 §10.2).
+        owner's priority, and one codec needs no second offer to settle (RFC 3264 §10.2). `again`: the same offer, whose
+        answer has not been sent yet.
         Raises ParseError, RemoteError 488 with a Warning when nothing in it serves us, RemoteError 491 on glare.
         """
         if self._pending:
             raise RemoteError(491, "Request Pending")
         description = parse(body)
+        if again:
+            self._agreed, self._last_sent = self._before, self._sent_before
         slot, remote, security = self._choose(description, local)
+        if local.ice is not None:
+            local = replace(local, ice=local.ice.answering(remote.ice))
         ours, sending = _first_common(local.formats, remote)
         receiving = ours._replace(payload_type=sending.payload_type)
         events = _common_event(local, remote, ours.clock_rate_hz)
@@ -319,7 +325,7 @@ class OfferAnswer:
             version = str(int(origin.session_version) + 1)
             description = description._replace(origin=origin._replace(session_version=version))
         body = description.to_bytes()
-        self._last_sent = description
+        self._sent_before, self._last_sent = last, description
         return body
 
 
@@ -374,6 +380,7 @@ def _session(
         security=security,
         rtcp_mux=rtcp_mux,
         rtcp_rsize=remote.rtcp_rsize,
+        ice=remote.ice if remote.ice is not None and not remote.ice.mismatch else None,
     )
 
 

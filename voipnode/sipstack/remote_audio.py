@@ -17,6 +17,7 @@ from voipnode.sipstack.audio import (
     LocalAudio,
 )
 from voipnode.sipstack.bundle import with_transport
+from voipnode.sipstack.ice_attributes import RemoteIce, read_ice
 from voipnode.sipstack.media_security import PLAIN_PROFILES, PROFILES, RemoteSecurity, read_security
 from voipnode.sipstack.sdp import Connection, Direction, MediaDescription, RtpMap, SessionDescription
 from voipnode.sipstack.sdp_fields import literal_ip
@@ -51,6 +52,7 @@ class RemoteAudio:
     security: RemoteSecurity
     rtcp_mux: bool
     rtcp_rsize: bool
+    ice: RemoteIce | None
 
     @property
     def on_hold(self) -> bool:
@@ -88,6 +90,7 @@ def examine(
     if objection := _objection(connection, local.host):
         return objection
     formats, events = _formats(media, known)
+    ice = read_ice(description, media) if local.ice is not None else None
     ours = {audio.key for audio in local.formats}
     if not any(audio.key in ours for audio in formats):
         return Refusal(4, 305, "Incompatible media format")
@@ -97,7 +100,8 @@ def examine(
         rtp_port=media.port,
         rtcp_host=rtcp_host,
         rtcp_port=rtcp_port,
-        reachable=not connection.is_unspecified,
+        # Without an address yet, its checks will show one (RFC 8839 §4.2.5).
+        reachable=not connection.is_unspecified or (ice is not None and not ice.mismatch),
         formats=tuple(formats),
         events=events,
         direction=description.direction_of(media),
@@ -106,6 +110,7 @@ def examine(
         security=read_security(description, media),
         rtcp_mux=media.rtcp_mux,
         rtcp_rsize=media.attribute("rtcp-rsize") is not None,
+        ice=ice,
     )
 
 
