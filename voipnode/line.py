@@ -86,7 +86,7 @@ class Line:
             resolver=resolver,
             dscp=settings.qos.media_dscp,
         )
-        self.clock = MediaClock()
+        self.clock = MediaClock(self._paths.sockets)
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             supported=OPTION_TAGS,

@@ -150,6 +150,32 @@ def test_a_subscriber_may_leave_and_join_during_a_tick(loop: FakeLoop) -> None:
     assert heard == ["once", "later", "later"]
 
 
+def test_what_came_is_taken_in_before_each_tick_and_only_while_the_clock_runs(loop: FakeLoop) -> None:
+    told: list[str] = []
+
+    class Intake:
+        def clock_started(self) -> None:
+            told.append("started")
+
+        def clock_stopped(self) -> None:
+            told.append("stopped")
+
+        def read(self) -> None:
+            told.append("read")
+            raise RuntimeError("no")  # counted, and no reason to be silent
+
+    clock = MediaClock(Intake(), precise=loop.time)
+    first, second = clock.subscribe(lambda now: told.append("one")), clock.subscribe(lambda now: told.append("two"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger("voipnode.net.mishaps"), "disabled", True)
+        loop.advance(0.0205)
+    first()
+    second()
+    loop.advance(1.0)
+    assert told == ["started", *["read", "one", "two"] * 2, "stopped"]
+    assert clock.mishaps.count == 2
+
+
 def test_ticks_on_a_real_loop_keep_the_schedule(run: Run) -> None:
     async def main() -> None:
         clock = MediaClock()

@@ -64,6 +64,8 @@ class Path:
     def flush(self, now: float) -> None:
         self.sent += self.engine.outbox(now)
 
+    send = flush
+
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         self.engine.receive(data, source, now)
         self.on_events()

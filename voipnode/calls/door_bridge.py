@@ -26,8 +26,8 @@ class Party(Protocol):
 
     def push(self, frame: Frame, now: float) -> None: ...
 
-    def flush(self, now: float) -> None:
-        """Put on the wire what is ready."""
+    def send(self, now: float) -> None:
+        """Put on the wire what the tick has made ready."""
         ...
 
 
@@ -67,4 +67,4 @@ class DoorBridge:
     def _tick(self, now: float) -> None:
         self._bridge.tick(now)
         for leg in self._legs:
-            leg.flush(now)
+            leg.send(now)

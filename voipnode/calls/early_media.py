@@ -58,9 +58,9 @@ class EarlySound:
         if self.leg is not None:
             self.leg.push(self.silence, now)
 
-    def flush(self, now: float) -> None:
+    def send(self, now: float) -> None:
         if self.leg is not None:
-            self.leg.flush(now)
+            self.leg.send(now)
 
 
 class EarlyMedia:

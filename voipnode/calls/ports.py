@@ -21,6 +21,10 @@ class MediaPath(Protocol):
         """Send what the engine has in its outbox and re-arm its timer."""
         ...
 
+    def send(self, now: float) -> None:
+        """Send what the engine has in its outbox after frames were pushed, which moves no deadline."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -155,6 +155,7 @@ class SipLeg:
             ),
             now,
         )
+        self.flush(now)
         log.debug("audio with %s: %s, %d ms", remote_rtp, agreed.format.name, agreed.ptime_ms)
 
     @property
@@ -185,8 +186,12 @@ class SipLeg:
     def push(self, frame: Frame, now: float) -> None:
         self.stream.push(frame, now)
 
+    def send(self, now: float) -> None:
+        """Put on the wire what the tick has made ready."""
+        self._path.send(now)
+
     def flush(self, now: float) -> None:
-        """Put on the wire what the stream has ready."""
+        """Put on the wire what the stream has ready, and set its timer."""
         self._path.flush(now)
 
     def close(self, now: float) -> None:

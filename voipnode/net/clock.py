@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from voipnode.net.mishaps import Mishaps
 
@@ -31,15 +32,27 @@ class ClockStats:
     late_counts: dict[float, int]
 
 
+class Intake(Protocol):
+    """What is to be taken in before each tick, and hears whether the clock runs."""
+
+    def clock_started(self) -> None: ...
+
+    def clock_stopped(self) -> None: ...
+
+    def read(self) -> None: ...
+
+
 class MediaClock:
     """Calls every subscriber 100 times a second, on an absolute schedule: lateness does not add up.
 
     After a stall at most 10 missed ticks are made up for at once. It runs only while somebody is subscribed. A
-    subscriber that raises is logged and called again at the next tick. `precise` is the monotonic time; not the loop's
-    own, because uvloop's stands still during a turn and knows whole milliseconds only.
+    subscriber that raises is logged and called again at the next tick. `intake` is read before each tick. `precise` is
+    the monotonic time; not the loop's own, because uvloop's stands still during a turn and knows whole milliseconds
+    only.
     """
 
-    def __init__(self, *, precise: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, intake: Intake | None = None, *, precise: Callable[[], float] = time.monotonic) -> None:
+        self._intake = intake
         self._precise = precise
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: tuple[tuple[Callable[[float], None]], ...] = ()
@@ -63,6 +76,8 @@ class MediaClock:
             if not self._listeners and self._handle is not None:
                 self._handle.cancel()
                 self._handle = None
+                if self._intake is not None:
+                    self._intake.clock_stopped()
 
         return cancel
 
@@ -82,6 +97,8 @@ class MediaClock:
         self._origin = self._precise()
         self._index = 1
         self._set(self._origin)
+        if self._intake is not None:
+            self._intake.clock_started()
 
     def _set(self, now: float) -> None:
         assert self._loop is not None
@@ -108,11 +125,20 @@ class MediaClock:
         now = self._loop.time()
         for _ in range(due):
             self._ticks += 1
+            self._take_in()
             for (tick,) in self._listeners:
                 try:
                     tick(now)
                 except Exception:  # noqa: BLE001 -- the edge: one bridge's failure must not silence the others
                     self.mishaps.note()
+
+    def _take_in(self) -> None:
+        if self._intake is None:
+            return
+        try:
+            self._intake.read()
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note()
 
     def _note_lateness(self, late_s: float) -> None:
         late_s = max(0.0, late_s)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from voipnode.media.values import Addr, MediaPacket
-from voipnode.net.datagram import DatagramSocket, SockAddr, open_datagram_socket
+from voipnode.net.datagram import SockAddr, open_datagram_socket
+from voipnode.net.media_sockets import MediaSockets
 from voipnode.net.mishaps import Mishaps
 from voipnode.net.resolver import Resolver, literal_family
 from voipnode.net.timer import LazyTimer
@@ -23,6 +24,7 @@ DEFAULT_COUNT = 1000
 DSCP_EF = 46  # expedited forwarding, for voice (RFC 3246; RFC 4594 §4.1)
 MAX_TARGETS = 32
 PAUSE_AFTER_FAILURE_S = 0.1
+_RTP = b"\x80"  # what begins with less is STUN, DTLS or a relay's (RFC 7983 §7)
 WILDCARD = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 -- RTP must be reachable
 
 
@@ -56,6 +58,7 @@ class RtpPair:
         on_events: Callable[[], None],
         on_close: Callable[[], None],
         resolver: Resolver | None,
+        readers: MediaSockets,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
@@ -64,20 +67,27 @@ class RtpPair:
         self._on_close = on_close
         self._resolver = resolver
         self._timer = LazyTimer(self._loop, self._on_due)
-        self._targets: dict[str, str | None] = {}  # a host as the engine says it -> literal; None: being looked up
+        self._targets: dict[Addr, Addr | None] = {}  # as the engine says it -> to send to; None: being looked up
         self._lookups: set[asyncio.Task[None]] = set()
         self._closed = False
         self.mishaps = Mishaps("the media engine")
         self._told = False
         self.unsent = 0  # packets that had no address (yet), or that the network refused
-        self._rtp = DatagramSocket(sockets[0], self._on_rtp)
-        self._rtcp = DatagramSocket(sockets[1], self._on_rtcp)
-        self.rtp_port = int(self._rtp.address[1])
-        self.rtcp_port = int(self._rtcp.address[1])
+        self._rtp, self._rtcp = sockets
+        self.rtp_port = int(self._rtp.getsockname()[1])
+        self.rtcp_port = int(self._rtcp.getsockname()[1])
+        self._readers = readers
+        readers.add(self._rtp, self._on_rtp)
+        readers.add(self._rtcp, self._on_rtcp)
         self._arm()
 
     def flush(self, now: float) -> None:
         """Send what the engine has in its outbox and set the timer."""
+        self.send(now)
+        self._arm()
+
+    def send(self, now: float) -> None:
+        """Send what the engine has in its outbox, after frames were pushed: these move no deadline."""
         if self._closed:
             return
         try:
@@ -85,7 +95,6 @@ class RtpPair:
                 self._send(packet)
         except Exception:  # noqa: BLE001 -- the edge: one stream's failure must not stop the media clock
             self.mishaps.note("the outbox")
-        self._arm()
 
     def close(self) -> None:
         """Close both sockets and give the ports back; may be called twice."""
@@ -95,25 +104,29 @@ class RtpPair:
         self._timer.close()
         for task in self._lookups:
             task.cancel()
-        self._rtp.close()
-        self._rtcp.close()
+        for sock in (self._rtp, self._rtcp):
+            self._readers.remove(sock)
+            sock.close()
         on_close = self._on_close
         # Whoever opened the pair holds it, and is held by these: a circle, left to the garbage collector, would cost
         # every other call a pause of a tenth of a second now and then.
         self._on_events = self._on_close = _nothing
         on_close()
 
-    def _on_rtp(self, data: bytes, source: SockAddr) -> None:
+    def _on_rtp(self, data: bytes, source: SockAddr, at: float) -> None:
         try:
-            self._engine.receive(data, (source[0], source[1]), self._time())
+            self._engine.receive(data, source if len(source) == 2 else source[:2], at)  # IPv6 has flow and scope too
             self._on_events()
         except Exception:  # noqa: BLE001 -- the edge: no peer's bytes may stop the node
             self.mishaps.note(source, data)
-        self._arm()
+        if data[:1] >= _RTP:
+            self._arm()
+        else:
+            self.flush(self._time())  # an ICE check or a handshake is answered
 
-    def _on_rtcp(self, data: bytes, source: SockAddr) -> None:
+    def _on_rtcp(self, data: bytes, source: SockAddr, at: float) -> None:
         try:
-            self._engine.receive(data, (source[0], source[1]), self._time(), rtcp=True)
+            self._engine.receive(data, source[:2], at, rtcp=True)
             self._on_events()
         except Exception:  # noqa: BLE001 -- the edge, as above
             self.mishaps.note(source, data)
@@ -141,31 +154,35 @@ class RtpPair:
             self.mishaps.note("the deadline")
 
     def _send(self, packet: MediaPacket) -> None:
-        data, (host, port), rtcp, _stream = packet
-        target = self._targets.get(host)
-        if target is None:
-            target = self._find(host)
-        if target is None or not (self._rtcp if rtcp else self._rtp).send(data, (target, port)):
+        data, remote, rtcp, _stream = packet
+        target = self._targets.get(remote) or self._find(remote)
+        try:
+            if target is None:
+                self.unsent += 1
+            else:
+                (self._rtcp if rtcp else self._rtp).sendto(data, target)
+        except OSError:  # refused, or the buffer is full: dropped, as a router would
             self.unsent += 1
 
-    def _find(self, host: str) -> str | None:
-        """The literal to send to; None while a name (SDP allows one, RFC 8866 §5.7) is being looked up."""
-        if host in self._targets:
-            return self._targets[host]
+    def _find(self, remote: Addr) -> Addr | None:
+        """Where to send to; None while a name (SDP allows one, RFC 8866 §5.7) is being looked up."""
+        if remote in self._targets:
+            return self._targets[remote]
         if len(self._targets) >= MAX_TARGETS:
             self._targets.pop(next(iter(self._targets)))
-        family = literal_family(host)
-        self._targets[host] = host if family is not None else None
+        family = literal_family(remote[0])
+        self._targets[remote] = remote if family is not None else None
         if family is None and self._resolver is not None and len(self._lookups) < MAX_TARGETS:
-            task = self._loop.create_task(self._look_up(self._resolver, host))
+            task = self._loop.create_task(self._look_up(self._resolver, remote))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
-        return self._targets[host]
+        return self._targets[remote]
 
-    async def _look_up(self, resolver: Resolver, host: str) -> None:
+    async def _look_up(self, resolver: Resolver, remote: Addr) -> None:
+        host, port = remote
         for address in await resolver.addresses(host):
             if literal_family(address) == self._rtp.family:
-                self._targets[host] = address
+                self._targets[remote] = (address, port)
                 return
         if not self._told:  # once a call: the peer may name another one in every re-INVITE
             self._told = True
@@ -198,6 +215,7 @@ class RtpPorts:
         self._dscp = dscp
         self._turn = 0
         self._open: set[int] = set()
+        self.sockets = MediaSockets()
 
     @property
     def open_pairs(self) -> int:
@@ -220,7 +238,8 @@ class RtpPorts:
             if sockets is None:
                 continue
             self._open.add(port)
-            return RtpPair(sockets, engine, on_events, functools.partial(self._open.discard, port), self._resolver)
+            given_back = functools.partial(self._open.discard, port)
+            return RtpPair(sockets, engine, on_events, given_back, self._resolver, self.sockets)
         raise OSError(errno.EADDRINUSE, f"no pair of RTP ports is free from {self._ports[0]} to {self._ports[-1] + 1}")
 
     def _bind(self, host: str, port: int) -> tuple[socket.socket, socket.socket] | None:

@@ -60,6 +60,8 @@ class RecordedPath:
     def flush(self, now: float) -> None:
         self.engine.outbox(now)
 
+    send = flush
+
     def close(self) -> None:
         self._paths.open_paths.pop(self.rtp_port, None)
 

@@ -1,0 +1,122 @@
+"""All RTP and RTCP sockets of the process behind one descriptor of the loop, read in batches.
+
+A hundred calls bring five thousand datagrams a second, and a turn of the loop for each costs more than what is done
+with it. While the media clock runs, the sockets are read when it ticks: what came since the tick before is in time for
+whoever plays it, and is taken in one go. While it rests, the loop says when something came. Either way each datagram
+is handed on with the time at which the kernel took it, so that nobody mistakes the batch for jitter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from voipnode.net.datagram import SockAddr
+
+OnDatagram: TypeAlias = Callable[[bytes, SockAddr, float], None]
+
+MAX_DATAGRAM_BYTES = 4096  # a longer one is no audio
+ROUNDS = 32  # of one datagram per socket in one reading: bounded, so that a flood leaves room for timers
+SO_TIMESTAMPNS = (
+    35  # socket(7): a note with the time of arrival, by the wall clock; the socket module has no name for it
+)
+_TIMESPEC = struct.Struct("@ll")
+_NOTES_BYTES = 64
+
+
+class MediaSockets:
+    """Reads the sockets that were added and calls `on_datagram(data, source, at)` for each datagram, in turn.
+
+    `at` is the time of arrival on the loop's clock; it never goes back, and is never ahead of the loop's.
+    `on_datagram` must not raise; it may remove sockets and add others. To be used in one loop. `oversize` counts
+    datagrams that were too long to be taken.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[int, tuple[Callable[..., Any], OnDatagram]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # For one more reason: libuv stops watching a descriptor for good when it reports an error. This one never does.
+        self._epoll: select.epoll | None = None
+        self._clocked = False
+        self._read_at = 0.0
+        self.oversize = 0
+
+    def add(self, sock: socket.socket, on_datagram: OnDatagram) -> None:
+        """Read `sock`, which is bound and does not block, from now on."""
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if self._epoll is None:
+            self._loop = asyncio.get_running_loop()
+            self._epoll = select.epoll()
+            self._watch()
+        self._handlers[sock.fileno()] = (sock.recvmsg, on_datagram)
+        self._epoll.register(sock, select.EPOLLIN)
+
+    def remove(self, sock: socket.socket) -> None:
+        """Read `sock` no more; to be called before it is closed."""
+        assert self._epoll is not None
+        self._epoll.unregister(sock)
+        del self._handlers[sock.fileno()]
+        if not self._handlers:
+            self._unwatch()
+            self._epoll.close()
+            self._epoll = None
+
+    # -- who says when to read
+
+    def clock_started(self) -> None:
+        """The media clock runs, and calls `read` from now on."""
+        self._unwatch()
+        self._clocked = True
+
+    def clock_stopped(self) -> None:
+        """The media clock rests: the loop says when to read."""
+        self._clocked = False
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._loop is not None and self._epoll is not None and not self._clocked:
+            self._loop.add_reader(self._epoll.fileno(), self.read)
+
+    def _unwatch(self) -> None:
+        if self._loop is not None and self._epoll is not None and not self._clocked:
+            self._loop.remove_reader(self._epoll.fileno())
+
+    # -- reading
+
+    def read(self) -> None:
+        """Hand on what has come, one datagram of each socket after the other, up to `ROUNDS` of each."""
+        if self._epoll is None or self._loop is None:
+            return
+        floor, now = self._read_at, self._loop.time()
+        self._read_at = now
+        for _ in range(ROUNDS):
+            ready = self._epoll.poll(0) if self._epoll is not None else []
+            if not ready:
+                return
+            self._read_one_each(ready, floor, now)
+
+    def _read_one_each(self, ready: list[tuple[int, int]], floor: float, now: float) -> None:
+        """`floor` and `now`: between these came what is read, as far as anybody was told."""
+        handlers = self._handlers
+        since = time.monotonic() - time.time()  # what the wall clock is off the loop's, which has whole milliseconds
+        for number, _ in ready:
+            if number not in handlers:  # removed by what came before
+                continue
+            receive, on_datagram = handlers[number]
+            try:
+                data, notes, flags, source = receive(MAX_DATAGRAM_BYTES, _NOTES_BYTES)
+            except OSError:  # nothing there after all, or an error of the network's, which is taken out by this
+                continue
+            if flags & socket.MSG_TRUNC:
+                self.oversize += 1
+                continue
+            at = now
+            if notes:
+                seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2])
+                at = min(max(since + seconds + nanoseconds * 1e-9, floor), now)
+            on_datagram(data, source, at)
