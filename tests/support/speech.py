@@ -1,0 +1,29 @@
+"""Real speech: what Asterisk's prompts say (Debian: asterisk-core-sounds-*-g722), a voice for each language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+PROMPTS = Path("/usr/share/asterisk/sounds")
+
+
+def voices() -> list[Path]:
+    """A folder for each voice that is installed."""
+    return sorted(path for path in PROMPTS.glob("*_*_*") if path.is_dir())
+
+
+def prompts(voice: Path, rate_hz: int = 8000) -> Iterator[NDArray[np.float32]]:
+    """Everything that a voice says, one array per file."""
+    for path in sorted(voice.rglob("*.g722")):
+        resampler = av.AudioResampler("flt", "mono", rate_hz)
+        with av.open(str(path), format="g722") as container:
+            parts = [
+                piece.to_ndarray()[0] for frame in container.decode(audio=0) for piece in resampler.resample(frame)
+            ]
+        if parts:
+            yield np.concatenate(parts).astype(np.float32)
