@@ -1,4 +1,4 @@
-"""The laboratory with NATs itself, with two peers that are not ours: who meets whom, and who needs a relay."""
+"""The laboratory with NATs itself, with peers that are not ours: who meets whom, and who needs a relay."""
 
 from __future__ import annotations
 
@@ -7,57 +7,78 @@ from pathlib import Path
 import pytest
 
 from tests.support.aio import run_test
-from tests.support.certificates import Authority
-from tests.support.nat_lab import PBX, RELAY, Nat, NatLab
+from tests.support.nat_lab import PBX, Nat
+from tests.support.nat_stage import ICE, Stage
 from tests.support.peers.baresip import Baresip
-from tests.support.peers.coturn import PASSWORD, PORT, USER, Coturn
-from tests.support.peers.kamailio import Kamailio
-from tests.support.sound import PCM_TONE_HZ, assert_tone
+from tests.support.peers.browser import RATE_HZ, BrowserPhone
+from tests.support.sound import PCM_TONE_HZ, assert_tone, assert_tone_in
 from tests.support.wav_files import write_tone
 
 pytestmark = pytest.mark.interop
 
-ICE = f'medianat=ice;stunserver="stun:{RELAY}:{PORT}"'
-TURN = f'medianat=turn;stunserver="turn:{RELAY}:{PORT}";stunuser={USER};stunpass={PASSWORD}'
+ALICE_HZ, BOB_HZ = 440.0, PCM_TONE_HZ
+LONG_ENOUGH_S = 2.5
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "media"),
-    [(Nat.RESTRICTED, Nat.RESTRICTED, ICE), (Nat.SYMMETRIC, Nat.SYMMETRIC, TURN)],
-    ids=["restricted cones by STUN", "symmetric by TURN"],
-)
-def test_two_phones_talk_across_routers(tmp_path: Path, a: Nat, b: Nat, media: str) -> None:
-    certificate = Authority(tmp_path / "ca").issue("turn.test", RELAY)
-
+def test_baresip_meets_itself_through_two_cones(tmp_path: Path) -> None:
     async def play() -> None:
-        lab = await NatLab.open(a, b)
-        pbx = await Kamailio.start(tmp_path / "pbx", host=PBX, inside=lab.public)
-        await Coturn.start(tmp_path / "turn", inside=lab.public, host=RELAY, certificate=certificate)
-        phones = []
-        for site, user, hz in ((lab.a, "alice", 440.0), (lab.b, "bob", PCM_TONE_HZ)):
-            phone = await Baresip.start(
+        stage = await Stage.open(tmp_path, Nat.RESTRICTED, Nat.RESTRICTED)
+        server = f"{PBX}:{stage.pbx.port}"
+        phones = [
+            await Baresip.start(
                 tmp_path / user,
                 microphone=write_tone(tmp_path / f"{user}.wav", hz),
                 answer="auto" if user == "bob" else "manual",
                 user=user,
                 password=f"{user}pw",
-                servers=(f"{PBX}:{pbx.port}",),
-                modules=("stun", "turn", "ice"),
-                media=media,
+                servers=(server,),
+                modules=("stun", "ice"),
+                media=ICE,
                 inside=await site.host(),
             )
-            await phone.registered()
-            phones.append(phone)
+            for site, user, hz in ((stage.lab.a, "alice", ALICE_HZ), (stage.lab.b, "bob", BOB_HZ))
+        ]
         alice, bob = phones
-        alice.command("uafind", f"sip:alice@{PBX}:{pbx.port}")
-        alice.command("dial", f"sip:bob@{PBX}:{pbx.port}")
+        for phone in phones:
+            await phone.registered()
+        alice.command("uafind", f"sip:alice@{server}")
+        alice.command("dial", f"sip:bob@{server}")
         for phone in phones:
             await phone.event("CALL_RTPESTAB")
         for phone in phones:
-            await phone.hear(3.0)
+            await phone.hear(LONG_ENOUGH_S)
         alice.command("hangup")
         await bob.event("CALL_CLOSED")
-        assert_tone(alice.heard(), PCM_TONE_HZ)
-        assert_tone(bob.heard(), 440.0)
+        assert_tone(alice.heard(), BOB_HZ)
+        assert_tone(bob.heard(), ALICE_HZ)
+
+    run_test(play())
+
+
+def test_chromium_meets_itself_by_a_relay_where_no_hole_can_be_punched(tmp_path: Path) -> None:
+    async def play() -> None:
+        stage = await Stage.open(tmp_path, Nat.SYMMETRIC, Nat.SYMMETRIC)
+        phones = [
+            await BrowserPhone.start(
+                tmp_path / user,
+                microphone=write_tone(tmp_path / f"{user}.wav", hz),
+                url=f"ws://{PBX}:{stage.pbx.ws_port}",
+                user=user,
+                password=f"{user}pw",
+                auto_answer=user == "bob",
+                ice_servers=stage.ice_servers("udp"),
+                inside=await site.host(),
+            )
+            for site, user, hz in ((stage.lab.a, "alice", ALICE_HZ), (stage.lab.b, "bob", BOB_HZ))
+        ]
+        alice, bob = phones
+        await alice.dial("sip:bob@pbx.test")
+        for phone, hz in ((alice, BOB_HZ), (bob, ALICE_HZ)):
+            await phone.hear(LONG_ENOUGH_S)
+            pair = (await phone.ask("phone.statistics()"))["pair"]
+            assert {pair["local"]["type"], pair["remote"]["type"]} == {"relay", "prflx"}, pair
+            assert_tone_in(await phone.heard(), RATE_HZ, hz)
+        await alice.ask("phone.hangUp()")
+        await bob.event("over", "BYE")
 
     run_test(play())
