@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voipnode.media.rtp import RtpPacket
-from voipnode.media.source import SILENT_S, SourceLatch
+from voipnode.media.source import SourceLatch
 
 PEER = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 31000)
@@ -64,12 +64,24 @@ def test_a_stranger_is_not_heard_while_the_peer_speaks() -> None:
     assert (made.current, made.strangers) == (NAT, 380)
 
 
-def test_a_new_address_is_learnt_once_the_old_one_is_silent() -> None:
+def test_who_was_learnt_is_never_replaced_however_long_he_is_silent() -> None:
     made = latch()
     feed(made, NAT, 10)
-    assert feed(made, STRANGER, 20, ssrc=2, at=1.0) == []
-    assert len(feed(made, STRANGER, 20, ssrc=2, at=0.2 + SILENT_S)) == 20
-    assert made.current == STRANGER
+    for at in (0.2, 3.5, 60.0, 3600.0):
+        assert feed(made, STRANGER, 200, ssrc=2, at=at) == []
+        assert feed(made, (NAT[0], 40_000), 200, ssrc=1, first=10, at=at) == []  # his own host, and not his port
+    assert feed(made, NAT, 2, first=10, at=4000.0) == [10, 11]
+
+
+def test_after_a_hold_the_address_is_learnt_anew() -> None:
+    made = latch()
+    feed(made, NAT, 10)
+    made.signal(PEER, frozenset({NAT[0]}), resumed=True)
+    assert made.current is None
+    assert feed(made, STRANGER, 10, ssrc=2, at=60.0) == []
+    moved = (NAT[0], 40_000)
+    assert feed(made, moved, 5, first=10, at=60.0) == [10, 11, 12, 13, 14]
+    assert feed(made, NAT, 5, ssrc=1, first=15, at=61.0) == []
 
 
 def test_the_signalled_address_outranks_a_learnt_one() -> None:

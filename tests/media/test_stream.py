@@ -19,6 +19,7 @@ from voipnode.media.dtmf import EventBlock
 from voipnode.media.errors import LocalError
 from voipnode.media.events import DigitEnded, DigitStarted, RemoteAddressLearnt, RemoteByeReceived, RemoteSilent
 from voipnode.media.rtcp import Goodbye, ReceiverReport, SenderReport, SourceDescription, build, parse
+from voipnode.media.rtcp_xr import ExtendedReport, VoipMetrics
 from voipnode.media.rtp import RtpPacket
 from voipnode.media.stream import AudioStream, StreamIdentity
 
@@ -364,6 +365,47 @@ def test_our_own_packets_returned_by_an_echo_are_heard() -> None:
     assert fit_tone(np.concatenate(heard)[1600:], 440)[1] > 33
 
 
+def test_a_peer_that_drew_our_own_ssrc_makes_us_take_another() -> None:
+    engine = stream(2, ALICE)
+    for number in range(4):
+        engine.push(QUIET, number * 0.01)
+    engine.outbox(0.04)
+    for number in range(3):
+        engine.receive(rtp(number + 20_000, ssrc=2), ALICE, 0.05 + number * 0.02)
+    (goodbye,) = engine.outbox(0.1)
+    assert parse(goodbye.data)[-1] == Goodbye((2,))  # RFC 3550 §8.2
+    engine.push(QUIET, 0.11)
+    engine.push(QUIET, 0.12)
+    (packet,) = engine.outbox(0.12)
+    taken = RtpPacket.parse(packet.data)
+    assert taken.ssrc != 2
+    assert taken.marker
+    assert engine.stats().packets_received == 3  # and none of the peer's words was lost
+    engine.on_deadline(20.0)
+    assert {report.ssrc for report in parse(engine.outbox(20.0)[0].data) if isinstance(report, ReceiverReport)} == {
+        taken.ssrc
+    }
+
+
+def test_a_peer_that_follows_us_from_ssrc_to_ssrc_is_given_way_to_a_few_times_only() -> None:
+    engine = stream(2, ALICE)
+    left, ssrc = 0, 2
+    for turn in range(40):
+        at = turn * 1.0
+        for number in range(4):
+            engine.push(QUIET, at + number * 0.01)
+        for number in range(2):
+            engine.receive(rtp(number + 500 * turn, ssrc=ssrc), ALICE, at + 0.1 + number * 0.02)
+        for number in range(4):
+            engine.push(QUIET, at + 0.15 + number * 0.01)
+        for packet in engine.outbox(at + 0.2):
+            if packet.rtcp:
+                left += 1
+            else:
+                ssrc = RtpPacket.parse(packet.data).ssrc
+    assert left == 8
+
+
 def test_a_new_source_at_the_same_address_is_heard_without_a_word_lost() -> None:
     engine = stream(2, ALICE)
     heard = []
@@ -440,6 +482,46 @@ def test_reports_share_the_rtp_port_where_signalling_says_so() -> None:
     engine.receive(rtp(1), ALICE, 10.0)
     engine.receive(build([ReceiverReport(1), Goodbye((1,), "bye")]), ALICE, 10.1)
     assert events(engine) == [RemoteByeReceived(10.1, "bye")]
+
+
+def test_how_the_call_is_heard_is_told_where_the_peer_wants_to_know() -> None:
+    engine = stream(2, ALICE)
+    engine.configure(config_towards(ALICE, voip_metrics=True), 0.0)
+    for number in range(300):
+        if number % 20 or number == 0:
+            engine.receive(rtp(number), ALICE, number * 0.02)
+        engine.pull(number * 0.02)
+        engine.pull(number * 0.02 + 0.01)
+    engine.on_deadline(20.0)
+    report = parse(engine.outbox(20.0)[0].data)[-1]
+    assert isinstance(report, ExtendedReport)
+    (metrics,) = report.metrics
+    assert (report.ssrc, metrics.ssrc) == (2, 1)
+    assert metrics.loss_rate == pytest.approx(256 / 20, abs=3)
+    assert (metrics.burst_density, metrics.gap_density) == (0, pytest.approx(256 / 20, abs=3))  # 19 come between two
+    assert 32 <= metrics.mos_listening <= 40
+    engine.receive(
+        build([ReceiverReport(1), ExtendedReport(1, (VoipMetrics(ssrc=2, mos_conversation=35),))]), ALICE, 21
+    )
+    assert engine.stats().remote_mos == 3.5
+    assert engine.stats().mos == pytest.approx(metrics.mos_conversation / 10, abs=0.06)
+
+
+def test_nothing_is_told_unasked() -> None:
+    engine = stream(2, ALICE)
+    engine.receive(rtp(0), ALICE, 0.0)
+    engine.receive(rtp(1), ALICE, 0.02)
+    engine.on_deadline(20.0)
+    assert not any(isinstance(packet, ExtendedReport) for packet in parse(engine.outbox(20.0)[0].data))
+
+
+def test_single_packets_are_taken_only_as_agreed() -> None:
+    for agreed in (False, True):
+        engine = stream(2, ALICE)
+        engine.configure(config_towards(ALICE, rtcp_reduced_size=agreed), 0.0)
+        engine.receive(build([Goodbye((1,), "alone")]), beside(ALICE), 0.1, rtcp=True)
+        assert events(engine) == ([RemoteByeReceived(0.1, "alone")] if agreed else [])
+        assert engine.stats().malformed == (0 if agreed else 1)
 
 
 def test_a_goodbye_for_another_source_is_not_ours() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voipnode.media.losses import Losses, LossPattern
 from voipnode.media.rtcp import ReportBlock
 
 MAX_DROPOUT = 3000
@@ -36,6 +37,7 @@ class Reception:
         self._expected_prior = 0
         self._received_prior = 0
         self._seen = 0  # bit n: sequence _max - n came
+        self._losses = Losses(sequence)
 
     def packet(self, sequence: int, timestamp: int, now: float) -> bool:
         """Count a packet that arrived at `now` (seconds); False for a wild jump of the sequence or a repetition."""
@@ -44,6 +46,8 @@ class Reception:
             if ahead == 0 and self.received:
                 self.duplicates += 1
                 return False
+            if ahead > 1:
+                self._losses.gap(self.extended_max + 1, self.extended_max + ahead)
             if sequence < self._max:
                 self._cycles += _SEQUENCES
             self._max = sequence
@@ -58,9 +62,23 @@ class Reception:
         elif not self._first_time(_SEQUENCES - ahead):
             self.duplicates += 1
             return False
+        else:
+            self._losses.filled(self._position(sequence))
         self.received += 1
         self._measure(timestamp, now)
         return True
+
+    def discard(self, sequence: int) -> None:
+        """A packet that was counted came too late to be played."""
+        self._losses.discard(self._position(sequence))
+
+    def loss_pattern(self) -> LossPattern:
+        """What was lost or discarded so far, the latest packets left out that may still come."""
+        return self._losses.pattern(self.extended_max)
+
+    def _position(self, sequence: int) -> int:
+        """A received sequence number with the wraps before it."""
+        return self.extended_max - ((self._max - sequence) & 0xFFFF)
 
     def _first_time(self, behind: int) -> bool:
         bit = 1 << behind

@@ -1,6 +1,6 @@
 """RTCP: sender and receiver reports, source description, goodbye (RFC 3550 §6).
 
-`parse` is strict about framing (RFC 3550 A.2) and skips whole what it does not know: APP, feedback (RFC 4585), XR.
+`parse` is strict about framing (RFC 3550 A.2) and skips whole what it does not know: APP, feedback (RFC 4585).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from voipnode.media.errors import ParseError
+from voipnode.media.rtcp_xr import XR, ExtendedReport
 
 SR, RR, SDES, BYE = 200, 201, 202, 203
 CNAME = 1
@@ -88,7 +89,7 @@ class Goodbye:
     reason: str = ""
 
 
-RtcpPacket: TypeAlias = SenderReport | ReceiverReport | SourceDescription | Goodbye
+RtcpPacket: TypeAlias = SenderReport | ReceiverReport | SourceDescription | Goodbye | ExtendedReport
 
 
 def is_rtcp(data: bytes) -> bool:
@@ -99,8 +100,9 @@ def is_rtcp(data: bytes) -> bool:
 def parse(data: bytes, *, compound: bool = True) -> list[RtcpPacket]:
     """Read a datagram of RTCP packets; those of unknown type are left out.
 
-    `compound` demands what RFC 3550 A.2 does: SR or RR first, without padding. Raises `ParseError` for broken framing
-    or contents, and beyond 2048 bytes.
+    `compound` demands what RFC 3550 A.2 does: SR or RR first, without padding; without it any packet may stand first
+    and alone, as agreed for reduced size (RFC 5506 §3.4). Raises `ParseError` for broken framing or contents, and
+    beyond 2048 bytes.
     """
     if not 4 <= len(data) <= MAX_COMPOUND:
         raise ParseError(f"{len(data)} bytes are not an RTCP packet")
@@ -153,6 +155,10 @@ def _read_rr(body: bytes, count: int) -> ReceiverReport:
     return ReceiverReport(int.from_bytes(body[:4], "big"), _reports(body, 4, count))
 
 
+def _read_xr(body: bytes, _count: int) -> ExtendedReport:
+    return ExtendedReport.unpack(body)
+
+
 def _read_sdes(body: bytes, count: int) -> SourceDescription:
     chunks = []
     start = 0
@@ -191,7 +197,7 @@ def _read_bye(body: bytes, count: int) -> Goodbye:
 
 
 _READERS: Mapping[int, Callable[[bytes, int], RtcpPacket]] = MappingProxyType(
-    {SR: _read_sr, RR: _read_rr, SDES: _read_sdes, BYE: _read_bye}
+    {SR: _read_sr, RR: _read_rr, SDES: _read_sdes, BYE: _read_bye, XR: _read_xr}
 )
 
 
@@ -210,6 +216,8 @@ def _pack(packet: RtcpPacket) -> bytes:
             return _framed(RR, len(packet.reports), head + b"".join(block.pack() for block in packet.reports))
         case SourceDescription():
             return _framed(SDES, len(packet.chunks), b"".join(_pack_chunk(*chunk) for chunk in packet.chunks))
+        case ExtendedReport():
+            return _framed(XR, 0, packet.pack())
         case Goodbye():
             body = struct.pack(f"!{len(packet.sources)}I", *packet.sources)
             if packet.reason:

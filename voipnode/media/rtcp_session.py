@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voipnode.media.reception import Reception
@@ -17,6 +18,7 @@ from voipnode.media.rtcp import (
     build,
     parse,
 )
+from voipnode.media.rtcp_xr import ExtendedReport, VoipMetrics
 from voipnode.media.values import StreamIdentity
 
 _MIN_INTERVAL_S = 5.0  # RFC 3550 §6.2
@@ -55,6 +57,11 @@ class RtcpSession:
         self.next_at: float | None = None
         self.round_trip_s: float | None = None
         self.about_us: ReportBlock | None = None
+        self.metrics_about_us: VoipMetrics | None = None
+        self.metrics: Callable[[], VoipMetrics | None] | None = None
+        """Where agreed upon: what to tell of the call as it is heard here, with every report."""
+        self.reduced_size = False
+        """Whether the far side may send single packets instead of compound ones (RFC 5506)."""
 
     def start(self, now: float) -> None:
         """Begin to report; repeated calls change nothing."""
@@ -75,7 +82,7 @@ class RtcpSession:
 
     def receive(self, data: bytes, now: float, reception: Reception | None) -> Goodbye | None:
         """Take a compound packet; the goodbye in it, if it says one. Raises `ParseError`."""
-        packets = parse(data)
+        packets = parse(data, compound=not self.reduced_size)
         self._weigh(len(data))
         goodbye = None
         for packet in packets:
@@ -83,6 +90,8 @@ class RtcpSession:
                 reception.sender_report(packet.ntp, now)
             if isinstance(packet, SenderReport | ReceiverReport):
                 self._read_reports(packet.reports, now)
+            elif isinstance(packet, ExtendedReport):
+                self._read_metrics(packet)
             elif isinstance(packet, Goodbye):
                 goodbye = packet
         return goodbye
@@ -97,6 +106,16 @@ class RtcpSession:
                 trip = (_ntp(now) >> 16) - block.last_sr - block.delay_since_sr & 0xFFFFFFFF
                 if trip < 0x80000000:  # else the far side's clock ran faster than ours by more than the trip
                     self.round_trip_s = trip / _NTP_SHORT
+
+    def _read_metrics(self, report: ExtendedReport) -> None:
+        for block in report.metrics:
+            if block.ssrc == self._ssrc:
+                self.metrics_about_us = block
+
+    def change_source(self, ssrc: int) -> None:
+        """Report as this source from now on; what was said about the one before is no longer of use."""
+        self._ssrc = ssrc
+        self.about_us = self.metrics_about_us = self.round_trip_s = None
 
     def due(self, now: float, sent: Sent, timestamp: int, reception: Reception | None) -> bytes | None:
         """The report to send at `now`, or None; re-arms the timer, with reconsideration (§6.3.6)."""
@@ -125,10 +144,13 @@ class RtcpSession:
             self._received_at_report = reception.received
             blocks = (reception.report(now),)
         description = SourceDescription(((self._ssrc, ((CNAME, self._cname),)),))
+        metrics = self.metrics() if blocks and self.metrics is not None else None
+        extended = [] if metrics is None else [ExtendedReport(self._ssrc, (metrics,))]
         if now - sent.last_at > 2 * _MIN_INTERVAL_S:  # §6.4: SR only from who sent within the last two intervals
-            return [ReceiverReport(self._ssrc, blocks), description]
+            return [ReceiverReport(self._ssrc, blocks), description, *extended]
         octets = sent.octets & 0xFFFFFFFF
-        return [SenderReport(self._ssrc, _ntp(now), timestamp, sent.packets & 0xFFFFFFFF, octets, blocks), description]
+        report = SenderReport(self._ssrc, _ntp(now), timestamp, sent.packets & 0xFFFFFFFF, octets, blocks)
+        return [report, description, *extended]
 
     def _weigh(self, size: int) -> None:
         self._average_size += (size + _UDP_IP - self._average_size) / 16

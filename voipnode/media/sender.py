@@ -16,6 +16,8 @@ from voipnode.media.rtp import RtpPacket
 from voipnode.media.values import StreamIdentity
 
 MAX_WAITING_DIGITS = 64
+_ECHO_PACKETS = 1024  # an echo is not older, and
+_ECHO_SPREAD_S = 2  # pauses move timestamps against sequence numbers by so much at most, within them
 _PAUSE_S = 0.5  # without a frame for so long, the timestamp follows the clock (RFC 3550 §5.1: it samples time)
 
 
@@ -46,6 +48,25 @@ class RtpSender:
         self._event: EventSender | None = None
         self._gap = 0
         self.sent = Sent()
+
+    @property
+    def ssrc(self) -> int:
+        """Who we say that we are."""
+        return self._ssrc
+
+    def change_source(self, ssrc: int) -> None:
+        """Be another source from the next packet on, with a count of its own (RFC 3550 §8.2)."""
+        self._ssrc = ssrc
+        self._marker = True
+        self.sent = Sent()
+
+    def has_sent(self, sequence: int, timestamp: int) -> bool:
+        """Whether a packet of our SSRC can be one of our latest, returned to us; else somebody else has our number."""
+        behind = (self._sequence - 1 - sequence) & 0xFFFF
+        ticks = behind * len(self._buffer) * self.clock_hz // self._rate_hz
+        off = (self._timestamp - timestamp - ticks) & 0xFFFFFFFF
+        within = _ECHO_SPREAD_S * self.clock_hz
+        return behind < _ECHO_PACKETS and (off < within or off > 0x100000000 - within)
 
     def configure(
         self,

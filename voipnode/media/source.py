@@ -1,10 +1,11 @@
 """Whose packets are the peer's: latching on to one address and one SSRC, and keeping strangers out.
 
-Addresses rank: the one that signalling named always may take over; another one (behind a NAT the peer's own) only while
-nobody else is there, or when who was there has fallen silent. A new address or SSRC has to show a few packets in
-sequence first (RFC 3550 A.1); these are held, not lost. While a source speaks, packets of any other are dropped, so
-that nobody can push himself into a running call by sending to its port. Nor into a silent one, where the caller knows
-which hosts the peer's packets may come from: a port is soon guessed, and whoever is latched presses keys and listens.
+Addresses rank: the one that signalling named always may take over; another one (behind a NAT the peer's own) only until
+somebody has proven himself. A new address or SSRC has to show a few packets in sequence first (RFC 3550 A.1); these are
+held, not lost. Once an address is learnt, packets of any other are dropped for as long as signalling says nothing new,
+so that nobody can push himself into a running call by sending to its port, be the peer silent for ever so long: a port
+is soon guessed, and whoever is latched presses keys and listens. Where the caller knows which hosts the peer's packets
+may come from, nobody else's are ever looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from voipnode.media.values import Addr
 
 MIN_SEQUENTIAL = 2
 STRANGER_SEQUENTIAL = 4
-SILENT_S = 3.0
 PAUSED_S = 0.03  # longer than between two packets of nearly everybody who speaks
 _MAX_CANDIDATES = 4
 _MAX_HELD = 16
@@ -48,15 +48,19 @@ class SourceLatch:
         self._heard_at = 0.0
         self._candidates: dict[tuple[Addr, int], _Candidate] = {}
 
-    def signal(self, address: Addr | None, hosts: frozenset[str] | None = None) -> None:
+    def signal(self, address: Addr | None, hosts: frozenset[str] | None = None, *, resumed: bool = False) -> None:
         """Take the address that signalling names; a changed one ends the claim of whoever was latched.
 
-        `hosts`: who else may be learnt, None = anybody.
+        `hosts`: who else may be learnt, None = anybody. `resumed`: the peer was silent by agreement and is to speak
+        again; its router may have given it another port meanwhile, so that the address is learnt anew.
         """
         self._hosts = hosts
-        if address == self.signalled:
+        if address == self.signalled and not resumed:
             return
         self.signalled = address
+        if resumed and self.current is not None:
+            self.current = None
+            self._candidates.clear()
         if self.current != address:
             self.current = None
             self._candidates.clear()
@@ -68,7 +72,7 @@ class SourceLatch:
             if self._candidates:
                 self._drop_rivals(source)
             return [(packet, now)]
-        if not self._may_apply(source, now):
+        if not self._may_apply(source):
             self.strangers += 1
             return []
         return self._try(packet, source, now)
@@ -84,7 +88,7 @@ class SourceLatch:
         for key in [key for key in self._candidates if key[0] == source]:
             del self._candidates[key]
 
-    def _may_apply(self, source: Addr, now: float) -> bool:
+    def _may_apply(self, source: Addr) -> bool:
         if source in (self.signalled, self.current):
             return True
         of_signalled = self.signalled is not None and source[0] == self.signalled[0]
@@ -92,7 +96,7 @@ class SourceLatch:
             return of_signalled
         if self._hosts is not None and not of_signalled and source[0] not in self._hosts:
             return False
-        return self.current is None or now - self._heard_at > SILENT_S
+        return self.current is None
 
     def _try(self, packet: RtpPacket, source: Addr, now: float) -> list[Arrival]:
         key = (source, packet.ssrc)

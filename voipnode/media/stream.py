@@ -25,11 +25,14 @@ from voipnode.media.events import (
     RemoteByeReceived,
     RemoteSilent,
 )
-from voipnode.media.jitter import JitterBuffer
+from voipnode.media.jitter import MAX_DELAY_MS, JitterBuffer
+from voipnode.media.losses import LossPattern
+from voipnode.media.quality import Quality, rate
 from voipnode.media.rates import RATES_HZ, RateAdapter
 from voipnode.media.reception import Reception
 from voipnode.media.rtcp import is_rtcp
 from voipnode.media.rtcp_session import RtcpSession
+from voipnode.media.rtcp_xr import UNKNOWN, VoipMetrics, voip_metrics
 from voipnode.media.rtp import RtpPacket
 from voipnode.media.sender import RtpSender
 from voipnode.media.source import SourceLatch
@@ -38,6 +41,7 @@ from voipnode.media.values import Addr, MediaPacket, StreamConfig, StreamIdentit
 __all__ = ["AudioStream", "MediaPacket", "StreamConfig", "StreamIdentity", "StreamStats"]
 
 HELD_PATIENCE = 15  # many telephones send nothing while they hold, though RTCP should go on (RFC 3264 §5.1)
+_MAX_SOURCES = 8  # how often we give way to a peer that speaks as the SSRC that is ours
 _MAX_WAITING = 256  # datagrams and events that nobody fetched
 _UNSPECIFIED = ("0.0.0.0", "::", "")  # noqa: S104 -- compared with, not bound to: the old way to say "hold" (RFC 3264 §8.4)
 
@@ -84,6 +88,7 @@ class AudioStream:
         self._heard_at = 0.0
         self._told_silent = False
         self._stopped = False
+        self._sources_left = _MAX_SOURCES
         self._packets = self._bytes = self._malformed = self._strangers = self._lost_before = self._doubled_before = 0
 
     # -- what was negotiated
@@ -113,9 +118,12 @@ class AudioStream:
             self._sender.pause()
         if not config.receive:
             self._forget_sound()
-        if config.receive and (not expected or (before is not None and before.held and not config.held)):
+        resumed = before is not None and config.receive and (not before.receive or (before.held and not config.held))
+        if config.receive and (resumed or not expected):
             self._heard_at, self._told_silent = now, False
-        self._latch.signal(config.remote_rtp, config.peer_hosts)
+        self._latch.signal(config.remote_rtp, config.peer_hosts, resumed=resumed)
+        self._rtcp.reduced_size = config.rtcp_reduced_size
+        self._rtcp.metrics = self._voip_metrics if config.voip_metrics else None
         if before is None or config.remote_rtcp != before.remote_rtcp:
             self._remote_rtcp = None
         self._rtcp.start(now)
@@ -208,7 +216,7 @@ class AudioStream:
     def _receive_rtp(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
         reception = self._reception
         if reception is None or packet.ssrc != reception.ssrc:
-            reception = self._new_source(packet)
+            reception = self._new_source(packet, now)
         self._note_address(now)
         self._packets += 1
         self._bytes += len(packet.payload)
@@ -234,10 +242,15 @@ class AudioStream:
             decoder = self._decoders[packet.payload_type] = codec.decoder(codec.rate_within(self._limit_hz))
         jitter = self._jitter
         age = 0 if arrived_at == now else int((now - arrived_at) * jitter.rate_hz)
+        late = jitter.late
         jitter.put(packet.timestamp, decoder.decode_frame(packet.payload), marker=packet.marker, age=age)
+        if jitter.late != late and self._reception is not None:
+            self._reception.discard(packet.sequence)
 
-    def _new_source(self, packet: RtpPacket) -> Reception:
+    def _new_source(self, packet: RtpPacket, now: float) -> Reception:
         """Another SSRC: another numbering and another time base (RFC 3550 §8)."""
+        if packet.ssrc == self._sender.ssrc and not self._sender.has_sent(packet.sequence, packet.timestamp):
+            self._leave_source(now)
         if self._reception is not None:
             self._lost_before += self._reception.lost
             self._doubled_before += self._reception.duplicates
@@ -247,6 +260,19 @@ class AudioStream:
         clock_hz = 8000 if self._playing is None else self._playing.clock_hz
         self._reception = Reception(packet.ssrc, packet.sequence, clock_hz)
         return self._reception
+
+    def _leave_source(self, now: float) -> None:
+        """The far side drew the SSRC that is ours: we say goodbye to it and take another (§8.2), a few times at most.
+
+        The next one follows from the random one before, so that a replay takes the same.
+        """
+        if self._sources_left == 0:
+            return
+        self._sources_left -= 1
+        self._send_rtcp(self._rtcp.goodbye(now, self._sender.sent, self._sender.timestamp_at(now), None))
+        ssrc = (self._sender.ssrc * 1664525 + 1013904223) & 0xFFFFFFFF  # Knuth, TAOCP 3.3.4
+        self._sender.change_source(ssrc)
+        self._rtcp.change_source(ssrc)
 
     def _note_address(self, now: float) -> None:
         current = self._latch.current
@@ -388,6 +414,9 @@ class AudioStream:
         """How the stream fares so far."""
         reception, about_us, trip = self._reception, self._rtcp.about_us, self._rtcp.round_trip_s
         per_ms = self._jitter.rate_hz / 1000
+        pattern = reception.loss_pattern() if reception else LossPattern()
+        quality = self._quality(pattern) if reception else None
+        metrics = self._rtcp.metrics_about_us
         return StreamStats(
             packets_sent=self._sender.sent.packets,
             bytes_sent=self._sender.sent.octets,
@@ -406,6 +435,34 @@ class AudioStream:
             round_trip_ms=None if trip is None else trip * 1000,
             remote_lost=about_us.lost if about_us else None,
             remote_jitter_ms=about_us.jitter / self._sender.clock_hz * 1000 if about_us else None,
+            discarded=pattern.discarded,
+            loss_bursts=pattern.bursts,
+            mos=quality.mos_conversation if quality else None,
+            remote_mos=metrics.mos_conversation / 10 if metrics and metrics.mos_conversation != UNKNOWN else None,
+        )
+
+    def _quality(self, pattern: LossPattern) -> Quality:
+        """How the far side sounds here: from losses, and from half the round trip with what is waited at its ends."""
+        ptime_ms = self._config.ptime_ms if self._config else 20
+        delay_ms = 500 * (self._rtcp.round_trip_s or 0.0) + self._jitter.delay_ms + ptime_ms
+        codec = self._playing.name if self._playing else ""
+        return rate(codec, pattern, delay_ms)
+
+    def _voip_metrics(self) -> VoipMetrics | None:
+        reception = self._reception
+        if reception is None or self._config is None:
+            return None
+        pattern = reception.loss_pattern()
+        buffer_ms, ptime_ms = self._jitter.delay_ms, self._config.ptime_ms
+        return voip_metrics(
+            reception.ssrc,
+            pattern,
+            ptime_ms,
+            self._quality(pattern),
+            round_trip_ms=1000 * (self._rtcp.round_trip_s or 0.0),
+            end_system_ms=buffer_ms + ptime_ms,
+            buffer_ms=buffer_ms,
+            buffer_abs_max_ms=MAX_DELAY_MS,
         )
 
 

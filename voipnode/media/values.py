@@ -19,6 +19,8 @@ class StreamConfig:
     what we send. The two event payload types are telephone-event's (RFC 4733), None where it was not negotiated.
     `ptime_ms` is a multiple of 10 from 10 to 200. `remote_rtp`, `remote_rtcp`: where the peer's SDP wants packets;
     None before it is known. `send`, `receive`: the direction seen from here (sendrecv, sendonly, recvonly, inactive).
+    `rtcp_reduced_size`: the far side may send RTCP packets alone (RFC 5506). `voip_metrics`: it wants to be told how
+    the call is heard here (RFC 3611).
     `peer_hosts`: the hosts besides that of `remote_rtp` from which the peer's packets may come, None = any: a telephone
     behind NAT does not know its address. `held`: the far side holds the call, and may say nothing meanwhile.
     """
@@ -36,6 +38,8 @@ class StreamConfig:
     receive: bool = True
     peer_hosts: frozenset[str] | None = None
     held: bool = False
+    rtcp_reduced_size: bool = False
+    voip_metrics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class StreamStats:
     """How a stream fares. Counters run from its start; `*_ms` are milliseconds; None = not known (yet).
 
     `lost` counts packets that never came (RFC 3550 A.3); `remote_*` is what the far
-    side reported about our packets. `delay_ms` is what the jitter buffer holds back, arrival to playout.
+    side reported about our packets. `delay_ms` is what the jitter buffer holds back, arrival to playout. `mos` is how
+    the far side sounds here (`quality`), with delay; `remote_mos` how we sound there, where it says so (RFC 3611).
     """
 
     packets_sent: int
@@ -89,3 +94,7 @@ class StreamStats:
     round_trip_ms: float | None
     remote_lost: int | None
     remote_jitter_ms: float | None
+    discarded: int = 0  # came too late to be played; the latest packets are not counted yet
+    loss_bursts: int = 0  # stretches in which losses followed each other closely (RFC 3611 §4.7.2)
+    mos: float | None = None
+    remote_mos: float | None = None
