@@ -563,3 +563,41 @@ def test_hostile_descriptions_raise_nothing_but_remote_errors(bodies: list[bytes
             assert not session.send or session.reachable
             assert dialog.session == session
     assert statuses <= {400, 488}
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("a=rtcp-xr:voip-metrics\r\n", True),
+        ("a=rtcp-xr:rcvr-rtt=all:10000 stat-summary=loss,dup voip-metrics\r\n", True),
+        ("a=rtcp-xr:pkt-loss-rle\r\n", False),
+        ("a=rtcp-xr\r\n", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("of_session", [False, True])
+def test_extended_reports_are_sent_and_asked_for_where_the_offer_speaks_of_them(
+    line: str, wanted: bool, of_session: bool
+) -> None:
+    offer = (
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        + (line if of_session else "")
+        + "m=audio 4000 RTP/AVP 0\r\n"
+        + ("" if of_session else line)
+    )
+    willing = LocalAudio("192.0.2.9", 5000, 5001, (AudioFormat("PCMU", 8000, 0),), None, voip_metrics=True)
+    answer, session = OfferAnswer(1).receive_offer(offer.encode(), willing)
+    assert session.voip_metrics is wanted
+    assert (b"a=rtcp-xr:voip-metrics\r\n" in answer) is wanted
+    answer, session = OfferAnswer(1).receive_offer(offer.encode(), replace(willing, voip_metrics=False))
+    assert not session.voip_metrics
+    assert b"rtcp-xr" not in answer
+
+
+def test_our_offer_asks_for_extended_reports_and_the_answer_decides() -> None:
+    willing = LocalAudio("192.0.2.9", 5000, 5001, (AudioFormat("PCMU", 8000, 0),), None, voip_metrics=True)
+    for line in ("", "a=rtcp-xr:voip-metrics\r\n"):
+        ours = OfferAnswer(1)
+        assert b"a=rtcp-xr:voip-metrics\r\n" in ours.make_offer(willing)
+        answer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        assert ours.receive_answer((answer + line).encode()).voip_metrics is bool(line)

@@ -77,9 +77,13 @@ class NatSettings(BaseModel):
 
 
 class QosSettings(BaseModel):
-    """How packets are marked for routers and switches that let some go first (DSCP, RFC 2474); 0: not at all."""
+    """How packets are marked for routers and switches that let some go first (DSCP, RFC 2474; 0: not at all), and
+    whether the quality of calls is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     signalling_dscp: int = Field(default=24, ge=0, le=63, description="SIP: 24 is CS3, 26 AF31, 40 CS5.")
     media_dscp: int = Field(default=46, ge=0, le=63, description="RTP and RTCP: 46 is EF, expedited forwarding.")
+    voip_metrics: bool = Field(
+        default=True, description="Tell phones and servers that ask for it how the call is heard here (RTCP XR)."
+    )

@@ -91,6 +91,7 @@ class SipLeg:
             ptime_ms=account.ptime_ms,
             direction=DIRECTIONS[account.audio_direction],
             user=account.user_id,
+            voip_metrics=media.settings.qos.voip_metrics,
         )
 
     def _wish(self) -> LocalAudio:
@@ -149,6 +150,8 @@ class SipLeg:
                 remote_rtcp=(agreed.remote_rtcp_host, agreed.remote_rtcp_port) if wants_rtcp else None,
                 send=agreed.send,
                 receive=agreed.receive,
+                rtcp_reduced_size=agreed.rtcp_rsize,
+                voip_metrics=agreed.voip_metrics,
                 peer_hosts=self._peer_hosts,
                 # Who was never to hear us holds nothing by not listening.
                 held=self.on_hold or (agreed.remote_on_hold and self.account.audio_direction == "both"),

@@ -79,6 +79,7 @@ class LocalAudio:
     `host` is an IP address (a host name counts as IPv4), ports are 1 to 65535, `ptime_ms` is 10 to 60 in steps of 10.
     `event_payload_type` is the number for telephone-event, None for no RFC 4733 digits. `security`: how the audio is
     encrypted, None = not. `offer_rtcp_mux`: offer RTCP on RTP's port (RFC 5761); it is taken from whoever offers it.
+    `voip_metrics`: tell how the call is heard here, and ask to be told (RFC 3611).
     `ice`: what an offer says about ICE, and an answer to one that speaks it (RFC 8839). Raises LocalError.
     """
 
@@ -93,6 +94,7 @@ class LocalAudio:
     session_name: str = "voipnode"
     security: LocalSecurity | None = None
     offer_rtcp_mux: bool = False
+    voip_metrics: bool = False
     ice: LocalIce | None = None
 
     def __post_init__(self) -> None:
@@ -131,7 +133,8 @@ class AudioSession:
     the far side wants to hear nothing for now. `remote_host` may be a name; where it is unspecified (0.0.0.0, ::, a
     name in .invalid) neither RTP nor RTCP may be sent (RFC 3264 §8.4): see `reachable`. `remote_rtcp_port` 0: none.
     `security`: the keys, None = in the clear. `rtcp_mux`: RTCP travels on RTP's ports, both ways. `rtcp_rsize`: RTCP
-    may come in packets that begin with no report (RFC 5506).
+    may come in packets that begin with no report (RFC 5506). `voip_metrics`: the far side asked to be told how the call
+    is heard here (RFC 3611 §5.2), and we are willing.
     `ice`: the far side's, where both speak it and nothing stands against it.
     """
 
@@ -151,6 +154,7 @@ class AudioSession:
     security: AgreedSecurity | None = None
     rtcp_mux: bool = False
     rtcp_rsize: bool = False
+    voip_metrics: bool = False
     ice: RemoteIce | None = None
 
 
@@ -173,6 +177,8 @@ def audio_section(
         attributes.append(Attribute("fmtp", f"{number} {DTMF_EVENTS}"))
     if local.rtcp_port != local.rtp_port + 1:
         attributes.append(Attribute("rtcp", str(local.rtcp_port)))  # RFC 3605 §2.1: only where it is not the next port
+    if local.voip_metrics:
+        attributes.append(Attribute("rtcp-xr", "voip-metrics"))
     attributes.append(Attribute("ptime", str(ptime_ms)))
     attributes.append(Attribute(direction.value))
     if local.ice is not None:

@@ -229,7 +229,9 @@ class OfferAnswer:
         media = [_switched_off(section) for section in description.media]
         frame = _answering_frame(description, slot, remote)
         keys = () if local.security is None or security is None else local.security.answer_attributes(security)
-        media[slot] = frame.around(audio_section(local, [receiving], events, direction, ptime_ms), keys)
+        # An answer asks for extended reports where the offer spoke of them, and nowhere else (RFC 3611 §5.2).
+        asking = replace(local, voip_metrics=local.voip_metrics and remote.voip_metrics)
+        media[slot] = frame.around(audio_section(asking, [receiving], events, direction, ptime_ms), keys)
         answer = self._publish(local, media, frame)
         event = events.get(ours.clock_rate_hz)
         receive = {receiving.payload_type: receiving}
@@ -380,6 +382,7 @@ def _session(
         security=security,
         rtcp_mux=rtcp_mux,
         rtcp_rsize=remote.rtcp_rsize,
+        voip_metrics=local.voip_metrics and remote.voip_metrics,
         ice=remote.ice if remote.ice is not None and not remote.ice.mismatch else None,
     )
 

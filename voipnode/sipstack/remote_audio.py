@@ -52,6 +52,7 @@ class RemoteAudio:
     security: RemoteSecurity
     rtcp_mux: bool
     rtcp_rsize: bool
+    voip_metrics: bool
     ice: RemoteIce | None
 
     @property
@@ -110,6 +111,7 @@ def examine(
         security=read_security(description, media),
         rtcp_mux=media.rtcp_mux,
         rtcp_rsize=media.attribute("rtcp-rsize") is not None,
+        voip_metrics=_wants_voip_metrics(description, media),
         ice=ice,
     )
 
@@ -163,6 +165,12 @@ def _rtcp(media: MediaDescription, connection: Connection, local_host: str) -> t
     if elsewhere is None or elsewhere.is_unspecified or _objection(elsewhere, local_host):
         return _host(connection), told.port
     return _host(elsewhere), told.port
+
+
+def _wants_voip_metrics(description: SessionDescription, media: MediaDescription) -> bool:
+    """Whether extended reports with VoIP metrics are asked for (RFC 3611 §5.1): here, or for the whole session."""
+    told = media.attribute("rtcp-xr") or next((each for each in description.attributes if each.name == "rtcp-xr"), None)
+    return told is not None and "voip-metrics" in (told.value or "").split()
 
 
 def _host(connection: Connection) -> str:
