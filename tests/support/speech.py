@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
@@ -27,3 +29,19 @@ def prompts(voice: Path, rate_hz: int = 8000) -> Iterator[NDArray[np.float32]]:
             ]
         if parts:
             yield np.concatenate(parts).astype(np.float32)
+
+
+@cache
+def speech(seconds: float, rate_hz: int) -> NDArray[np.float32]:
+    """Some seconds of the first voice, beginning with its longest sentences; skips where none is installed."""
+    if not voices():
+        pytest.skip("no real speech here (Debian: asterisk-core-sounds-en-g722)")
+    sentences = sorted(prompts(voices()[0], rate_hz), key=len, reverse=True)
+    sound = np.concatenate(sentences)[: round(seconds * rate_hz)]
+    sound.setflags(write=False)
+    return sound
+
+
+def speech_pcm(seconds: float, rate_hz: int) -> NDArray[np.int16]:
+    """The same as 16-bit samples."""
+    return np.clip(np.rint(speech(seconds, rate_hz) * 32768), -32768, 32767).astype(np.int16)

@@ -38,6 +38,16 @@ class Decoder(Protocol):
         ...
 
 
+class Unaided:
+    """For decoders whose codec has neither concealment nor redundancy: `dsp.concealment` serves them."""
+
+    def conceal(self, count: int) -> Samples | None:
+        return None
+
+    def decode_fec(self, payload: bytes, count: int) -> Samples | None:
+        return None
+
+
 EncoderMaker: TypeAlias = Callable[[int, int, str], Encoder]
 """rate_hz, ptime_ms and the far side's fmtp."""
 DecoderMaker: TypeAlias = Callable[[int], Decoder]
@@ -50,11 +60,11 @@ class CodecType:
 
     `name`, `clock_hz` and `channels` are its rtpmap (RFC 4855), `payload_type` the static number or None (RFC 3551 §6).
     `clock_hz` counts RTP timestamps and differs from the sound's rate for G.722 (RFC 3551 §4.5.2) and Opus
-    (RFC 7587 §4.1). `rates_hz`: the rates at which it takes and gives sound, ascending. `frame_ms`: a packet holds a
-    multiple of it. `fmtp` is what we say of our decoder. `conceals`, `has_fec`, `has_dtx`: its decoder fills gaps
-    itself, finds redundancy in the next packet, its encoder may be silent.
-    `cost_us`: processor time of encoding and decoding 20 ms of speech at the highest rate up to 16 kHz, measured on
-    one 2.5 GHz core by `benchmarks/codecs.py`: to be compared with each other.
+    (RFC 7587 §4.1). `rates_hz`: the rates at which it takes and gives sound, ascending. `ptimes_ms`: packet times that
+    its encoder makes; its decoder takes any. `fmtp_at` says what to tell of our decoder in a house of that rate.
+    `conceals`, `has_fec`, `has_dtx`: its decoder fills gaps itself, finds redundancy in the next packet, its encoder
+    may be silent. `cost_us`: processor time of encoding and decoding 20 ms of speech, at 16 kHz where it has that rate,
+    as `benchmarks/codecs.py` measured it: to be compared with each other.
     """
 
     name: str
@@ -65,30 +75,34 @@ class CodecType:
     make_encoder: EncoderMaker
     make_decoder: DecoderMaker
     channels: int = 1
-    frame_ms: int = 10
+    ptimes_ms: tuple[int, ...] = tuple(range(10, 201, 10))
     stateful: bool = True
     conceals: bool = False
     has_fec: bool = False
     has_dtx: bool = False
-    fmtp: str = ""
+    fmtp_at: Callable[[int], str] = lambda limit_hz: ""
 
     def rate_within(self, limit_hz: int) -> int:
         """The rate to run it at for a house that uses up to `limit_hz`: its highest up to that, else its lowest."""
         return max((rate for rate in self.rates_hz if rate <= limit_hz), default=self.rates_hz[0])
 
+    def ptime_within(self, wanted_ms: int) -> int:
+        """The packet time to send where `wanted_ms` was agreed: the longest up to that, else the shortest."""
+        return max((ptime for ptime in self.ptimes_ms if ptime <= wanted_ms), default=self.ptimes_ms[0])
+
     def encoder(self, rate_hz: int, *, ptime_ms: int = 20, fmtp: str = "") -> Encoder:
-        """An encoder for sound of `rate_hz` (one of `rates_hz`) in packets of `ptime_ms`, within what the far side's
-        `fmtp` allows. Raises ValueError for a rate or packet time that it has not."""
-        self._check(rate_hz, ptime_ms)
+        """An encoder for sound of `rate_hz` (one of `rates_hz`) in packets of `ptime_ms` (one of `ptimes_ms`), within
+        what the far side's `fmtp` allows. Raises ValueError for a rate or packet time that it has not."""
+        self._check_rate(rate_hz)
+        if ptime_ms not in self.ptimes_ms:
+            raise ValueError(f"{self.name} comes in packets of {self.ptimes_ms} ms, not of {ptime_ms}")
         return self.make_encoder(rate_hz, ptime_ms, fmtp)
 
     def decoder(self, rate_hz: int) -> Decoder:
         """A decoder that gives sound of `rate_hz` (one of `rates_hz`). Raises ValueError for a rate that it has not."""
-        self._check(rate_hz, self.frame_ms)
+        self._check_rate(rate_hz)
         return self.make_decoder(rate_hz)
 
-    def _check(self, rate_hz: int, ptime_ms: int) -> None:
+    def _check_rate(self, rate_hz: int) -> None:
         if rate_hz not in self.rates_hz:
             raise ValueError(f"{self.name} has sound of {self.rates_hz} Hz, not of {rate_hz}")
-        if ptime_ms < self.frame_ms or ptime_ms % self.frame_ms:
-            raise ValueError(f"{self.name} comes in packets of a multiple of {self.frame_ms} ms, not of {ptime_ms}")

@@ -9,6 +9,10 @@ from types import MappingProxyType
 from voipnode.codecs import g711
 from voipnode.codecs.codec import CodecType, Decoder, Encoder
 from voipnode.codecs.errors import UnknownCodecError
+from voipnode.codecs.g726 import G726Decoder, G726Encoder
+from voipnode.codecs.l16 import L16
+from voipnode.codecs.libav import LibavDecoder, LibavEncoder
+from voipnode.codecs.opus import OPUS
 
 __all__ = ["CodecType", "Decoder", "Encoder", "codec_names", "find_codec", "static_codec_name"]
 
@@ -21,16 +25,73 @@ def _law(name: str, payload_type: int, build: Callable[[], g711.G711]) -> CodecT
         payload_type=payload_type,
         clock_hz=8000,
         rates_hz=(8000,),
-        cost_us=6,
+        cost_us=5,
         stateful=False,
         make_encoder=lambda rate_hz, ptime_ms, fmtp: law(),
         make_decoder=lambda rate_hz: law(),
     )
 
 
+def _linear(rate_hz: int) -> CodecType:
+    linear = L16()
+    return CodecType(
+        name="L16",
+        payload_type=None,  # 10 and 11 are its static numbers, for 44.1 kHz
+        clock_hz=rate_hz,
+        rates_hz=(rate_hz,),
+        ptimes_ms=tuple(ptime for ptime in range(10, 70, 10) if rate_hz * ptime // 500 <= 1400),  # fits Ethernet
+        cost_us=5,
+        stateful=False,
+        make_encoder=lambda rate_hz, ptime_ms, fmtp: linear,
+        make_decoder=lambda rate_hz: linear,
+    )
+
+
+def _adpcm(name: str, *, low_first: bool) -> CodecType:
+    return CodecType(
+        name=name,
+        payload_type=None,
+        clock_hz=8000,
+        rates_hz=(8000,),
+        cost_us=1800,
+        make_encoder=lambda rate_hz, ptime_ms, fmtp: G726Encoder(low_first=low_first),
+        make_decoder=lambda rate_hz: G726Decoder(low_first=low_first),
+    )
+
+
+# ITU-T G.722 at 64 kbit/s. Sound has 16 kHz, but its timestamps count 8000 a second: an error of the first RTP profile
+# that everybody repeats (RFC 3551 §4.5.2). FFmpeg's codec gives SpanDSP's bits, which pass the ITU-T's sequences.
+_G722 = CodecType(
+    name="G722",
+    payload_type=9,
+    clock_hz=8000,
+    rates_hz=(16000,),
+    cost_us=30,
+    make_encoder=lambda rate_hz, ptime_ms, fmtp: LibavEncoder("g722", rate_hz, ptime_ms),
+    make_decoder=lambda rate_hz: LibavDecoder("g722", rate_hz),
+)
+# ITU-T G.723.1, sent at 6.3 kbit/s; its decoder takes 5.3 as well, frame by frame (RFC 3551 §4.5.3).
+_G723 = CodecType(
+    name="G723",
+    payload_type=4,
+    clock_hz=8000,
+    rates_hz=(8000,),
+    ptimes_ms=(30, 60, 90),
+    cost_us=140,
+    make_encoder=lambda rate_hz, ptime_ms, fmtp: LibavEncoder("g723_1", rate_hz, ptime_ms, bit_rate=6300),
+    make_decoder=lambda rate_hz: LibavDecoder("g723_1", rate_hz),
+)
+
 _TYPES: tuple[CodecType, ...] = (
+    OPUS,
+    _G722,
     _law("PCMA", 8, g711.a_law),
     _law("PCMU", 0, g711.mu_law),
+    _linear(16000),
+    _linear(8000),
+    _adpcm("G726-32", low_first=True),
+    _adpcm("AAL2-G726-32", low_first=False),
+    _G723,
 )
 
 

@@ -111,7 +111,7 @@ class AudioStream:
             codec.rate_within(self._limit_hz),
             config.payload_type,
             config.event_payload_type,
-            config.ptime_ms,
+            codec.ptime_within(config.ptime_ms),
             config.fmtp,
         )
         if not config.send:
