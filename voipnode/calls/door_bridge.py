@@ -9,22 +9,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from voipnode.calls.door_leg import DoorLeg
-from voipnode.calls.hooks import AudioDevice, Frame
+from voipnode.calls.hooks import AudioDevice
 from voipnode.calls.ports import Ticker
-from voipnode.media.bridge import Bridge
+from voipnode.media.bridge import Bridge, MediaPort
 
 
-class Party(Protocol):
+class Party(MediaPort, Protocol):
     """Who talks with the door, or is only heard there: a SIP leg, the sound of a call that rings."""
-
-    @property
-    def codec_rate_hz(self) -> int: ...
-
-    def run_at(self, rate_hz: int) -> None: ...
-
-    def pull(self, now: float) -> Frame: ...
-
-    def push(self, frame: Frame, now: float) -> None: ...
 
     def send(self, now: float) -> None:
         """Put on the wire what the tick has made ready."""

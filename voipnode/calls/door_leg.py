@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from voipnode.calls.hooks import AudioDevice, Frame
+from voipnode.media.bridge import FramePort
 from voipnode.media.rates import RateAdapter
 
 
-class DoorLeg:
+class DoorLeg(FramePort):
     """Joins an `AudioDevice` to a bridge; the device runs only while somebody wants its audio.
 
     One exchange per tick: the loudspeaker gets what the bridge mixed in the tick before, the microphone's frame is

@@ -17,6 +17,7 @@ from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallChanged, CallState
 from voipnode.calls.hooks import Frame
 from voipnode.calls.sip_leg import SipLeg
+from voipnode.media.bridge import FramePort
 from voipnode.media.ringback import Ringback
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import RemoteError
@@ -27,7 +28,7 @@ RINGING = 180
 
 
 @dataclass(slots=True, eq=False)
-class EarlySound:
+class EarlySound(FramePort):
     """One call's sound before its answer, as a party on the bridge at the door."""
 
     leg: SipLeg | None = None  # whose early SDP is in force

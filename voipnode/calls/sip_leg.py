@@ -10,6 +10,7 @@ from voipnode.calls.hooks import Frame
 from voipnode.calls.pace import Pace
 from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.media.bridge import FrameEncoder
 from voipnode.media.dtmf_merger import DigitMerger
 from voipnode.media.stream import AudioStream
 from voipnode.media.transport import MediaTransport
@@ -188,6 +189,13 @@ class SipLeg:
 
     def push(self, frame: Frame, now: float) -> None:
         self.stream.push(frame, now)
+
+    @property
+    def shared_encoder(self) -> FrameEncoder | None:
+        return self.stream.shared_encoder
+
+    def push_coded(self, coded: bytes, now: float) -> None:
+        self.stream.push_coded(coded, now)
 
     def send(self, now: float) -> None:
         """Put on the wire what the tick has made ready."""

@@ -16,6 +16,12 @@ LOWEST_HZ = 8000
 MAX_LEGS = 4096  # a bound, not a wish: more than there can be calls
 
 
+class FrameEncoder(Protocol):
+    """An encoder without memory: what it makes of two frames after each other is what it makes of both at once."""
+
+    def encode_frame(self, frame: Frame) -> bytes: ...
+
+
 class MediaPort(Protocol):
     """A leg as a bridge sees it. Frames are float32, 10 ms, shape (rate_hz // 100,), and belong to whoever gets them
     until the next tick; neither call may block or raise."""
@@ -37,13 +43,33 @@ class MediaPort(Protocol):
         """What this leg is to hear; must neither be kept nor changed."""
         ...
 
+    @property
+    def shared_encoder(self) -> FrameEncoder | None:
+        """The encoder, the same object for all legs that can share it, whose work `push_coded` takes; None: only
+        `push` will do."""
+        ...
+
+    def push_coded(self, coded: bytes, now: float) -> None:
+        """What this leg is to hear, coded by `shared_encoder`; in place of `push`."""
+        ...
+
+
+class FramePort:
+    """Base of legs that are always pushed frames, since they encode nothing."""
+
+    shared_encoder: FrameEncoder | None = None
+
+    def push_coded(self, coded: bytes, now: float) -> None:
+        raise LocalError("this leg takes frames only")
+
 
 class Bridge:
     """Mixes the legs that joined it, each without itself ("mix-minus"), and lets taps hear single legs.
 
     It runs at the highest rate that a leg's codec has any use for, from 8000 up to `highest_hz`, so that legs of G.711
     alone do without resampling; all legs speak frames of that `rate_hz`. The sum is clipped at full scale; two legs are
-    exchanged without any arithmetic, a lone leg hears silence (so that its packets go on flowing).
+    exchanged without any arithmetic, a lone leg hears silence (so that its packets go on flowing). From three legs on,
+    all that the legs of one codec hear is encoded in one go, where the codec has no memory.
     """
 
     def __init__(self, highest_hz: int = 8000) -> None:
@@ -84,7 +110,7 @@ class Bridge:
             raise LocalError("this leg is on the bridge already")
         if len(self._legs) >= MAX_LEGS:
             raise LocalError(f"a bridge takes {MAX_LEGS} legs")
-        self._legs.append(leg)
+        self._legs = [*self._legs, leg]
         leg.run_at(self.rate_hz)
         self.fit()
 
@@ -111,7 +137,7 @@ class Bridge:
 
     def tick(self, now: float) -> None:
         """Move 10 ms: hear everybody, then tell everybody. Who joins or leaves in between counts from the next tick."""
-        legs = self._legs.copy()
+        legs = self._legs
         said = [leg.pull(now) for leg in legs]
         if self._taps:
             self._feed_taps(legs, said)
@@ -122,8 +148,7 @@ class Bridge:
             legs[1].push(said[0], now)
         elif legs:
             self._mix_minus(said)
-            for leg, frame in zip(legs, self._mix, strict=True):
-                leg.push(frame, now)
+            self._tell(legs, now)
 
     def _feed_taps(self, legs: list[MediaPort], said: list[Frame]) -> None:
         for owner, tap in self._taps:
@@ -131,10 +156,24 @@ class Bridge:
                 if leg is owner:
                     tap(frame)
 
+    def _tell(self, legs: list[MediaPort], now: float) -> None:
+        sharing: dict[FrameEncoder, list[int]] = {}
+        for number, leg in enumerate(legs):
+            encoder = leg.shared_encoder
+            if encoder is None:
+                leg.push(self._mix[number], now)
+            else:
+                sharing.setdefault(encoder, []).append(number)
+        for encoder, numbers in sharing.items():
+            coded = encoder.encode_frame(self._mix[numbers].reshape(-1))
+            size = len(coded) // len(numbers)
+            for place, number in enumerate(numbers):
+                legs[number].push_coded(coded[place * size : (place + 1) * size], now)
+
     def _mix_minus(self, said: list[Frame]) -> None:
         if len(said) != len(self._said):
             self._resize(len(said))
-        np.stack(said, out=self._said)
+        np.concatenate(said, out=self._said.reshape(-1))
         np.sum(self._said, axis=0, out=self._total)
         np.subtract(self._total, self._said, out=self._mix)
         # Headroom: the sum of several speakers may pass full scale in float32, and is limited only here, once.

@@ -12,6 +12,12 @@ MAX_PACKET = 2048  # what an audio packet may at most be; ours are 172 bytes at 
 _HEADER = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
 _FIXED_SIZE = 12
+_PLAIN = 0x80  # the first byte of a packet without padding, extension and contributing sources
+
+
+def pack_header(payload_type: int, sequence: int, timestamp: int, ssrc: int, *, marker: bool = False) -> bytes:
+    """The 12 bytes before a payload, without anything optional; raises `struct.error` for fields out of range."""
+    return _HEADER.pack(_PLAIN, payload_type | 0x80 if marker else payload_type, sequence, timestamp, ssrc)
 
 
 @dataclass(slots=True)
@@ -34,7 +40,7 @@ class RtpPacket:
         if not _FIXED_SIZE <= size <= MAX_PACKET:
             raise ParseError(f"{size} bytes are not an RTP packet")
         first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-        if first == 0x80:  # the fast path: no padding, no extension, no contributing sources
+        if first == _PLAIN:
             return cls(second & 0x7F, sequence, timestamp, ssrc, data[_FIXED_SIZE:], second > 0x7F)
         if first >> 6 != VERSION:
             raise ParseError(f"RTP version {first >> 6}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,12 +14,13 @@ from voipnode.media.dtmf import EventSender, event_code
 from voipnode.media.errors import LocalError
 from voipnode.media.rates import RateAdapter
 from voipnode.media.rtcp_session import Sent
-from voipnode.media.rtp import RtpPacket
+from voipnode.media.rtp import pack_header
 from voipnode.media.values import StreamIdentity
 
 MAX_WAITING_DIGITS = 64
 _ECHO_PACKETS = 1024  # an echo is not older, and
 _ECHO_SPREAD_S = 2  # pauses move timestamps against sequence numbers by so much at most, within them
+_NOTHING: Sequence[bytes] = ()
 _PAUSE_S = 0.5  # without a frame for so long, the timestamp follows the clock (RFC 3550 §5.1: it samples time)
 
 
@@ -26,6 +29,10 @@ class RtpSender:
 
     The timestamp advances with every frame pushed, sent or not, so that pauses keep their length for the listener. It
     counts the codec's clock, which is not always the rate of its sound. Frames come at the rate of `run_at`.
+
+    `sending`: packets are made; otherwise only time goes on. `shared_encoder`: by this one, frames may be coded
+    elsewhere, together with those for other senders, and come in by `push_coded`; None where they must come by `push`,
+    because the codec has a state, or sound of another rate.
     """
 
     def __init__(self, identity: StreamIdentity, rate_hz: int) -> None:
@@ -36,13 +43,16 @@ class RtpSender:
         self._adapter = RateAdapter(rate_hz, rate_hz)
         self._frame_size = rate_hz // FRAMES_PER_S
         self._timestamp = identity.first_timestamp & 0xFFFFFFFF  # of the first sample in the buffer
-        self._pushed_at: float | None = None
+        self._pushed_at = math.inf  # as if never
         self._form: tuple[CodecType, int, int, str] | None = None  # what the encoder was made for
         self._encoder: Encoder | None = None
         self._payload_type = 0
         self._event_payload_type: int | None = None
         self._buffer: Frame = np.zeros(self._frame_size, dtype=np.float32)
         self._fill = 0
+        self._coded = b""  # what is in the buffer, where it came coded
+        self.shared_encoder: Encoder | None = None
+        self.sending = False
         self._marker = True  # RFC 3551 §4.1: the first packet of a talk spurt
         self._digits: deque[tuple[str, int, int]] = deque()  # digit, duration, gap in samples
         self._event: EventSender | None = None
@@ -84,7 +94,7 @@ class RtpSender:
         form = (codec, rate_hz, ptime_ms, fmtp)
         if form != self._form:
             self._advance(self._fill)
-            self._fill = 0
+            self._begin_packet()
             self._form = form
             self._encoder = None
             if codec.clock_hz != self.clock_hz:
@@ -103,6 +113,13 @@ class RtpSender:
         """Frames pushed from now on are of `rate_hz`."""
         self._frames_hz = rate_hz
         self._adapter.fit(rate_hz, self._rate_hz)
+        self.shared_encoder = None
+        if self._form is not None and not self._form[0].stateful and rate_hz == self._rate_hz:
+            codec, _, ptime_ms, fmtp = self._form
+            self.shared_encoder = codec.encoder(rate_hz, ptime_ms=ptime_ms, fmtp=fmtp)
+        elif self._coded:
+            self._advance(self._fill)
+            self._begin_packet()
 
     @property
     def digits_waiting(self) -> bool:
@@ -129,28 +146,48 @@ class RtpSender:
 
     def timestamp_at(self, now: float) -> int:
         """The RTP timestamp that belongs to `now` (for SR)."""
-        since = 0.0 if self._pushed_at is None else max(now - self._pushed_at, 0.0)
+        since = max(now - self._pushed_at, 0.0)
         return (self._timestamp + self._ticks(self._fill) + int(since * self.clock_hz)) & 0xFFFFFFFF
 
-    def push(self, frame: Frame, now: float, *, sending: bool) -> list[bytes]:
+    def push(self, frame: Frame, now: float) -> Sequence[bytes]:
         """Take one frame; the packets that are complete with it."""
-        if self._pushed_at is not None and now - self._pushed_at > _PAUSE_S:
+        if self._coded:
+            assert self.shared_encoder is not None
+            return self.push_coded(self.shared_encoder.encode_frame(frame), now)
+        if now - self._pushed_at > _PAUSE_S:
             self._resume(now - self._pushed_at)
         self._pushed_at = now
-        size = self._frame_size
-        self._buffer[self._fill : self._fill + size] = self._adapter.frame(frame)
-        self._fill += size
-        if self._fill < len(self._buffer):
-            return []
-        packets = self._packets(now) if sending and self._form is not None else []
+        fill = self._fill + self._frame_size
+        self._buffer[self._fill : fill] = self._adapter.frame(frame)
+        self._fill = fill
+        return self._complete(now) if fill >= len(self._buffer) else _NOTHING
+
+    def push_coded(self, coded: bytes, now: float) -> Sequence[bytes]:
+        """Take one frame that `shared_encoder` has coded; the packets that are complete with it."""
+        if now - self._pushed_at > _PAUSE_S:
+            self._resume(now - self._pushed_at)
+        self._pushed_at = now
+        if self._fill and not self._coded:  # the packet was begun with frames
+            assert self.shared_encoder is not None
+            self._coded = self.shared_encoder.encode_frame(self._buffer[: self._fill])
+        self._coded += coded
+        self._fill += self._frame_size
+        return self._complete(now) if self._fill >= len(self._buffer) else _NOTHING
+
+    def _complete(self, now: float) -> Sequence[bytes]:
+        packets = self._packets(now) if self.sending and self._form is not None else _NOTHING
         self._advance(self._fill)
-        self._fill = 0
+        self._begin_packet()
         return packets
+
+    def _begin_packet(self) -> None:
+        self._fill = 0
+        self._coded = b""
 
     def _resume(self, pause_s: float) -> None:
         frames = int(pause_s * FRAMES_PER_S) - 1
         self._advance(self._fill + frames * self._frame_size)
-        self._fill = 0
+        self._begin_packet()
         self._marker = True
 
     def _advance(self, samples: int) -> None:
@@ -168,19 +205,19 @@ class RtpSender:
             self._encoder = codec.encoder(rate_hz, ptime_ms=ptime_ms, fmtp=fmtp)
         return self._encoder.encode_frame(frame)
 
-    def _packets(self, now: float) -> list[bytes]:
+    def _packets(self, now: float) -> Sequence[bytes]:
         if self._digits or self._event is not None:
             return self._event_packets(now)
-        payload = self._encode(self._buffer)
+        payload = self._coded or self._encode(self._buffer)
         if not payload:
             # Nothing worth sending: what comes after it begins a talk spurt (RFC 3551 §4.1).
             self._marker = True
-            return []
+            return _NOTHING
         packet = self._packet(self._payload_type, self._timestamp, self._marker, payload, now)
         self._marker = False
         return [packet]
 
-    def _event_packets(self, now: float) -> list[bytes]:
+    def _event_packets(self, now: float) -> Sequence[bytes]:
         """Digits in place of audio; in the gaps between them nothing is said, so that the ends stand alone."""
         interval = self._ticks(len(self._buffer))
         if self._event is None or (self._event.done and self._gap <= 0):
@@ -196,9 +233,10 @@ class RtpSender:
         return [self._packet(kind, *event, now) for event in self._event.next_packets()]
 
     def _packet(self, kind: int, timestamp: int, marker: bool, payload: bytes, now: float) -> bytes:
-        data = RtpPacket(kind, self._sequence, timestamp, self._ssrc, payload, marker).serialize()
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self.sent.packets += 1
-        self.sent.octets += len(payload)
-        self.sent.last_at = now
-        return data
+        sequence = self._sequence
+        self._sequence = (sequence + 1) & 0xFFFF
+        sent = self.sent
+        sent.packets += 1
+        sent.octets += len(payload)
+        sent.last_at = now
+        return pack_header(kind, sequence, timestamp, self._ssrc, marker=marker) + payload

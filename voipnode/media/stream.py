@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from voipnode.codecs.errors import UnknownCodecError
-from voipnode.codecs.registry import CodecType, Decoder, find_codec
+from voipnode.codecs.registry import CodecType, Decoder, Encoder, find_codec
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.dtmf import EventReceiver, Press
 from voipnode.media.errors import LocalError, ParseError
@@ -83,7 +83,8 @@ class AudioStream:
         self._reception: Reception | None = None
         self._noted: Addr | None = None  # the address that was told
         self._remote_rtcp: Addr | None = None  # where the peer's RTCP really comes from
-        self._outbox: deque[MediaPacket] = deque(maxlen=_MAX_WAITING)
+        self._remote: Addr | None = None  # where our RTP goes
+        self._outbox: list[MediaPacket] = []
         self._events: deque[MediaEvent] = deque(maxlen=_MAX_WAITING)
         self._heard_at = 0.0
         self._told_silent = False
@@ -122,6 +123,7 @@ class AudioStream:
         if config.receive and (resumed or not expected):
             self._heard_at, self._told_silent = now, False
         self._latch.signal(config.remote_rtp, config.peer_hosts, resumed=resumed)
+        self._aim()
         self._rtcp.reduced_size = config.rtcp_reduced_size
         self._rtcp.metrics = self._voip_metrics if config.voip_metrics else None
         if before is None or config.remote_rtcp != before.remote_rtcp:
@@ -182,12 +184,13 @@ class AudioStream:
         if "_jitter" in self.__dict__:
             self._jitter.reset()
 
-    @property
-    def _remote(self) -> Addr | None:
-        """Where our RTP goes: to the source that proved itself, else where signalling said."""
+    def _aim(self) -> None:
+        """Our RTP goes to the source that proved itself, else where signalling said."""
         address = self._latch.current if self._symmetric else None
         address = address or self._latch.signalled
-        return None if address is None or address[0] in _UNSPECIFIED or address[1] == 0 else address
+        self._remote = None if address is None or address[0] in _UNSPECIFIED or address[1] == 0 else address
+        config = self._config
+        self._sender.sending = self._remote is not None and config is not None and config.send
 
     # -- datagrams in
 
@@ -279,6 +282,7 @@ class AudioStream:
         if current is self._noted:
             return
         self._noted = current
+        self._aim()
         if current is not None and self._symmetric and current != self._latch.signalled:
             self._remote_rtcp = None
             self._events.append(RemoteAddressLearnt(now, current))
@@ -316,16 +320,20 @@ class AudioStream:
 
     def outbox(self, now: float) -> list[MediaPacket]:
         """The datagrams to send now, in order; each is handed out once."""
-        packets = list(self._outbox)
-        self._outbox.clear()
+        packets, self._outbox = self._outbox, []
         return packets
+
+    def _post(self, packet: MediaPacket) -> None:
+        if len(self._outbox) == _MAX_WAITING:
+            del self._outbox[0]
+        self._outbox.append(packet)
 
     def _send_rtcp(self, data: bytes | None) -> None:
         target = self._rtcp_target()
         if data is not None and target is not None:
             # RFC 5761: on one port with RTP where signalling gave both the same.
             muxed = self._config is not None and self._config.remote_rtcp == self._config.remote_rtp
-            self._outbox.append(MediaPacket(data, target, rtcp=not muxed))
+            self._post(MediaPacket(data, target, rtcp=not muxed))
 
     def _rtcp_target(self) -> Addr | None:
         if self._remote_rtcp is not None:
@@ -373,12 +381,24 @@ class AudioStream:
 
     def push(self, frame: Frame, now: float) -> None:
         """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
-        if self._stopped or self._config is None:
-            return
-        remote = self._remote
-        for data in self._sender.push(frame, now, sending=self._config.send and remote is not None):
-            if remote is not None:
-                self._outbox.append(MediaPacket(data, remote))
+        if not self._stopped and self._config is not None:
+            for data in self._sender.push(frame, now):
+                self._post_rtp(data)
+
+    @property
+    def shared_encoder(self) -> Encoder | None:
+        """What codes frames for this leg together with those for others; None: it takes them by `push` alone."""
+        return self._sender.shared_encoder
+
+    def push_coded(self, coded: bytes, now: float) -> None:
+        """10 ms for the far side, as `shared_encoder` coded them; otherwise like `push`."""
+        if not self._stopped and self._config is not None:
+            for data in self._sender.push_coded(coded, now):
+                self._post_rtp(data)
+
+    def _post_rtp(self, data: bytes) -> None:
+        if self._remote is not None:
+            self._post(MediaPacket(data, self._remote))
 
     # -- digits out
 
