@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from voipnode.media.errors import MediaError
 
-Fault = Literal["replayed", "forged", "malformed", "unkeyed"]
+Fault = Literal["replayed", "forged", "malformed", "unkeyed", "expired"]
 
 
 class ProtectionError(MediaError):
@@ -48,10 +48,11 @@ class ProtectionStats:
     forged: int = 0  # the authentication tag is not the peer's
     malformed: int = 0  # too short, or of another kind
     unkeyed: int = 0  # before the keys were there
+    expired: int = 0  # beyond the lifetime of their key
 
     def count(self, fault: Fault) -> None:
         setattr(self, fault, getattr(self, fault) + 1)
 
     @property
     def total(self) -> int:
-        return self.replayed + self.forged + self.malformed + self.unkeyed
+        return self.replayed + self.forged + self.malformed + self.unkeyed + self.expired
