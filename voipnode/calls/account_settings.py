@@ -19,6 +19,8 @@ from pydantic import (
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.uri import SipUri, parse_uri
 
+MediaEncryption = Literal["none", "best_effort", "mandatory"]
+ENCRYPTIONS: tuple[MediaEncryption, ...] = ("none", "best_effort", "mandatory")  # from lax to strict
 Transport = Literal["udp", "tcp", "tls", "ws", "wss", "auto"]
 _STREAMS = ("tcp", "tls", "ws", "wss")
 
@@ -168,6 +170,21 @@ class AccountSettings(BaseModel):
     )
     mwi: bool = Field(default=False, description="Let the server tell of waiting messages.")
 
+    media_encryption: MediaEncryption = Field(
+        default="none",
+        description='SRTP: "none"; "best_effort": where the far side does it too, else in the clear; "mandatory": no'
+        " call without. Of all active peer-to-peer accounts the strictest holds for each.",
+    )
+    media_keying: tuple[Literal["sdes", "dtls"], ...] = Field(
+        default=("sdes", "dtls"),
+        min_length=1,
+        description="How keys are agreed on, preferred first: in the signalling (SDES) or by a handshake (DTLS).",
+    )
+    sdes_in_clear_signalling: bool = Field(
+        default=False,
+        description="Give and take SDES keys over UDP and TCP too: whoever reads the signalling can then listen.",
+    )
+
     audio_direction: Literal["both", "send", "receive", "none"] = "both"
     audio_codecs: tuple[Literal["PCMU", "PCMA"], ...] = Field(
         default=("PCMU", "PCMA"), min_length=1, description="Codecs in order of preference."
@@ -213,6 +230,31 @@ class AccountSettings(BaseModel):
             raise ValueError("each codec may stand in the list once")
         return value
 
+    @field_validator("media_keying")
+    @classmethod
+    def _keying(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each way may stand in the list once")
+        return value
+
+    @field_validator("sdes_in_clear_signalling")
+    @classmethod
+    def _keys_in_confidence(cls, value: bool, info: ValidationInfo) -> bool:
+        """An account whose every call would fail, or would never be encrypted, is a mistake."""
+        given = info.data
+        if given.get("media_encryption", "none") == "none" or value or "dtls" in given.get("media_keying", ("dtls",)):
+            return value
+        if (
+            given.get("type") == "registered"
+            and not given.get("sips")
+            and given.get("transport") in ("udp", "tcp", "ws")
+        ):
+            raise ValueError(
+                f'media_keying = ["sdes"] would send the keys over {given["transport"]} for everybody to read; write'
+                ' transport = "tls", or add "dtls" to media_keying, or sdes_in_clear_signalling = true for a laboratory'
+            )
+        return value
+
     @field_validator("domain", "registrar", "auth_id", "password", "secondary", "proxies")
     @classmethod
     def _of_registered_ones(cls, value: object, info: ValidationInfo) -> object:
@@ -242,6 +284,7 @@ def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSet
         raise ValueError(f"exactly one account can be the default, not {len(defaults)}: {names}")
     if defaults and not defaults[0].active:
         raise ValueError(f'"{defaults[0].name}" is the default and not active; make an active account the default')
+    accounts = _strictest(accounts)
     if defaults:
         return _with_ids(accounts)
     first = next((index for index, account in enumerate(accounts) if account.active), None)
@@ -249,6 +292,16 @@ def complete_accounts(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSet
         return _with_ids((*accounts, AccountSettings(default=True)))
     chosen = accounts[first].model_copy(update={"default": True})
     return _with_ids((*accounts[:first], chosen, *accounts[first + 1 :]))
+
+
+def _strictest(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+    """Calls from address to address reach whichever of these accounts there is, so the strictest holds for all."""
+    wishes = [each.media_encryption for each in accounts if each.active and not each.registered]
+    strictest = max(wishes, key=ENCRYPTIONS.index, default="none")
+    return tuple(
+        each if each.registered or not each.active else each.model_copy(update={"media_encryption": strictest})
+        for each in accounts
+    )
 
 
 def _with_ids(accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:

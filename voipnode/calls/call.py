@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass, field
 
 from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.leg_security import UNKNOWN, Encryption
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack.uri import SipUri
@@ -51,6 +52,8 @@ class Call:
     own: tuple[SipUri, ...] = ()  # the recipients of the node that it rang, whose digits act
     tried: list[SipUri] = field(default_factory=list)  # every address that was called
     transferred: bool = False  # the far side is somebody whom neither the node nor its settings chose
+    told_encryption: Encryption = UNKNOWN  # what the last event said of it
+    hindrance: str = ""  # why a party could not even be called
     searching: int = 0  # how many addresses are being looked up for it
 
     def enter(self, state: CallState, reason: CallReason) -> bool:
@@ -61,6 +64,12 @@ class Call:
         self.state = state
         self.reason = reason
         return True
+
+    @property
+    def encryption(self) -> Encryption:
+        """How the media of who answered, or alone rings here, is encrypted."""
+        leg = self.winner or (next(iter(self.legs.values())) if len(self.legs) == 1 else None)
+        return UNKNOWN if leg is None else leg.security.encryption
 
     @property
     def over(self) -> bool:

@@ -91,6 +91,7 @@ class CallTable:
 
     def announce(self, call: Call, *, now: float, status: int = 0, detail: str = "") -> None:
         """Tell the state that the call is in, because it was entered or something else about the call changed."""
+        call.told_encryption = call.encryption
         self._bus.publish(
             CallChanged(
                 at=now,
@@ -102,6 +103,9 @@ class CallTable:
                 account=call.account.name,
                 status=status,
                 detail=detail,
+                encryption=call.encryption.keying,
+                cipher=call.encryption.cipher,
+                rejected_packets=0 if call.winner is None else call.winner.transport.dropped.suspicious,
             )
         )
 

@@ -51,10 +51,15 @@ class CallCore:
         self.on_media_events: Callable[[SipLeg], None] = lambda leg: None
         self._media = media
 
-    def open_leg(self, call: Call, local_host: str, hop: Hop) -> SipLeg | None:
-        """A leg for the peer behind `hop`, with its media path; None, and a `Problem`, where no port is free."""
+    def open_leg(self, call: Call, local_host: str, hop: Hop, *, confidential: bool | None = None) -> SipLeg | None:
+        """A leg for the peer behind `hop`, with its media path; None, and a `Problem`, where no port is free.
+
+        `confidential`: whether all that it signals goes over TLS, where that is more than `hop` says.
+        """
+        secret = hop.secure if confidential is None else confidential
+        media, host = self._media, hop.remote.host
         try:
-            return SipLeg(call.account, self._media, local_host, hop.remote.host, self._tell_media_events)
+            return SipLeg(call.account, media, local_host, host, self._tell_media_events, confidential=secret)
         except OSError as error:
             words = f"no RTP port is free ({error}); {call.remote} is not served"
             self.bus.publish(Problem(where="sip.rtp_start_port", detail=words))
@@ -90,6 +95,7 @@ class CallCore:
         if call.winner is not None:
             self.door.leave(call.winner)
         call.winner, call.remote = leg, leg.remote
+        call.told_encryption = leg.security.encryption  # which is told below, with the words
         leg.expect(self.now)
         self.direction_changed(call, leg)
         self.table.announce(call, now=self.now, detail=words)
@@ -107,6 +113,8 @@ class CallCore:
         """
         if call.winner is leg and not call.over:
             (self.door.join if leg.proven and leg.carries_audio else self.door.leave)(leg)
+            if call.state is CallState.ACTIVE and call.told_encryption != leg.security.encryption:
+                self.table.announce(call, now=self.now, detail=str(leg.security.encryption))
 
     def take_answer(self, call: Call, leg: SipLeg, answer: bytes) -> bool:
         """The far side's answer to our first offer; False, with the reason kept, where it cannot be used."""
@@ -163,4 +171,6 @@ class CallCore:
 
 def no_common_audio(error: RemoteError) -> Outcome:
     """What a session description that cannot be used means for people."""
-    return CallReason.FAILED, error.status, f"no common audio: {error.reason}"
+    warnings = [value.split('"') for name, value in error.headers if name == "Warning"]
+    words = next((pieces[1] for pieces in warnings if len(pieces) > 1), error.reason)
+    return CallReason.FAILED, error.status, f"no common audio: {words}"

@@ -82,7 +82,11 @@ class NodeStopping(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallChanged(Event):
-    """A call entered a state. `call` is its id; `remote` the other party's URI; `status` the SIP status, 0 = none."""
+    """A call entered a state. `call` is its id; `remote` the other party's URI; `status` the SIP status, 0 = none.
+
+    `encryption`: "sdes" or "dtls" with the suite in `cipher`, "none" = in the clear, "" = no media agreed on yet.
+    `rejected_packets`: forged, replayed or malformed ones so far, which SRTP kept out.
+    """
 
     name: ClassVar[str] = "call.changed"
     call: str
@@ -93,6 +97,9 @@ class CallChanged(Event):
     account: str
     status: int = 0
     detail: str = ""  # in words, for people
+    encryption: str = ""
+    cipher: str = ""
+    rejected_packets: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

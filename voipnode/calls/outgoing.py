@@ -21,6 +21,7 @@ from voipnode.sipstack.session import MAX_EARLY_DIALOGS
 from voipnode.sipstack.uri import SipUri
 
 MAX_LEGS = 6
+NO_KEYS = "its media must be encrypted, and SDES keys may travel only over TLS (media_encryption, media_keying)"
 
 
 class Outgoing:
@@ -48,7 +49,8 @@ class Outgoing:
             self.add_leg(call, way)
         if not call.legs:
             core.table.drop(call)
-            raise NotNowError("no RTP port is free (see sip.rtp_start_port), or too many calls are ending")
+            words = "no RTP port is free (see sip.rtp_start_port), or too many calls are ending"
+            raise NotNowError(call.hindrance or words)
         core.table.limit(call, core.now + core.settings.calling_timeout_s)
         core.table.enter(call, CallState.CALLING, CallReason.INITIATED, now=core.now)
         return call.id
@@ -72,8 +74,14 @@ class Outgoing:
         """
         core = self._core
         call.tried.append(way.target)
-        leg = core.open_leg(call, core.local_address(way.hops[0]).host, way.hops[0])
+        confidential = all(hop.secure for hops in (way.hops, *(each.hops for each in way.detours)) for hop in hops)
+        leg = core.open_leg(call, core.local_address(way.hops[0]).host, way.hops[0], confidential=confidential)
         if leg is None:
+            return None
+        if not leg.security.can_offer:
+            leg.close(core.now)
+            call.hindrance = f"{way.target} is not called: {NO_KEYS}"
+            core.bus.publish(Problem(where="calls", detail=call.hindrance))
             return None
         leg.remote, leg.target = str(way.target), way.target
         invite = OutgoingInvite(

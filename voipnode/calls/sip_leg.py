@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from voipnode.calls.hooks import Frame
+from voipnode.calls.leg_security import LegSecurity
 from voipnode.calls.pace import Pace
 from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
@@ -15,6 +16,7 @@ from voipnode.media.dtmf_merger import DigitMerger
 from voipnode.media.stream import AudioStream
 from voipnode.media.transport import MediaTransport
 from voipnode.media.values import StreamConfig, StreamIdentity
+from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.offer_answer import AudioFormat, AudioSession, LocalAudio, OfferAnswer
 from voipnode.sipstack.uri import SipUri
 
@@ -42,7 +44,8 @@ class LegMedia:
         """Fresh random SSRC, sequence number and timestamp (RFC 3550 §5.1)."""
         return StreamIdentity(
             ssrc=self.random_bits(32),
-            first_sequence=self.random_bits(16),
+            # RFC 4568 §6.4: below 2**15, so that packets lost at the beginning cannot hide that the number has wrapped
+            first_sequence=self.random_bits(15),
             first_timestamp=self.random_bits(32),
             cname=self.cname,
         )
@@ -53,7 +56,7 @@ class SipLeg:
 
     `peer_host` is where the party's SIP goes to or comes from: its sound and its keys are taken from there, or from
     where its SDP says, and from nobody else. `on_media_events` is called when the stream has events to fetch.
-    Raises OSError when no RTP port is free.
+    `confidential`: nobody reads its signalling. Raises OSError when no RTP port is free.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class SipLeg:
         local_host: str,
         peer_host: str,
         on_media_events: Callable[[SipLeg], None],
+        *,
+        confidential: bool = False,
     ) -> None:
         self.session = ""  # the endpoint's id, once there is one
         self.remote = ""
@@ -78,6 +83,7 @@ class SipLeg:
             media.identity(), rate_hz=media.rate_hz, silence_timeout_s=media.settings.dead_call_timeout_s
         )
         self.transport = MediaTransport(self.stream)
+        self.security = LegSecurity(account, self.transport, media.random_bits, confidential=confidential)
         self.merger = DigitMerger()
         self.digit_pace = Pace(burst=DIGITS_AT_ONCE, per_s=DIGITS_PER_S)
         self._peer_hosts = frozenset({peer_host})
@@ -93,13 +99,16 @@ class SipLeg:
             direction=DIRECTIONS[account.audio_direction],
             user=account.user_id,
             voip_metrics=media.settings.qos.voip_metrics,
+            security=self.security.local,
         )
 
     def _wish(self) -> LocalAudio:
         return replace(self._local, direction=HELD[self._local.direction]) if self.on_hold else self._local
 
     def make_offer(self) -> bytes:
-        """Our SDP offer."""
+        """Our SDP offer. RemoteError where it could hold no keys, and must."""
+        if not self.security.can_offer:
+            raise RemoteError(488, "media must be encrypted, and no keys may be offered in this signalling")
         return self._negotiation.make_offer(self._wish())
 
     def take_offer(self, offer: bytes, now: float) -> bytes:
@@ -136,6 +145,7 @@ class SipLeg:
 
     def _agree(self, agreed: AudioSession, now: float) -> None:
         self.agreed = agreed
+        self.security.agree(agreed, now)
         # An address of nobody (0.0.0.0: hold, RFC 3264 §8.4) gets neither RTP nor RTCP.
         remote_rtp = (agreed.remote_host, agreed.remote_rtp_port) if agreed.reachable else None
         wants_rtcp = agreed.reachable and agreed.remote_rtcp_port != 0

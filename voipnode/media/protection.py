@@ -54,5 +54,10 @@ class ProtectionStats:
         setattr(self, fault, getattr(self, fault) + 1)
 
     @property
+    def suspicious(self) -> int:
+        """Those that somebody may have sent on purpose."""
+        return self.replayed + self.forged + self.malformed
+
+    @property
     def total(self) -> int:
         return self.replayed + self.forged + self.malformed + self.unkeyed + self.expired

@@ -95,6 +95,12 @@ class Call(BaseModel):
     account: str = Field(examples=["peer to peer"])
     status: int = Field(description="The SIP status that led here, 0 for none", examples=[200])
     detail: str = Field(description="In words, for people", examples=["answered"])
+    encryption: str = Field(
+        description='Of the sound: "sdes" or "dtls" (how keys are agreed on), "none": in the clear, "": not agreed yet',
+        examples=["sdes"],
+    )
+    cipher: str = Field(description="The SRTP suite in use", examples=["AES_CM_128_HMAC_SHA1_80"])
+    rejected_packets: int = Field(description="Forged, replayed or malformed packets that SRTP kept out", examples=[0])
     began_utc: str = Field(examples=["2026-11-20T08:00:00.000Z"])
     active_s: float = Field(description="Seconds since it was answered, or that it lasted", examples=[12.5])
 

@@ -178,6 +178,9 @@ class View:
             "account": newest.account,
             "status": newest.status,
             "detail": newest.detail,
+            "encryption": newest.encryption,
+            "cipher": newest.cipher,
+            "rejected_packets": newest.rejected_packets,
             "began_utc": row.began_utc,
             "active_s": round(max(0.0, until - row.active_at), 3) if row.active_at is not None else 0.0,
         }

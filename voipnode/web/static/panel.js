@@ -1,7 +1,7 @@
 // The front panel: shows what the node says, sends what is pressed. The node's status is the only truth: an event says
 // that something changed, then the status is read again; nothing is worked out twice.
 
-import { bare, callWords, clock, isOver, isRingingIn, sentence } from "./words.js";
+import { bare, callWords, clock, isEncrypted, isOver, isRingingIn, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const API = "/api/v1";
@@ -204,6 +204,7 @@ function fillCall(row, call) {
   row.dataset.direction = call.direction;
   row.querySelector(".call-remote").textContent = bare(call.remote);
   row.querySelector(".call-remote").title = call.remote;
+  row.querySelector(".call-words").title = isEncrypted(call) ? `${call.cipher} (${call.encryption.toUpperCase()})` : "";
   row.querySelector(".call-words").textContent =
     `${call.direction === "incoming" ? "Incoming" : "Outgoing"} · ${callWords(call)}`;
   const show = { answer: isRingingIn(call), hangup: !over, keys: call.state === "Active" };

@@ -32,12 +32,16 @@ export function isRingingIn(call) {
   return call.state === "Ringing" && call.direction === "incoming";
 }
 
+export function isEncrypted(call) {
+  return call.encryption !== "" && call.encryption !== "none";
+}
+
 // The state of a call as its row says it.
 export function callWords(call) {
   switch (call.state) {
     case "Calling": return "calling";
     case "Ringing": return isRingingIn(call) ? "is calling" : "ringing";
-    case "Active": return "in a call";
+    case "Active": return call.encryption ? `in a call, ${isEncrypted(call) ? "encrypted" : "not encrypted"}` : "in a call";
     case "Terminating": return "ending";
     case "Terminated": return withDetail(ENDED[call.reason] || "ended", call.detail);
     default: return "";
