@@ -89,6 +89,9 @@ class Way(Side):
     def admits(self, source: Addr, *, rtcp: bool) -> bool:
         return source == PEER
 
+    def known_as(self, source: Addr, *, rtcp: bool) -> Addr:
+        return source
+
     def way(self, packet: MediaPacket) -> MediaPacket | None:
         return MediaPacket(b"\x40\0\0\0" + packet.data, RELAY) if self.relayed else None
 

@@ -31,6 +31,7 @@ class Changes:
             core.endpoint.reject_reinvite(event.session, error.status, core.now, error.headers)
             return
         core.endpoint.accept_reinvite(event.session, body, core.now)
+        leg.answer_sent(core.now)
         core.direction_changed(call, leg)
 
     def on_reinvite_confirmed(self, call: Call, event: sip.ReinviteConfirmed) -> None:
@@ -60,6 +61,7 @@ class Changes:
             core.endpoint.reject_update(event.session, error.status, core.now, error.headers)
             return
         core.endpoint.accept_update(event.session, answer, core.now)
+        leg.answer_sent(core.now)
         core.direction_changed(call, leg)
 
     def on_refreshed(self, call: Call, event: sip.SessionRefreshed) -> None:

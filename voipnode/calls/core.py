@@ -59,11 +59,32 @@ class CallCore:
         secret = hop.secure if confidential is None else confidential
         media, host = self._media, hop.remote.host
         try:
-            return SipLeg(call.account, media, local_host, host, self._tell_media_events, confidential=secret)
+            leg = SipLeg(call.account, media, local_host, host, self._tell_media_events, confidential=secret)
         except OSError as error:
             words = f"no RTP port is free ({error}); {call.remote} is not served"
             self.bus.publish(Problem(where="sip.rtp_start_port", detail=words))
             return None
+        leg.gather(self.now)
+        return leg
+
+    def when_ready(self, call: Call, leg: SipLeg, then: Callable[[], None]) -> None:
+        """Do this once the leg knows its addresses: at once, or within `sip.ice.gathering_s`; never for a call that is
+        over by then, whose leg is closed."""
+        if leg.ready:
+            then()
+            return
+        call.searching += 1
+
+        def done() -> None:
+            call.searching -= 1
+            if not call.over:
+                then()
+            elif leg.session not in call.legs:
+                leg.close(self.now)
+            if not call.legs and not call.searching and call.state is not CallState.TERMINATED:
+                self.table.finish(call, self.now)
+
+        leg.when_ready.append(done)
 
     def _tell_media_events(self, leg: SipLeg) -> None:
         self.on_media_events(leg)

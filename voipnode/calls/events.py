@@ -133,6 +133,21 @@ class CallHeld(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallPath(Event):
+    """By which way a call's sound goes (ICE): `pair` in words, our candidate first; "" where there is none any more.
+
+    `after_ms` since both descriptions were known; `chosen`: both sides keep to it. `detail` says why a way was lost.
+    """
+
+    name: ClassVar[str] = "call.path"
+    call: str
+    pair: str
+    after_ms: int = 0
+    chosen: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallTransfer(Event):
     """How a transfer goes. `to` is the new party, `by` who asked for it: "here" or "far"; `status` is the SIP status.
 

@@ -55,7 +55,14 @@ class Incoming:
             return
         leg.session, leg.remote = event.session, call.remote
         core.table.attach(call, leg)
-        if not self._prepare_answer(call, leg, event.offer):
+        if event.offer is None:  # the offer is ours to make, and it has to be whole (RFC 3264 §4)
+            core.when_ready(call, leg, lambda: self._ring(call, leg, event, admitted))
+        else:
+            self._ring(call, leg, event, admitted)
+
+    def _ring(self, call: Call, leg: SipLeg, event: sip.IncomingCall, admitted: Admitted) -> None:
+        core, request = self._core, event.request
+        if not core.endpoint.is_waiting(event.session) or not self._prepare_answer(call, leg, event.offer):
             return
         may_page = admitted.account.page_auto_answer and (admitted.authorised or admitted.from_server)
         wish = answer_wish(request, privileged=admitted.authorised)
@@ -79,11 +86,18 @@ class Incoming:
         core = self._core
         try:
             call.answer_body = leg.take_offer(offer, core.now) if offer is not None else leg.make_offer()
+            if offer is not None and not leg.ready:
+                core.when_ready(call, leg, lambda: self._complete_answer(call, leg, offer))
         except RemoteError as error:
             core.table.leg_failed(call, no_common_audio(error))
             core.endpoint.reject(leg.session, error.status, core.now, headers=error.headers)
             return False
         return True
+
+    def _complete_answer(self, call: Call, leg: SipLeg, offer: bytes) -> None:
+        """While it rang, more of our addresses became known."""
+        if self._core.endpoint.is_waiting(leg.session):
+            call.answer_body = leg.take_offer(offer, self._core.now, again=True)
 
     def answer(self, call: Call) -> None:
         """Somebody here answers. Raises NotNowError when there is nothing to answer."""
@@ -93,7 +107,12 @@ class Incoming:
         self._accept(call, leg)
 
     def _accept(self, call: Call, leg: SipLeg, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self._core.when_ready(call, leg, lambda: self._accept_now(call, leg, headers))
+
+    def _accept_now(self, call: Call, leg: SipLeg, headers: tuple[tuple[str, str], ...]) -> None:
         core = self._core
+        if not core.endpoint.is_waiting(leg.session):
+            return  # withdrawn, or answered by another command, while our addresses were being found out
         core.endpoint.accept(leg.session, call.answer_body, core.now, headers)
         if call.state is CallState.IDLE:  # answered by itself: it never rang, but everybody hears of it in order
             core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from voipnode.calls.call import Call
@@ -47,7 +47,7 @@ class Outgoing:
             call.own = tuple(way.target for way in ways)
         for way in ways:
             self.add_leg(call, way)
-        if not call.legs:
+        if not call.legs and not call.searching:
             core.table.drop(call)
             words = "no RTP port is free (see sip.rtp_start_port), or too many calls are ending"
             raise NotNowError(call.hindrance or words)
@@ -66,24 +66,40 @@ class Outgoing:
                 core.end(call, (CallReason.BUSY, 486, "a visitor pressed the button"))
 
     def add_leg(
-        self, call: Call, way: Way, *, to: SipUri | None = None, headers: tuple[tuple[str, str], ...] = ()
-    ) -> SipLeg | None:
-        """Call one more party for this call; None, and a `Problem`, where there is no room.
+        self,
+        call: Call,
+        way: Way,
+        *,
+        to: SipUri | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        then: Callable[[SipLeg | None], None] = lambda leg: None,
+    ) -> None:
+        """Call one more party for this call, once the addresses for our offer are known.
 
-        `to`: whom the call was for at first, where somebody sent us on (RFC 3261 §8.1.3.4). `headers`: extra fields.
+        `then` is told the leg, or None, after a `Problem`, where there is no room. `to`: whom the call was for at
+        first, where somebody sent us on (RFC 3261 §8.1.3.4). `headers`: extra fields.
         """
         core = self._core
         call.tried.append(way.target)
         confidential = all(hop.secure for hops in (way.hops, *(each.hops for each in way.detours)) for hop in hops)
         leg = core.open_leg(call, core.local_address(way.hops[0]).host, way.hops[0], confidential=confidential)
         if leg is None:
-            return None
+            then(None)
+            return
         if not leg.security.can_offer:
             leg.close(core.now)
             call.hindrance = f"{way.target} is not called: {NO_KEYS}"
             core.bus.publish(Problem(where="calls", detail=call.hindrance))
-            return None
+            then(None)
+            return
         leg.remote, leg.target = str(way.target), way.target
+        core.when_ready(call, leg, lambda: then(leg if self._invite(call, leg, way, to, headers) else None))
+
+    def _invite(
+        self, call: Call, leg: SipLeg, way: Way, to: SipUri | None, headers: tuple[tuple[str, str], ...]
+    ) -> bool:
+        """Whether the INVITE is on its way."""
+        core = self._core
         invite = OutgoingInvite(
             target=way.target,
             from_=way.from_,
@@ -102,9 +118,9 @@ class Outgoing:
         except LocalError as error:  # calls that were given up may wait 32 s for their end: there is no room for more
             leg.close(core.now)
             core.bus.publish(Problem(where="calls", detail=f"{way.target} cannot be called now: {error}"))
-            return None
+            return False
         core.table.attach(call, leg)
-        return leg
+        return True
 
     def on_progress(self, call: Call, event: sip.CallProgress) -> None:
         """A party rings, or says something on the way there."""

@@ -8,6 +8,7 @@ from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore, Found
 from voipnode.calls.events import CallReason
 from voipnode.calls.outgoing import Outgoing
+from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.uri import SipUri, parse_uri
@@ -72,11 +73,15 @@ class Redirects:
 
     def _found(self, call: Call, trail: Trail, ways: Found) -> None:
         """The address of a contact is known; where it is not, the next one is tried."""
-        for way in ways:
-            leg = self._outgoing.add_leg(call, way, to=trail.to)
-            if leg is not None:
-                self._trails[leg.session] = trail
-                return
+        if ways:
+            self._outgoing.add_leg(call, ways[0], to=trail.to, then=lambda leg: self._called(call, trail, leg))
+        else:
+            self._called(call, trail, None)
+
+    def _called(self, call: Call, trail: Trail, leg: SipLeg | None) -> None:
+        if leg is not None:
+            self._trails[leg.session] = trail
+            return
         words = f"redirected to {trail.latest}, which cannot be reached"
         self._core.table.leg_failed(call, (CallReason.FAILED, 0, words))
         following = self._next(call, trail)

@@ -73,7 +73,7 @@ class Referred:
         return ""
 
     def _found(self, wish: Wish, ways: Found) -> None:
-        core, event = self._core, wish.event
+        event = wish.event
         if not ways:
             self._failed(wish, 404, "Not Found")
             return
@@ -82,7 +82,10 @@ class Referred:
             headers = [("Replaces", str(event.replaces)), ("Require", REPLACES)]  # RFC 3891 §4
         if event.referred_by:
             headers.append(("Referred-By", event.referred_by))  # RFC 3892 §3
-        leg = self._outgoing.add_leg(wish.call, ways[0], headers=tuple(headers))
+        self._outgoing.add_leg(wish.call, ways[0], headers=tuple(headers), then=lambda leg: self._called(wish, leg))
+
+    def _called(self, wish: Wish, leg: SipLeg | None) -> None:
+        core = self._core
         if leg is None:
             self._failed(wish, 503, "Service Unavailable")
             return

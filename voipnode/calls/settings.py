@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.account_settings import AccountSettings, complete_accounts
+from voipnode.calls.ice_settings import IceSettings
 from voipnode.calls.network_settings import DnsSettings, NatSettings, QosSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
 from voipnode.calls.transport_settings import Port, TlsSettings, WebSocketSettings, check_ports
@@ -99,6 +100,7 @@ class SipSettings(BaseModel):
     dns: DnsSettings = DnsSettings()
     nat: NatSettings = NatSettings()
     qos: QosSettings = QosSettings()
+    ice: IceSettings = IceSettings()
     tls: TlsSettings = TlsSettings()
     websocket: WebSocketSettings = WebSocketSettings()
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from voipnode.calls.hooks import Frame
+from voipnode.calls.leg_connectivity import LegConnectivity
 from voipnode.calls.leg_security import LegSecurity
 from voipnode.calls.pace import Pace
 from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.media.bridge import FrameEncoder
 from voipnode.media.dtmf_merger import DigitMerger
+from voipnode.media.ice.candidate import RTCP, RTP
+from voipnode.media.ice.values import Pacer
 from voipnode.media.stream import AudioStream
 from voipnode.media.transport import MediaTransport
-from voipnode.media.values import StreamConfig, StreamIdentity
+from voipnode.media.turn.gatherer import Gatherer
+from voipnode.media.turn.memory import ServerMemory
+from voipnode.media.turn.values import Server
+from voipnode.media.values import Addr, StreamConfig, StreamIdentity
 from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.offer_answer import AudioFormat, AudioSession, LocalAudio, OfferAnswer
+from voipnode.sipstack.sdp_fields import literal_ip
 from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
@@ -32,13 +39,16 @@ NOBODY = SipUri(host="invalid")
 
 @dataclass(frozen=True, slots=True)
 class LegMedia:
-    """What a leg needs to open its media; shared by all legs of a switch."""
+    """What a leg needs to open its media; shared by all legs of a switch. `servers`: STUN and TURN, as they are now."""
 
     paths: MediaPaths
     random_bits: RandomBits
     settings: SipSettings
     rate_hz: int
     cname: str
+    servers: Callable[[], Sequence[Server]] = tuple
+    server_memory: ServerMemory = field(default_factory=ServerMemory)
+    pacer: Pacer = field(default_factory=Pacer)
 
     def identity(self) -> StreamIdentity:
         """Fresh random SSRC, sequence number and timestamp (RFC 3550 §5.1)."""
@@ -76,6 +86,7 @@ class SipLeg:
         self.local_host = local_host
         self.account = account
         self.early_bodies: dict[str, bytes] = {}  # by fork, the SDP that it sent before it answered
+        self.when_ready: list[Callable[[], None]] = []  # what waits for our addresses
         self.early_tag = ""  # the fork whose early SDP is in force
         self.proven = False  # the handshake showed that the party receives at its address
         self.agreed: AudioSession | None = None
@@ -101,6 +112,48 @@ class SipLeg:
             voip_metrics=media.settings.qos.voip_metrics,
             security=self.security.local,
         )
+        self.connectivity = self._connectivity(media, peer_host)
+
+    def _connectivity(self, media: LegMedia, peer_host: str) -> LegConnectivity | None:
+        """ICE for this leg, where it is wanted and our address is one that candidates can have."""
+        if not media.settings.ice.enabled or literal_ip(self.local_host) is None:
+            return None
+        bases = {RTP: (self.local_host, self._path.rtp_port), RTCP: (self.local_host, self._path.rtcp_port)}
+        return LegConnectivity(
+            media.settings.ice,
+            self.transport,
+            bases,
+            peer_host,
+            random_bits=media.random_bits,
+            pacer=media.pacer,
+            gatherer=self._gatherer(media, bases),
+        )
+
+    def _gatherer(self, media: LegMedia, bases: dict[int, Addr]) -> Gatherer | None:
+        servers = media.servers()
+        if not servers:
+            return None
+        patience_s = media.settings.ice.gathering_s
+        return Gatherer(servers, bases, tokens=media.random_bits, memory=media.server_memory, patience_s=patience_s)
+
+    def gather(self, now: float) -> None:
+        """Find out at which addresses beyond this host we can be reached; `ready` tells when that is known."""
+        if self.connectivity is not None:
+            self.connectivity.start(now)
+            self.flush(now)
+
+    def gathered(self) -> None:
+        """The servers have answered, or took too long: what has waited for it happens now."""
+        if self.connectivity is not None:
+            self.connectivity.gathered()
+        waiting, self.when_ready = self.when_ready, []
+        for then in waiting:
+            then()
+
+    @property
+    def ready(self) -> bool:
+        """Our addresses are known, as far as they will be: descriptions are complete."""
+        return self.connectivity is None or self.connectivity.ready
 
     def _wish(self) -> LocalAudio:
         return replace(self._local, direction=HELD[self._local.direction]) if self.on_hold else self._local
@@ -109,13 +162,25 @@ class SipLeg:
         """Our SDP offer. RemoteError where it could hold no keys, and must."""
         if not self.security.can_offer:
             raise RemoteError(488, "media must be encrypted, and no keys may be offered in this signalling")
-        return self._negotiation.make_offer(self._wish())
+        wish, connectivity = self._wish(), self.connectivity
+        return self._negotiation.make_offer(wish if connectivity is None else connectivity.offering(wish))
 
-    def take_offer(self, offer: bytes, now: float) -> bytes:
-        """Our SDP answer to the far side's offer; RemoteError says with which status to refuse."""
-        answer, agreed = self._negotiation.receive_offer(offer, self._wish())
-        self._agree(agreed, now)
+    def take_offer(self, offer: bytes, now: float, *, again: bool = False) -> bytes:
+        """Our SDP answer to the far side's offer; RemoteError says with which status to refuse.
+
+        Once it is sent, `answer_sent` is to be called. `again`: the same offer, whose answer was not sent yet.
+        """
+        wish, connectivity = self._wish(), self.connectivity
+        local = wish if connectivity is None else connectivity.answering(wish, offer)
+        answer, agreed = self._negotiation.receive_offer(offer, local, again=again)
+        self._agree(agreed, now, answered=False)
         return answer
+
+    def answer_sent(self, now: float) -> None:
+        """Our answer is on its way: the far side can be checked (RFC 8839 §4.3.2)."""
+        if self.connectivity is not None:
+            self.connectivity.begin(now)
+            self.flush(now)
 
     def take_answer(self, answer: bytes, now: float) -> None:
         """The far side's SDP answer to our offer; RemoteError when it cannot be used."""
@@ -132,7 +197,9 @@ class SipLeg:
 
     def take_refreshed(self, answer: bytes, now: float) -> None:
         """The far side's answer to what we said last, offered once more; RemoteError when it cannot be used."""
-        self._agree(self._negotiation.receive_repeated(answer, self._wish()), now)
+        wish, connectivity = self._wish(), self.connectivity
+        local = wish if connectivity is None else connectivity.described(wish)
+        self._agree(self._negotiation.receive_repeated(answer, local), now)
 
     @property
     def offering(self) -> bool:
@@ -143,7 +210,9 @@ class SipLeg:
         """Our offer was refused: what was agreed before stays in force."""
         self._negotiation.abandon_offer()
 
-    def _agree(self, agreed: AudioSession, now: float) -> None:
+    def _agree(self, agreed: AudioSession, now: float, *, answered: bool = True) -> None:
+        if self.connectivity is not None:
+            agreed = self.connectivity.agreed(agreed, now, answered=answered)
         self.agreed = agreed
         self.security.agree(agreed, now)
         # An address of nobody (0.0.0.0: hold, RFC 3264 §8.4) gets neither RTP nor RTCP.
@@ -185,6 +254,8 @@ class SipLeg:
     def expect(self, now: float) -> None:
         """It has the door: from now on its silence is watched, even before its sound is let through."""
         self.stream.expect(now)
+        if self.connectivity is not None:
+            self.connectivity.begin(now)
         self.flush(now)  # which sets the stream's timer
 
     @property
@@ -218,6 +289,9 @@ class SipLeg:
     def close(self, now: float) -> None:
         """Say goodbye (RTCP BYE) and give the ports back."""
         self.stream.stop(now)
+        if self.connectivity is not None:
+            self._path.flush(now)
+            self.connectivity.close(now)
         self._path.flush(now)
         self._path.close()
         self.transport.close()

@@ -24,6 +24,7 @@ from voipnode.calls.incoming import Incoming
 from voipnode.calls.mailboxes import Mailboxes
 from voipnode.calls.outcome import outcome_of
 from voipnode.calls.outgoing import Outgoing
+from voipnode.calls.paths import Paths
 from voipnode.calls.ports import Find, LocalAddress
 from voipnode.calls.redirects import Redirects
 from voipnode.calls.referred import Referred
@@ -34,6 +35,7 @@ from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
 from voipnode.calls.transfers import Transfers
 from voipnode.calls.ways import Way
+from voipnode.media.events import AddressesGathered
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.grammar import printable
@@ -85,6 +87,7 @@ class Switch:
         self._referred = Referred(self._core, self._outgoing)
         self._transfers = Transfers(self._core)
         self._holds = Holds(self._core)
+        self._paths = Paths(self._core)
         self._texts = Texts(self._core)
         self._mailboxes = Mailboxes(self._core, self.accounts)
         self._endpoint = endpoint
@@ -277,6 +280,7 @@ class Switch:
     def _on_session_ended(self, event: sip.SessionEnded) -> None:
         self._early.before_end(event.session)
         self._holds.before_end(event)
+        self._paths.before_end(event.session)
         self._referred.before_end(event)
         if not self._redirects.follow(event):
             self._core.session_ended(event, outcome_of(event))
@@ -305,6 +309,7 @@ class Switch:
                 self._changes.on_reinvite(call, event)
             case sip.ReinviteAnswered():
                 self._holds.on_answered(call, event)
+                self._paths.on_answered(call, event)
             case sip.ReferReceived():
                 self._referred.on_refer(call, event)
             case sip.ReinviteConfirmed():
@@ -316,10 +321,13 @@ class Switch:
         event = leg.transport.next_event()
         if event is None:  # asked after every packet, and nearly always so
             return
-        call = self._table.of_session(leg.session)
         while event is not None:
             self._core.now = max(self._core.now, event.at)
-            if call is not None:
+            call = self._table.of_session(leg.session)
+            if isinstance(event, AddressesGathered):
+                leg.gathered()
+            elif call is not None:
+                self._paths.on_media_event(call, leg, event)
                 self._digits.on_media_event(call, leg, event)
             event = leg.transport.next_event()
         self._after_command()

@@ -52,6 +52,15 @@ class TakeOver:
         if leg is None:
             core.endpoint.reject(event.session, 503, core.now)
             return
+        core.when_ready(call, leg, lambda: self._answer(call, leg, event, wanted, authorised=authorised))
+
+    def _answer(
+        self, call: Call, leg: SipLeg, event: sip.IncomingCall, wanted: Replacement, *, authorised: bool
+    ) -> None:
+        core = self._core
+        if not core.endpoint.is_waiting(event.session):
+            leg.close(core.now)  # withdrawn, while our addresses were being found out
+            return
         try:
             body = leg.take_offer(event.offer, core.now) if event.offer is not None else leg.make_offer()
         except RemoteError as error:

@@ -83,3 +83,8 @@ class RelayFound(MediaEvent):
     """After a loss there are relays again, of which the far side is to be told; `server` lends them, in words."""
 
     server: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesGathered(MediaEvent):
+    """The STUN and TURN servers have answered, or taken too long: it is known at which addresses we can be reached."""

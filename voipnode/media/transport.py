@@ -48,6 +48,10 @@ class Connectivity(Side, Protocol):
         """Whether media from there came by a pair that was checked; everything else is a stranger's."""
         ...
 
+    def known_as(self, source: Addr, *, rtcp: bool) -> Addr:
+        """By which address the stream knows who sends from there: one name, whatever path his packets take."""
+        ...
+
     def way(self, packet: MediaPacket) -> MediaPacket | None:
         """The packet as it leaves by the chosen pair (wrapped for a relay, from its socket); None: no way yet."""
         ...
@@ -128,9 +132,12 @@ class MediaTransport:
                 return
             data, source = carried
             kind = data[0] if data else 255
-        if self._connectivity is not None and not self._connectivity.admits(source, rtcp=rtcp):
-            self.strays += 1
-        elif _RTP <= kind < _RTP_END:
+        if self._connectivity is not None:
+            if not self._connectivity.admits(source, rtcp=rtcp):
+                self.strays += 1
+                return
+            source = self._connectivity.known_as(source, rtcp=rtcp)
+        if _RTP <= kind < _RTP_END:
             self._receive_media(data, source, now, rtcp=rtcp)
         elif _DTLS <= kind < _DTLS_END and self._handshake is not None:
             self._handshake.receive(data, source, now, rtcp=rtcp)

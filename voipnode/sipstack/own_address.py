@@ -136,6 +136,15 @@ def _seen_at(via: Via) -> Address | None:
     return Address(host, via.rport or via.port or DEFAULT_PORTS.get(via.transport, 5060))
 
 
+def is_inside(host: str) -> bool:
+    """Whether that is an address on this side of any router: private, link-local or loopback."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _INSIDE)
+
+
 def _may_lead_outside(remote: str, public: str) -> bool:
     """Whether a peer may be beyond our router; a name may, and an address of the public one's family outside."""
     try:
@@ -147,4 +156,4 @@ def _may_lead_outside(remote: str, public: str) -> bool:
             return False
     except ValueError:
         pass  # the public address is a name, which may stand for both
-    return not any(address in network for network in _INSIDE)
+    return not is_inside(remote)
