@@ -36,9 +36,7 @@ def test_sound_goes_by_a_checked_pair_both_ways(tmp_path: Path, caller: str) -> 
         tone = write_tone(tmp_path / "tone.wav", PCM_TONE_HZ)
         audio = f'device = "files"\nmicrophone = "{tone}"\nloudspeaker_recording = "{tmp_path / "heard.wav"}"'
         async with running(
-            Node.start(
-                tmp_path / "node", audio=audio, more=AUTO_ANSWER + ICE, inside=home, hosts=f'["{home.address}"]'
-            )
+            Node.start(tmp_path / "node", audio=audio, more=AUTO_ANSWER + ICE, inside=home, hosts=f'["{home.address}"]')
         ) as node:
             if caller == "node":
                 await node.press(phone.uri)
