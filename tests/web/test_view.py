@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from voipnode.calls.events import CallChanged, CallReason, CallState, NodeStarted, PortChanged, Problem
+from voipnode.calls.events import CallChanged, CallPath, CallReason, CallState, NodeStarted, PortChanged, Problem
 from voipnode.web.view import MAX_CALLS, MAX_ENDED_CALLS, MAX_PROBLEMS, View
 
 
@@ -38,6 +38,16 @@ def test_a_call_counts_from_its_answer_to_its_end() -> None:
     clock.now = 500.0
     [call] = view.calls()
     assert (call["active_s"], call["state"], call["began_utc"]) == (10.0, "Terminated", "2026-11-20T08:00:00.000Z")
+
+
+def test_a_call_tells_by_which_way_its_sound_goes_and_how_soon_there_was_one() -> None:
+    view, _ = _view()
+    view.on_event(_changed("c1", CallState.ACTIVE, 100.0))
+    assert (view.calls()[0]["path"], view.calls()[0]["path_found_ms"]) == ("", 0)
+    for pair, after_ms in (("relay a with host b", 80), ("host c with host b", 230)):
+        view.on_event(CallPath(at=100.1, call="c1", pair=pair, after_ms=after_ms))
+    assert (view.calls()[0]["path"], view.calls()[0]["path_found_ms"]) == ("host c with host b", 80)
+    view.on_event(CallPath(at=100.2, call="gone", pair="host c with host b", after_ms=1))
 
 
 def test_a_lease_runs_down_on_the_clock_of_the_engine() -> None:

@@ -101,6 +101,11 @@ class Call(BaseModel):
     )
     cipher: str = Field(description="The SRTP suite in use", examples=["AES_CM_128_HMAC_SHA1_80"])
     rejected_packets: int = Field(description="Forged, replayed or malformed packets that SRTP kept out", examples=[0])
+    path: str = Field(
+        description="The pair of addresses that ICE found for the sound, ours first; empty: the call does without",
+        examples=["srflx 198.51.100.1:50000 with relay 203.0.113.20:49152"],
+    )
+    path_found_ms: int = Field(description="How long it took until sound could go by one", examples=[180])
     began_utc: str = Field(examples=["2026-11-20T08:00:00.000Z"])
     active_s: float = Field(description="Seconds since it was answered, or that it lasted", examples=[12.5])
 

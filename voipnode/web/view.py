@@ -10,6 +10,7 @@ from typing import Any
 
 from voipnode.calls.events import (
     CallChanged,
+    CallPath,
     CallState,
     Event,
     GuardianChanged,
@@ -30,13 +31,18 @@ MAX_NAMES = 256  # inputs and ports: far more than any door has
 
 @dataclass(slots=True)
 class CallRow:
-    """The newest of a call, and when it began, was answered and ended, in the engine's monotonic seconds."""
+    """The newest of a call, and when it began, was answered and ended, in the engine's monotonic seconds.
+
+    `path`: the way that its sound goes by ICE; `found_ms`: how long it took until there was one.
+    """
 
     newest: CallChanged
     began_at: float
     began_utc: str
     active_at: float | None = None
     ended_at: float | None = None
+    path: str = ""
+    found_ms: int = 0
 
 
 class View:
@@ -64,6 +70,8 @@ class View:
         match event:
             case CallChanged():
                 self._call(event)
+            case CallPath():
+                self._path(event)
             case PortChanged():
                 self._name(self._ports, event.port, (event, self._at(event)))
             case InputChanged():
@@ -159,6 +167,12 @@ class View:
             if len(self._ended) > MAX_ENDED_CALLS:
                 del self._calls[self._ended.popleft()]
 
+    def _path(self, event: CallPath) -> None:
+        row = self._calls.get(event.call)
+        if row is not None:
+            row.path = event.pair
+            row.found_ms = row.found_ms or event.after_ms
+
     def _make_room(self) -> None:
         if len(self._calls) >= MAX_CALLS:
             for name in self._ended:
@@ -181,6 +195,8 @@ class View:
             "encryption": newest.encryption,
             "cipher": newest.cipher,
             "rejected_packets": newest.rejected_packets,
+            "path": row.path,
+            "path_found_ms": row.found_ms,
             "began_utc": row.began_utc,
             "active_s": round(max(0.0, until - row.active_at), 3) if row.active_at is not None else 0.0,
         }

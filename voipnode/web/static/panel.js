@@ -204,7 +204,9 @@ function fillCall(row, call) {
   row.dataset.direction = call.direction;
   row.querySelector(".call-remote").textContent = bare(call.remote);
   row.querySelector(".call-remote").title = call.remote;
-  row.querySelector(".call-words").title = isEncrypted(call) ? `${call.cipher} (${call.encryption.toUpperCase()})` : "";
+  const cipher = isEncrypted(call) ? `${call.cipher} (${call.encryption.toUpperCase()})` : "";
+  const path = call.path ? `${call.path}, found in ${call.path_found_ms} ms` : "";
+  row.querySelector(".call-words").title = [cipher, path].filter(Boolean).join(" · ");
   row.querySelector(".call-words").textContent =
     `${call.direction === "incoming" ? "Incoming" : "Outgoing"} · ${callWords(call)}`;
   const show = { answer: isRingingIn(call), hangup: !over, keys: call.state === "Active" };

@@ -78,6 +78,7 @@ const SENTENCES = {
   "node.started": (e) => ["node", withDetail(`voipnode ${e.version} started`, e.previous && `the run before ${e.previous}`)],
   "node.stopping": () => ["node", "The node is stopping"],
   "call.changed": (e) => ["call", callSentence(e)],
+  "call.path": (e) => ["call", e.pair ? `Sound goes by ${e.pair}${e.chosen ? "" : ", for now"}` : `Sound has no way: ${e.detail}`],
   "registration.changed": registrationSentence,
   "dtmf.received": (e) => ["call", `${bare(e.remote)} pressed ${e.digit}${e.authorised ? "" : " (may not act)"}`],
   "dtmf.matched": (e) => ["call", `${bare(e.remote)} dialled ${e.sequence}: ${e.label}`],
