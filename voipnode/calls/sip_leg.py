@@ -66,8 +66,14 @@ class SipLeg:
 
     `peer_host` is where the party's SIP goes to or comes from: its sound and its keys are taken from there, or from
     where its SDP says, and from nobody else. `on_media_events` is called when the stream has events to fetch.
-    `confidential`: nobody reads its signalling. Raises OSError when no RTP port is free.
+    `confidential`: nobody reads its signalling. Raises OSError when no RTP port is free. As a port of the bridge it is its
+    stream, and on the wire its path: what is called a hundred times a second goes to them at once.
     """
+
+    pull: Callable[[float], Frame]
+    push: Callable[[Frame, float], None]
+    push_coded: Callable[[bytes, float], None]
+    send: Callable[[float], None]
 
     def __init__(
         self,
@@ -100,6 +106,8 @@ class SipLeg:
         self._peer_hosts = frozenset({peer_host})
         self._negotiation = OfferAnswer(session_id=media.random_bits(31))
         self._path: MediaPath = media.paths.open(local_host, self.transport, lambda: on_media_events(self))
+        self.pull, self.push, self.push_coded = self.stream.pull, self.stream.push, self.stream.push_coded
+        self.send = self._path.send
         self._local = LocalAudio(
             host=local_host,
             rtp_port=self._path.rtp_port,
@@ -265,22 +273,9 @@ class SipLeg:
     def run_at(self, rate_hz: int) -> None:
         self.stream.run_at(rate_hz)
 
-    def pull(self, now: float) -> Frame:
-        return self.stream.pull(now)
-
-    def push(self, frame: Frame, now: float) -> None:
-        self.stream.push(frame, now)
-
     @property
     def shared_encoder(self) -> FrameEncoder | None:
         return self.stream.shared_encoder
-
-    def push_coded(self, coded: bytes, now: float) -> None:
-        self.stream.push_coded(coded, now)
-
-    def send(self, now: float) -> None:
-        """Put on the wire what the tick has made ready."""
-        self._path.send(now)
 
     def flush(self, now: float) -> None:
         """Put on the wire what the stream has ready, and set its timer."""

@@ -10,10 +10,11 @@ RATES_HZ = (8000, 16000, 48000)
 
 class RateAdapter:
     """Frames of `in_hz` in, frames of `out_hz` out; either rate may change at any frame. Costs nothing while they are
-    the same; otherwise delays by `dsp.resampling.LATENCY_S`."""
+    the same (`busy` is False); otherwise delays by `dsp.resampling.LATENCY_S`."""
 
     def __init__(self, in_hz: int, out_hz: int) -> None:
         self._resampler: Resampler | None = None
+        self.busy = False
         self.fit(in_hz, out_hz)
 
     def fit(self, in_hz: int, out_hz: int) -> None:
@@ -22,6 +23,7 @@ class RateAdapter:
             self._resampler = None
         elif self._resampler is None or (self._resampler.in_hz, self._resampler.out_hz) != (in_hz, out_hz):
             self._resampler = Resampler(in_hz, out_hz)
+        self.busy = in_hz != out_hz
 
     def frame(self, frame: Frame) -> Frame:
         """The next 10 ms: the same array, or a new one."""

@@ -13,6 +13,7 @@ _HEADER = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
 _FIXED_SIZE = 12
 _PLAIN = 0x80  # the first byte of a packet without padding, extension and contributing sources
+_PLAIN_BYTE = bytes([_PLAIN])
 
 
 def pack_header(payload_type: int, sequence: int, timestamp: int, ssrc: int, *, marker: bool = False) -> bytes:
@@ -34,14 +35,23 @@ class RtpPacket:
     extension: tuple[int, bytes] | None = None
 
     @classmethod
+    def plain(cls, data: bytes) -> RtpPacket | None:
+        """A datagram without padding, extension and contributing sources, as nearly all are; None for any other."""
+        if data[:1] != _PLAIN_BYTE or not _FIXED_SIZE <= len(data) <= MAX_PACKET:
+            return None
+        _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+        return cls(second & 0x7F, sequence, timestamp, ssrc, data[_FIXED_SIZE:], second > 0x7F)
+
+    @classmethod
     def parse(cls, data: bytes) -> RtpPacket:
         """Read a datagram; raises `ParseError` for what RFC 3550 A.1 calls invalid, or more than 2048 bytes."""
+        plain = cls.plain(data)
+        if plain is not None:
+            return plain
         size = len(data)
         if not _FIXED_SIZE <= size <= MAX_PACKET:
             raise ParseError(f"{size} bytes are not an RTP packet")
         first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-        if first == _PLAIN:
-            return cls(second & 0x7F, sequence, timestamp, ssrc, data[_FIXED_SIZE:], second > 0x7F)
         if first >> 6 != VERSION:
             raise ParseError(f"RTP version {first >> 6}")
         start, csrc, extension = _read_options(data, first)

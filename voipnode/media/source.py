@@ -68,25 +68,25 @@ class SourceLatch:
     def admit(self, packet: RtpPacket, source: Addr, now: float) -> list[Arrival]:
         """What counts now: this packet, this one after those held before it, or nothing."""
         if packet.ssrc == self.ssrc and source == self.current:
-            self._heard_at = now
-            if self._candidates:
-                self._drop_rivals(source)
+            self.heard(now)
             return [(packet, now)]
         if not self._may_apply(source):
             self.strangers += 1
             return []
         return self._try(packet, source, now)
 
+    def heard(self, now: float) -> None:
+        """A packet of `current` with `ssrc` came: another SSRC from the same address must begin its proof again."""
+        self._heard_at = now
+        if self._candidates:
+            for key in [key for key in self._candidates if key[0] == self.current]:
+                del self._candidates[key]
+
     def trusts_host(self, host: str) -> bool:
         """May RTCP come from there? The latched host, the signalled one, and those that may be learnt by name."""
         if self._hosts is not None and host in self._hosts:
             return True
         return any(address is not None and address[0] == host for address in (self.current, self.signalled))
-
-    def _drop_rivals(self, source: Addr) -> None:
-        """The present SSRC still speaks: another one from the same address must begin its proof again."""
-        for key in [key for key in self._candidates if key[0] == source]:
-            del self._candidates[key]
 
     def _may_apply(self, source: Addr) -> bool:
         if source in (self.signalled, self.current):

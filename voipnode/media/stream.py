@@ -87,6 +87,7 @@ class AudioStream:
         self._outbox: list[MediaPacket] = []
         self._events: deque[MediaEvent] = deque(maxlen=_MAX_WAITING)
         self._heard_at = 0.0
+        self._patience_s: float | None = None  # how long the far side may be silent, as things stand
         self._told_silent = False
         self._stopped = False
         self._sources_left = _MAX_SOURCES
@@ -122,6 +123,9 @@ class AudioStream:
         resumed = before is not None and config.receive and (not before.receive or (before.held and not config.held))
         if config.receive and (resumed or not expected):
             self._heard_at, self._told_silent = now, False
+        self._patience_s = None
+        if config.receive and self._silence_timeout_s is not None and not self._stopped:
+            self._patience_s = self._silence_timeout_s * (HELD_PATIENCE if config.held else 1)
         self._latch.signal(config.remote_rtp, config.peer_hosts, resumed=resumed)
         self._aim()
         self._rtcp.reduced_size = config.rtcp_reduced_size
@@ -201,6 +205,10 @@ class AudioStream:
         """
         if self._stopped or self._config is None:
             return
+        if not rtcp and (plain := self._expected(data, source)) is not None:
+            self._latch.heard(now)
+            self._receive_rtp(plain, now, now)
+            return
         try:
             if rtcp or is_rtcp(data):
                 self._receive_rtcp(data, source, now)
@@ -215,6 +223,15 @@ class AudioStream:
             return
         for admitted, arrived_at in self._latch.admit(packet, source, now):
             self._receive_rtp(admitted, arrived_at, now)
+
+    def _expected(self, data: bytes, source: Addr) -> RtpPacket | None:
+        """The packet, where it is what comes a hundred times a second: plain sound of whom we listen to."""
+        if source != self._latch.current:
+            return None
+        packet = RtpPacket.plain(data)
+        if packet is None or packet.payload_type not in self._codecs or packet.ssrc != self._latch.ssrc:
+            return None
+        return packet
 
     def _receive_rtp(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
         reception = self._reception
@@ -350,14 +367,15 @@ class AudioStream:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called (RTCP report, silence watch); None: no timer needed."""
-        times = (self._rtcp.next_at, self._digits.next_deadline(), self._silent_at())
-        return min((at for at in times if at is not None), default=None)
+        at = self._silent_at()
+        for other in (self._rtcp.next_at, self._digits.next_deadline()):
+            if other is not None and (at is None or other < at):
+                at = other
+        return at
 
     def _silent_at(self) -> float | None:
-        if self._silence_timeout_s is None or self._told_silent or self._config is None or not self._config.receive:
-            return None
-        patience = HELD_PATIENCE if self._config.held else 1
-        return None if self._stopped else self._heard_at + patience * self._silence_timeout_s
+        patience_s = self._patience_s
+        return None if patience_s is None or self._told_silent else self._heard_at + patience_s
 
     def on_deadline(self, now: float) -> None:
         """Do what is due at `now`; early or late calls are harmless."""
@@ -377,7 +395,8 @@ class AudioStream:
     def pull(self, now: float) -> Frame:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
         the first packet and while we do not receive. The frame is the caller's to keep."""
-        return self._adapter.frame(self._jitter.pull())
+        frame = self._jitter.pull()
+        return self._adapter.frame(frame) if self._adapter.busy else frame
 
     def push(self, frame: Frame, now: float) -> None:
         """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
@@ -428,6 +447,7 @@ class AudioStream:
         self._tell(self._digits.reset(), now)
         self._send_rtcp(self._rtcp.goodbye(now, self._sender.sent, self._sender.timestamp_at(now), self._reception))
         self._rtcp.stop()
+        self._patience_s = None
         self._forget_sound()
 
     def stats(self) -> StreamStats:

@@ -102,21 +102,23 @@ class MediaSockets:
 
     def _read_one_each(self, ready: list[tuple[int, int]], floor: float, now: float) -> None:
         """`floor` and `now`: between these came what is read, as far as anybody was told."""
-        handlers = self._handlers
+        handlers, unpack, truncated = self._handlers, _TIMESPEC.unpack, socket.MSG_TRUNC
         since = time.monotonic() - time.time()  # what the wall clock is off the loop's, which has whole milliseconds
         for number, _ in ready:
-            if number not in handlers:  # removed by what came before
+            handler = handlers.get(number)
+            if handler is None:  # removed by what came before
                 continue
-            receive, on_datagram = handlers[number]
+            receive, on_datagram = handler
             try:
                 data, notes, flags, source = receive(MAX_DATAGRAM_BYTES, _NOTES_BYTES)
             except OSError:  # nothing there after all, or an error of the network's, which is taken out by this
                 continue
-            if flags & socket.MSG_TRUNC:
+            if flags & truncated:
                 self.oversize += 1
                 continue
             at = now
             if notes:
-                seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2])
-                at = min(max(since + seconds + nanoseconds * 1e-9, floor), now)
+                seconds, nanoseconds = unpack(notes[0][2])
+                at = since + seconds + nanoseconds * 1e-9
+                at = floor if at < floor else now if at > now else at
             on_datagram(data, source, at)
