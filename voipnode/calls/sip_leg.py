@@ -66,8 +66,8 @@ class SipLeg:
 
     `peer_host` is where the party's SIP goes to or comes from: its sound and its keys are taken from there, or from
     where its SDP says, and from nobody else. `on_media_events` is called when the stream has events to fetch.
-    `confidential`: nobody reads its signalling. Raises OSError when no RTP port is free. As a port of the bridge it is its
-    stream, and on the wire its path: what is called a hundred times a second goes to them at once.
+    `confidential`: nobody reads its signalling. Raises OSError when no RTP port is free. As a port of the bridge it is
+    its stream, and on the wire its path: what is called a hundred times a second goes to them at once.
     """
 
     pull: Callable[[float], Frame]
