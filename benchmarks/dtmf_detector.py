@@ -148,11 +148,13 @@ def echoed(sound: Sound) -> Sound:
     return returned
 
 
-def talk_off(ours: Callable[[Sound], str], theirs: Callable[[Sound], str] | None) -> tuple[float, int, int]:
-    """Hours of speech, and the digits that were heard in them."""
+def talk_off(
+    ours: Callable[[Sound], str], theirs: Callable[[Sound], str] | None, *, monkeys: bool
+) -> tuple[float, int, int]:
+    """Hours of speech, or of what is no speech and nastier, and the digits that were heard in them."""
     hours, mine, other = 0.0, 0, 0
     for voice in voices():
-        sound = np.concatenate(list(prompts(voice)))
+        sound = np.concatenate(list(prompts(voice, monkeys=monkeys)))
         variants = [faster(sound, speed) for speed in SPEEDS]
         variants += [sound * 10 ** (level / 20) for level in LEVELS_DB[1:]] + [echoed(sound)]
         for variant in variants:
@@ -189,7 +191,9 @@ def main() -> None:
                 print(f"{row[0]:45} {ours:8.1f} {other:8.1f}", flush=True)
                 result[row[0]] = round(ours, 1)
     if chosen != "presses":
-        hours, mine, other = talk_off(heard, theirs)
+        hours, mine, other = talk_off(heard, theirs, monkeys=True)
+        print(f"digits heard in {hours:.1f} hours of monkeys and jokes: voipnode {mine}, spandsp {other}")
+        hours, mine, other = talk_off(heard, theirs, monkeys=False)
         print(f"digits heard in {hours:.1f} hours of speech: voipnode {mine}, spandsp {other}")
         result |= {"speech_hours": round(hours, 1), "false_digits": mine, "false_digits_spandsp": other}
     print(json.dumps(result))

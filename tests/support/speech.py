@@ -19,9 +19,9 @@ def voices() -> list[Path]:
     return sorted(path for path in PROMPTS.glob("*_*_*") if path.is_dir())
 
 
-def prompts(voice: Path, rate_hz: int = 8000) -> Iterator[NDArray[np.float32]]:
-    """Everything that a voice says, one array per file."""
-    for path in sorted(voice.rglob("*.g722")):
+def prompts(voice: Path, rate_hz: int = 8000, *, monkeys: bool = False) -> Iterator[NDArray[np.float32]]:
+    """Everything that a voice says, one array per file; what begins with "tt-" is for fun, and mostly monkeys."""
+    for path in sorted(path for path in voice.rglob("*.g722") if path.name.startswith("tt-") == monkeys):
         resampler = av.AudioResampler("flt", "mono", rate_hz)
         with av.open(str(path), format="g722") as container:
             parts = [
