@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.keypad import DIGITS, Press, dial, frames, heard, tone
 from voipnode.codecs.registry import find_codec
-from voipnode.dsp.dtmf_detector import DtmfDetector, Heard
+from voipnode.dsp.dtmf_detector import DtmfDetector
 from voipnode.dsp.dtmf_frequencies import amplitude, pair
 
 RATES = (8000, 16000, 48000)
@@ -104,7 +104,9 @@ def test_a_key_held_for_a_minute_is_one_with_one_end() -> None:
     sound = np.concatenate((held, np.zeros(800))).astype(np.float32)
     detector = DtmfDetector(8000)
     told = [(at, item) for at, frame in enumerate(frames(sound, 8000)) if (item := detector.hear(frame)) is not None]
-    assert [item for _, item in told] == [Heard("5", ended=False), Heard("5", ended=True)]
+    assert [(item.digit, item.ended) for _, item in told] == [("5", False), ("5", True)]
+    assert told[0][1].low_hz == pytest.approx(770.0, abs=0.5)
+    assert told[0][1].high_hz == pytest.approx(1336.0, abs=0.5)
     assert told[0][0] <= 3
     assert told[1][0] == pytest.approx(6002, abs=1)
 

@@ -27,6 +27,24 @@ def test_two_presses_on_both_roads_are_two_in_any_order(order: str) -> None:
     assert sum(merger.started(roads[road], "5", number * 0.1) for number, road in enumerate(order)) == 2
 
 
+@pytest.mark.parametrize("order", ["rib", "bri", "irb", "bir", "rrbbii", "rbirbi", "rirbbi", "bbrrii", "iibrbr"])
+def test_presses_on_all_three_roads_are_as_many_as_each_road_says(order: str) -> None:
+    merger = DigitMerger()
+    roads = {"r": "rtp", "i": "info", "b": "inband"}
+    told = sum(merger.started(roads[road], "5", number * 0.1) for number, road in enumerate(order))
+    assert told == len(order) // 3
+
+
+def test_a_road_that_ends_first_leaves_the_time_of_the_others_running() -> None:
+    merger = DigitMerger()
+    assert merger.started("rtp", "5", 0.0, held=True)
+    assert not merger.started("inband", "5", 0.1, held=True)
+    merger.ended("rtp", "5", 0.2)
+    assert not merger.started("info", "5", 9.0), "its tone still sounds"
+    merger.ended("inband", "5", 9.5)
+    assert merger.started("rtp", "5", 9.6), "a second press"
+
+
 def test_a_code_that_comes_by_both_roads_keeps_its_order() -> None:
     merger = DigitMerger()
     told = [
@@ -72,11 +90,11 @@ def test_an_end_touches_only_the_held_press() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_random_codes_with_random_delays_between_the_roads_come_once(seed: int) -> None:
+def test_random_codes_with_random_delays_between_three_roads_come_once(seed: int) -> None:
     dice = random.Random(seed)
     code = [dice.choice("1122345") for _ in range(40)]
     arrivals: list[tuple[float, int, str, str]] = []
-    last = {"rtp": 0.0, "info": 0.0}
+    last = {"rtp": 0.0, "info": 0.0, "inband": 0.0}
     for number, digit in enumerate(code):
         for road in last:
             last[road] = max(last[road], number * 0.3 + dice.random() * 0.8)

@@ -246,12 +246,13 @@ class Switchboard:
         rtp_ports: int = 100,
         more_accounts: tuple[AccountSettings, ...] = (),
         names: dict[str, list[Address]] | None = None,
+        device: Device | None = None,
     ) -> None:
         self.wire = Wire()
         self.names = names or {}
         self.settings = settings or SipSettings()
         self.paths = Paths(rtp_ports)
-        self.device = Device()
+        self.device = device or Device()
         self.clock = Clock()
         self.bus = Bus(lambda: self.wire.now)
         self.events: list[Event] = []

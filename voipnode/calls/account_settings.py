@@ -22,6 +22,7 @@ from voipnode.sipstack.uri import SipUri, parse_uri
 MediaEncryption = Literal["none", "best_effort", "mandatory"]
 ENCRYPTIONS: tuple[MediaEncryption, ...] = ("none", "best_effort", "mandatory")  # from lax to strict
 Transport = Literal["udp", "tcp", "tls", "ws", "wss", "auto"]
+DigitRoad = Literal["rtp", "info", "inband"]
 _STREAMS = ("tcp", "tls", "ws", "wss")
 
 
@@ -191,7 +192,17 @@ class AccountSettings(BaseModel):
     )
     ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
     dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
-    dtmf_info: bool = Field(default=True, description="Digits by SIP INFO; sent so when the peer takes no RTP events.")
+    dtmf_info: bool = Field(default=True, description="Digits by SIP INFO (application/dtmf-relay, application/dtmf).")
+    dtmf_inband: bool = Field(
+        default=False,
+        description="Digits as tones in the sound. Off, since whoever can play a tone near the far side's microphone"
+        " presses its keys; for lines that carry nothing else.",
+    )
+    dtmf_send_order: tuple[DigitRoad, ...] = Field(
+        default=("rtp", "info", "inband"),
+        min_length=1,
+        description="By which road digits are sent: the first that is on here and that the far side takes.",
+    )
 
     _id: str = PrivateAttr("")
 
@@ -222,6 +233,13 @@ class AccountSettings(BaseModel):
     def keeps_flow(self) -> bool:
         """Whether the registration asks for outbound flows (RFC 5626)."""
         return self.outbound == "on" or (self.outbound == "auto" and (self.sips or self.transport in _STREAMS))
+
+    @field_validator("dtmf_send_order")
+    @classmethod
+    def _roads(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each road may stand in the list once")
+        return value
 
     @field_validator("audio_codecs")
     @classmethod

@@ -196,7 +196,7 @@ class DtmfReceived(Event):
     """One digit pressed by the far side, whatever road or roads carried it.
 
     `authorised`: the call is one whose digits may act (placed by the node to its own recipients, or from a caller that
-    the settings name). `road` is the first that brought it: "rtp" or "info".
+    the settings name). `road` is the first that brought it: "rtp", "info" or "inband".
     """
 
     name: ClassVar[str] = "dtmf.received"

@@ -14,8 +14,10 @@ from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.media.bridge import FrameEncoder
 from voipnode.media.dtmf_merger import DigitMerger
+from voipnode.media.events import MediaEvent
 from voipnode.media.ice.candidate import RTCP, RTP
 from voipnode.media.ice.values import Pacer
+from voipnode.media.inband import InbandDigits
 from voipnode.media.stream import AudioStream
 from voipnode.media.transport import MediaTransport
 from voipnode.media.turn.gatherer import Gatherer
@@ -102,12 +104,13 @@ class SipLeg:
         self.transport = MediaTransport(self.stream)
         self.security = LegSecurity(account, self.transport, media.random_bits, confidential=confidential)
         self.merger = DigitMerger()
+        self.inband = InbandDigits(media.rate_hz) if account.dtmf_inband else None
         self.digit_pace = Pace(burst=DIGITS_AT_ONCE, per_s=DIGITS_PER_S)
+        self._on_media_events = on_media_events
         self._peer_hosts = frozenset({peer_host})
         self._negotiation = OfferAnswer(session_id=media.random_bits(31))
         self._path: MediaPath = media.paths.open(local_host, self.transport, lambda: on_media_events(self))
-        self.pull, self.push, self.push_coded = self.stream.pull, self.stream.push, self.stream.push_coded
-        self.send = self._path.send
+        self._bind(self.inband)
         self._local = LocalAudio(
             host=local_host,
             rtp_port=self._path.rtp_port,
@@ -121,6 +124,26 @@ class SipLeg:
             security=self.security.local,
         )
         self.connectivity = self._connectivity(media, peer_host)
+
+    def _bind(self, inband: InbandDigits | None) -> None:
+        """Stand on the bridge: the stream itself, or with ears for tones in between."""
+        stream, path = self.stream, self._path
+        self.pull, self.push, self.push_coded, self.send = stream.pull, stream.push, stream.push_coded, path.send
+        if inband is None:
+            return
+
+        def pull(now: float) -> Frame:
+            frame = stream.pull(now)
+            inband.hear(frame, now)
+            return frame
+
+        def send(now: float) -> None:
+            path.send(now)
+            if inband.has_events:
+                self._on_media_events(self)
+
+        self.pull, self.send = pull, send
+        self.push = lambda frame, now: stream.push(inband.say(frame), now)
 
     def _connectivity(self, media: LegMedia, peer_host: str) -> LegConnectivity | None:
         """ICE for this leg, where it is wanted and our address is one that candidates can have."""
@@ -223,6 +246,8 @@ class SipLeg:
             agreed = self.connectivity.agreed(agreed, now, answered=answered)
         self.agreed = agreed
         self.security.agree(agreed, now)
+        if self.inband is not None and not agreed.send:
+            self.inband.stop_sending()
         # An address of nobody (0.0.0.0: hold, RFC 3264 §8.4) gets neither RTP nor RTCP.
         remote_rtp = (agreed.remote_host, agreed.remote_rtp_port) if agreed.reachable else None
         wants_rtcp = agreed.reachable and agreed.remote_rtcp_port != 0
@@ -259,6 +284,11 @@ class SipLeg:
         """True when the far side accepts telephone events and the account sends them."""
         return self.account.dtmf_rtp and self.stream.can_send_digits
 
+    @property
+    def takes_tones(self) -> bool:
+        """True when the account sends digits as sound, and the far side hears us."""
+        return self.inband is not None and self.carries_audio and self.agreed is not None and self.agreed.send
+
     def expect(self, now: float) -> None:
         """It has the door: from now on its silence is watched, even before its sound is let through."""
         self.stream.expect(now)
@@ -272,10 +302,17 @@ class SipLeg:
 
     def run_at(self, rate_hz: int) -> None:
         self.stream.run_at(rate_hz)
+        if self.inband is not None:
+            self.inband.run_at(rate_hz)
 
     @property
     def shared_encoder(self) -> FrameEncoder | None:
-        return self.stream.shared_encoder
+        return self.stream.shared_encoder if self.inband is None else None  # which listens to frames
+
+    def next_media_event(self) -> MediaEvent | None:
+        """The oldest event of the leg's media that was not yet taken, or None."""
+        event = self.transport.next_event()
+        return self.inband.next_event() if event is None and self.inband is not None else event
 
     def flush(self, now: float) -> None:
         """Put on the wire what the stream has ready, and set its timer."""
@@ -290,3 +327,4 @@ class SipLeg:
         self._path.flush(now)
         self._path.close()
         self.transport.close()
+        self._bind(None)  # a circle less for the garbage collector

@@ -223,7 +223,7 @@ class Switch:
             self.hang_up(call.id, now, "the node stops")
 
     def send_digits(self, call_id: str, digits: str, now: float) -> None:
-        """Send digits by RTP events where the peer takes them, else by INFO. Raises CallError, NotNowError."""
+        """Send digits by the first road of the account that the far side takes. Raises CallError, NotNowError."""
         self._core.now = now
         self._digits.send(self._table.known(call_id), digits)
         self._after_command()
@@ -318,7 +318,7 @@ class Switch:
                 self._digits.on_info(call, event)
 
     def _on_media_events(self, leg: SipLeg) -> None:
-        event = leg.transport.next_event()
+        event = leg.next_media_event()
         if event is None:  # asked after every packet, and nearly always so
             return
         while event is not None:
@@ -329,7 +329,7 @@ class Switch:
             elif call is not None:
                 self._paths.on_media_event(call, leg, event)
                 self._digits.on_media_event(call, leg, event)
-            event = leg.transport.next_event()
+            event = leg.next_media_event()
         self._after_command()
 
     def _time_is_up(self, call: Call) -> None:

@@ -34,15 +34,18 @@ Rows = NDArray[np.float64]
 
 
 class Heard(NamedTuple):
-    """A key began to sound, or (`ended`) fell silent."""
+    """A key began to sound, at these frequencies, or (`ended`) fell silent."""
 
     digit: str
     ended: bool
+    low_hz: float
+    high_hz: float
 
 
 @dataclass(slots=True)
 class _Sounding:
     digit: str
+    frequencies: tuple[float, float]
     rows: Frame  # cosine and sine of each tone, 10 ms
     low_power: float
     high_power: float
@@ -75,8 +78,8 @@ class DtmfDetector:
         weakest = min(self._energies)
         if weakest < self._frame_floor or weakest < _UNSTEADY * max(self._energies):
             return None
-        self._sounding = self._key()
-        return None if self._sounding is None else Heard(self._sounding.digit, ended=False)
+        self._sounding = sounding = self._key()
+        return None if sounding is None else Heard(sounding.digit, False, *sounding.frequencies)
 
     def _listen_on(self, sounding: _Sounding, frame: Frame) -> Heard | None:
         low_cos, low_sin, high_cos, high_sin = (sounding.rows @ frame).tolist()
@@ -88,7 +91,7 @@ class DtmfDetector:
         if sounding.gone < GONE_FRAMES:
             return None
         self._sounding = None
-        return Heard(sounding.digit, ended=True)
+        return Heard(sounding.digit, True, *sounding.frequencies)
 
     def _key(self) -> _Sounding | None:
         """The key that fills the window, None where none does; cheap questions first."""
@@ -133,7 +136,7 @@ class DtmfDetector:
         size = self._bank.frame_size
         rows = _waves(frequencies, self._bank.rate_hz, size).astype(np.float32)
         low_power, high_power = ((peak * size / 2) ** 2 for peak in peaks)
-        return _Sounding(digit, rows, low_power, high_power)
+        return _Sounding(digit, frequencies, rows, low_power, high_power)
 
 
 def _in_balance(low: float, high: float) -> bool:

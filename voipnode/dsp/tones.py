@@ -1,4 +1,4 @@
-"""Steady sine tones in frames."""
+"""Sine tones in frames: steady ones, cadences, keys."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 
+from voipnode.dsp.dtmf_frequencies import amplitude, pair
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 
+KEY_LOW_DBM0, KEY_HIGH_DBM0 = -9.0, -7.0  # ETSI ES 201 235-2 §4.2.3: -11 and -9 dBV, the high group 2 dB louder
+_RISE_S = 0.003  # §4.2.5: there within 7 ms, and without a click
 FRAME_MS = 1000 // FRAMES_PER_S
 
 
@@ -62,3 +65,13 @@ class Cadence:
         sounds = self._at < self._on
         self._at = (self._at + 1) % self._all
         return self._tone.next_frame() if sounds else self._silence
+
+
+def key_tone(digit: str, duration_ms: int, rate_hz: int) -> Frame:
+    """The sound of a key, shape (duration_ms * rate_hz // 1000,); raises ValueError for what is none of 0-9 A-D # *."""
+    count = duration_ms * rate_hz // 1000
+    at = np.arange(count)
+    peaks = amplitude(KEY_LOW_DBM0), amplitude(KEY_HIGH_DBM0)
+    waves = [peak * np.sin(2 * math.pi * hz / rate_hz * at) for peak, hz in zip(peaks, pair(digit), strict=True)]
+    rise = np.minimum(1.0, np.minimum(at, at[::-1]) / (_RISE_S * rate_hz))
+    return np.asarray(sum(waves) * rise, dtype=np.float32)

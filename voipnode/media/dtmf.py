@@ -10,7 +10,7 @@ from typing import NamedTuple
 from voipnode.media.errors import LocalError, ParseError
 
 DIGITS = "0123456789*#ABCD"  # the index is the event code (RFC 4733 §3.2, Table 3)
-CLOCK_HZ = 8000
+CLOCK_HZ = 8000  # where nothing else was agreed
 MAX_DURATION = 0xFFFF
 END_REPEATS = 3  # RFC 4733 §2.5.1.4
 CEASED_S = 0.25  # updates come every 20 to 100 ms (§2.5.1.2, §3.3): by then the key is up and its end was lost
@@ -19,9 +19,9 @@ _EVENT = struct.Struct("!BBH")
 _MAX_BLOCKS = 8
 _KNOWN = 16  # presses whose late packets are recognised
 _OLD_S = 5.0  # no late packet is that late: an "older" timestamp after it is a new time base
-_NEAR = 240  # 30 ms: no finger lifts and presses again in that time
-_LONG = 0x3000  # an event of this length may go over into a new segment although updates were lost
-_SLACK = 0x1000
+_NEAR_S = 0.03  # no finger lifts and presses again in that time
+_LONG_S = 1.2  # an event of this length may go over into a new segment although updates were lost
+_SLACK_S = 0.5
 
 
 class EventBlock(NamedTuple):
@@ -74,9 +74,18 @@ class EventReceiver:
     is told at the first packet of any kind; an end at the E bit, at the next press, or after 250 ms without updates.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock_hz: int = CLOCK_HZ) -> None:
+        self._clock_hz = clock_hz
         self._running: _Running | None = None
         self._known: deque[tuple[int, int]] = deque(maxlen=_KNOWN)
+
+    def run_at(self, clock_hz: int) -> list[Press]:
+        """Timestamps and durations are of this clock from now on; another one ends what runs."""
+        if clock_hz == self._clock_hz:
+            return []
+        told = self.reset()
+        self._clock_hz = clock_hz
+        return told
 
     def packet(self, timestamp: int, marker: bool, payload: bytes, now: float) -> list[Press]:
         """Take one packet's payload; raises `ParseError`. Codes other than digits are passed over."""
@@ -134,7 +143,7 @@ class EventReceiver:
         if running is None or running.told_end:
             return []
         running.told_end = True
-        duration_ms = (running.before + running.duration) * 1000 / CLOCK_HZ
+        duration_ms = (running.before + running.duration) * 1000 / self._clock_hz
         return [Press(DIGITS[running.code], ended=True, duration_ms=duration_ms)]
 
     def _next_segment(self, running: _Running, timestamp: int) -> None:
@@ -149,7 +158,7 @@ class EventReceiver:
             return True
         since = _signed(timestamp - running.segment_at)
         if since < 0:
-            return now - running.heard_at < _OLD_S and since > -(MAX_DURATION + int(_OLD_S * CLOCK_HZ))
+            return now - running.heard_at < _OLD_S and since > -(MAX_DURATION + int(_OLD_S * self._clock_hz))
         # Some senders let the timestamp run on while they repeat the end.
         return block.code == running.code and running.end_seen and block.end and 0 < since < running.duration
 
@@ -159,7 +168,9 @@ class EventReceiver:
             return False
         since = _signed(timestamp - running.segment_at)
         gap = since - running.duration
-        return gap <= _NEAR or abs(since - MAX_DURATION) <= 1 or (running.duration >= _LONG and gap <= _SLACK)
+        if gap <= _NEAR_S * self._clock_hz or abs(since - MAX_DURATION) <= 1:
+            return True
+        return running.duration >= _LONG_S * self._clock_hz and gap <= _SLACK_S * self._clock_hz
 
 
 class OutgoingEvent(NamedTuple):

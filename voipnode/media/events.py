@@ -16,10 +16,18 @@ class MediaEvent:
 
 @dataclass(frozen=True, slots=True)
 class DigitStarted(MediaEvent):
-    """The far side pressed a key (0-9 A-D # *): at the first packet that tells of it, once per press (RFC 4733)."""
+    """The far side pressed a key (0-9 A-D # *): at the first packet that tells of it, once per press (RFC 4733),
+    or when its tone was heard (`road` "inband")."""
 
     digit: str
     road: str = "rtp"
+
+
+@dataclass(frozen=True, slots=True)
+class DigitEchoed(MediaEvent):
+    """A key was heard that was in our own sound before, or that we sent: nobody pressed it."""
+
+    digit: str
 
 
 @dataclass(frozen=True, slots=True)

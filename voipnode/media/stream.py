@@ -116,6 +116,7 @@ class AudioStream:
             codec.ptime_within(config.ptime_ms),
             config.fmtp,
         )
+        self._tell(self._digits.run_at(codec.clock_hz), now)
         if not config.send:
             self._sender.pause()
         if not config.receive:

@@ -58,6 +58,7 @@ class Dialog:
     secure: bool = False
     exchange: Exchange = field(default_factory=Exchange)
     takes_update: bool = False  # the peer's Allow names UPDATE
+    takes_info: bool = True  # it names INFO, or there is none: INFO is older than that header (RFC 2976)
     flow: Flow | None = None  # None until it is known how the peer is reached
     update: str | None = None  # the token of our UPDATE that is under way
 
@@ -161,6 +162,7 @@ class Dialog:
         """Take note of what the peer says that it takes (RFC 3311 §4)."""
         if "Allow" in message.headers:
             self.takes_update = "UPDATE" in message.allow
+            self.takes_info = "INFO" in message.allow
 
     def raise_order(self, request: Request) -> None:
         """Take note of the peer's CSeq where it is a higher one."""

@@ -318,6 +318,11 @@ class Endpoint:
         """Whether the session has not ended yet."""
         return session in self._core.sessions
 
+    def takes_info(self, session: str) -> bool:
+        """Whether the far side serves INFO, as far as it has told; an early dialog is not asked."""
+        found = self._core.sessions.get(session)
+        return found is not None and found.dialog is not None and found.dialog.takes_info
+
     def is_waiting(self, session: str) -> bool:
         """Whether an INVITE or re-INVITE of the session still waits for our answer."""
         found = self._core.sessions.get(session)
