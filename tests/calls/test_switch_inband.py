@@ -190,6 +190,14 @@ def test_a_digit_that_we_sent_and_a_telephone_sounds_is_not_its_own(order: tuple
     assert [event.digit for event in board.digits] == ["6"]
 
 
+def test_a_leg_that_hears_tones_is_told_frames_and_nothing_coded_for_several() -> None:
+    for account, shares in ((HEARING, False), (AccountSettings(), True)):
+        board = Switchboard(account=account)
+        in_call(board)
+        (leg,) = board.switch.calls[0].legs.values()
+        assert (leg.shared_encoder is not None) is shares
+
+
 def test_on_hold_nobody_is_heard() -> None:
     board = Switchboard(account=HEARING)
     in_call(board)
