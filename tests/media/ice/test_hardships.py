@@ -123,6 +123,67 @@ def test_an_answer_of_a_fork_begins_anew_with_it() -> None:
     assert second.agent.completed
 
 
+def test_a_fork_that_is_not_being_talked_to_is_answered_and_not_heard() -> None:
+    world, caller, first = two_hosts()
+    second = world.add("second", ("192.0.2.3",))
+    second.agent.begin(description(caller), 0.0)
+    world.run(0.03)
+    assert any(side is caller for _, side, _ in world.sent)
+    caller.agent.begin(description(first), 0.1)
+    world.run(2.0)
+    assert not caller.agent.admits(1, ("192.0.2.3", 4000))
+    assert caller.agent.admits(1, ("192.0.2.2", 4000))
+
+
+def test_candidates_that_are_told_later_are_tried_too() -> None:
+    """RFC 8839 §4.4.3.1, while nothing has been chosen."""
+    world, caller, callee = two_hosts()
+    told = description(callee)
+    caller.agent.begin(Peer(told.credentials, ()), 0.0)
+    world.run(1.0)
+    assert caller.agent.route(1) is None
+    caller.agent.begin(told, 1.0)
+    callee.agent.begin(description(caller), 1.0)
+    world.run(2.0)
+    assert caller.agent.completed
+
+
+def test_pairs_that_waited_for_a_like_one_are_tried_when_that_has_failed() -> None:
+    """RFC 8445 §6.1.4.2, step 2: frozen pairs of a foundation come one after the other."""
+    world, caller, callee = two_hosts()
+    theirs = description(callee)
+    dead = [
+        Candidate(Kind.HOST, 1, ("192.0.2.77", 5000 + n), 2130706431, "1", ("192.0.2.77", 5000 + n)) for n in range(2)
+    ]
+    live = theirs.candidates[0]._replace(priority=5, foundation="1")
+    caller.agent.begin(Peer(theirs.credentials, (*dead, live)), 0.0)
+    callee.agent.begin(Peer(caller.agent.credentials, ()), 0.0)
+    world.run(40.0)
+    asked = [sent.remote for _, side, sent in world.sent if side is caller]
+    assert ("192.0.2.77", 5001) in asked
+
+
+def test_a_far_side_whose_router_gave_it_another_address_is_followed_once_the_old_one_is_dead() -> None:
+    world = World()
+    home = Nat("198.51.100.1", "port-restricted")
+    caller = world.add("caller", ("10.0.0.1",), nat=home, controlling=True)
+    callee = world.add("callee", ("192.0.2.9",))
+    meet(world, caller, callee)
+    world.run(10.0)
+    before = callee.agent.route(1)
+    home.out.clear()  # as if it had been switched off and on
+    home.back.clear()
+    home.asked.clear()
+    world.run(40.0)
+    after = callee.agent.route(1)
+    assert before is not None
+    assert after is not None
+    assert before.remote.address != after.remote.address
+    assert callee.agent.admits(1, after.remote.address)
+    world.run(200.0)
+    assert "PathFailed" not in caller.words + callee.words
+
+
 # -- restart
 
 

@@ -102,11 +102,12 @@ class IceAgent:
             self._session = fresh
 
     def begin(self, peer: Peer, now: float, *, components: int = 2) -> None:
-        """The far side's description is here, and ours was sent. Nothing happens where it says what it said before;
+        """The far side's description is here, and ours was sent. Once more, with more candidates, these are tried too;
         other credentials are another party's (a fork), or the other half of a restart."""
         session = self._session
         if session.peer is not None:
             if session.peer.credentials == peer.credentials:
+                session.more(peer, now)
                 return
             self._session = self._new_session(session.credentials, session.candidates)
             self._previous = session if session.route(1) is not None else self._previous

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from voipnode.media.errors import ParseError
 from voipnode.media.events import MediaEvent, PathFailed, PathFound
 from voipnode.media.ice import nomination
-from voipnode.media.ice.candidate import Candidate, Kind, is_somebody, reflexive_priority, usable
+from voipnode.media.ice.candidate import MAX_REMOTE, Candidate, Kind, is_somebody, reflexive_priority, usable
 from voipnode.media.ice.checklist import Checklist
 from voipnode.media.ice.checks import Check, Checks
 from voipnode.media.ice.consent import Consent
@@ -94,21 +94,35 @@ class Session:
         """The far side's description is here, and ours has been sent: check (§6.1)."""
         self.peer = peer
         self.components = min(components, self.components)
-        for candidate in usable(peer.candidates, self.components):
-            self._remote[candidate.component, candidate.address] = candidate
+        self._know(peer)
         told = max((candidate.component for candidate in self._remote.values()), default=self.components)
         self.components = min(self.components, told)  # §6.1.2.2
         self._began_at = now
         if peer.lite:
             self._role.controlling = True  # §6.1.1
         self.role_switched()
-        ours = [candidate for candidate in self.candidates if candidate.component <= self.components]
-        self._checklist.form(ours, self._remote.values())
+        self._form()
         early, self._early = list(self._early), deque(maxlen=_MAX_EARLY)
         for asked in early:  # §7.3: what could not be done before the description was here
-            self._follow(asked, now)
+            self._follow(peer, asked, now)
         self._check_at = now
         self._check(now)
+
+    def more(self, peer: Peer, now: float) -> None:
+        """The far side has described itself again, perhaps with more candidates (RFC 8839 §4.4.3.1)."""
+        if not self.completed and not self.failed:
+            self._know(peer)
+            self._form()
+            self._wake(now)
+
+    def _know(self, peer: Peer) -> None:
+        for candidate in usable(peer.candidates, self.components):
+            if len(self._remote) < MAX_REMOTE + _MAX_REFLEXIVE:
+                self._remote.setdefault((candidate.component, candidate.address), candidate)
+
+    def _form(self) -> None:
+        ours = [candidate for candidate in self.candidates if candidate.component <= self.components]
+        self._checklist.form(ours, self._remote.values())
 
     def take_over(self, before: Session) -> None:
         """This session replaces one of the same credentials, whose candidates were fewer."""
@@ -122,17 +136,20 @@ class Session:
 
     def asked(self, asked: Asked, now: float) -> None:
         """A check of the far side was proven, and answered (§7.3.1.3 to §7.3.1.5)."""
-        if len(self.proven) < _MAX_PROVEN:
-            self.proven[asked.component, asked.source] = None
         if self.peer is None:
             self._early.append(asked)
-        elif asked.theirs == self.peer.credentials.ufrag:
-            self._follow(asked, now)
+        else:
+            self._follow(self.peer, asked, now)
 
-    def _follow(self, asked: Asked, now: float) -> None:
-        if asked.component > self.components or (self.peer is not None and self.peer.lite):
+    def _follow(self, peer: Peer, asked: Asked, now: float) -> None:
+        if asked.theirs != peer.credentials.ufrag:
+            return  # another fork of our call
+        self._prove(asked.component, asked.source)
+        if asked.component > self.components or peer.lite:
             return
         wanted = asked.nominates and not self._role.controlling
+        # Its router has given it another address, and what we send to the one before is lost.
+        wanted = wanted or (asked.component in self.selected and not self._is_alive(asked.component, now))
         pair = self._checklist.find(asked.component, asked.base, asked.source)
         if pair is None:
             if self.completed and not wanted:
@@ -165,6 +182,10 @@ class Session:
             )
             self._remote[asked.component, asked.source] = remote
         return None if local is None else self._checklist.add(local, remote)
+
+    def _prove(self, component: int, source: Addr) -> None:
+        if len(self.proven) < _MAX_PROVEN:
+            self.proven[component, source] = None
 
     # -- our checks
 
@@ -258,8 +279,7 @@ class Session:
         self._checklist.validate(pair, self._mapped(pair, mapped))
         self._checklist.unfreeze(pair.foundation)
         self._wake(now)
-        if len(self.proven) < _MAX_PROVEN:
-            self.proven[pair.component, pair.remote.address] = None
+        self._prove(pair.component, pair.remote.address)
         self._valid_at.setdefault(pair.component, now)
         if check.nominates or pair.wanted:  # §7.2.5.3.4
             self._select(pair, now)
@@ -288,6 +308,7 @@ class Session:
             self._nominating.discard(pair)
             self._choose_route(pair.component, now)
         self._nominate(now)
+        self._wake(now)  # those of its foundation have waited for it
 
     # -- the choice
 
