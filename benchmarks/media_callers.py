@@ -10,7 +10,9 @@ a packet's help, so what the node sends is as it sends it.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
+import os
 import re
 import select
 import socket
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pylibsrtp import Error, Policy, Session
 
 from voipnode.codecs.g711 import mu_law
 
@@ -31,6 +34,7 @@ ANSWER_S = 10.0
 TONE_HZ, TONE_STEP_HZ, TONE_LEVEL = 310, 27, 0.01
 SO_TIMESTAMPNS = 35
 HEADER = struct.Struct("!BBHII")
+SUITE = "AES_CM_128_HMAC_SHA1_80"
 FORMATS = {"PCMU": (0, 8000), "G722": (9, 16000)}
 
 
@@ -45,8 +49,13 @@ class Heard:
 class Caller:
     """One telephone: its SIP over the shared socket, its RTP socket, its tone."""
 
-    def __init__(self, number: int, codec: str, signalling: socket.socket, node: tuple[str, int]) -> None:
+    def __init__(
+        self, number: int, codec: str, signalling: socket.socket, node: tuple[str, int], *, srtp: bool
+    ) -> None:
         self.number = number
+        self._key = os.urandom(30) if srtp else b""
+        self._protect: Session | None = None
+        self._unprotect: Session | None = None
         self.heard = Heard()
         self._payload_type, rate_hz = FORMATS[codec]
         self._signalling = signalling
@@ -66,9 +75,13 @@ class Caller:
     def invite(self) -> None:
         port, local = self.rtp.getsockname()[1], self._signalling.getsockname()[1]
         encoding = {0: "PCMU/8000", 9: "G722/8000"}[self._payload_type]
+        profile, crypto = "RTP/AVP", ""
+        if self._key:
+            profile = "RTP/SAVP"
+            crypto = f"a=crypto:1 {SUITE} inline:{base64.b64encode(self._key).decode()}\r\n"
         body = (
             f"v=0\r\no=caller {self.number} 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP {self._payload_type}\r\na=rtpmap:{self._payload_type} {encoding}\r\n"
+            f"m=audio {port} {profile} {self._payload_type}\r\na=rtpmap:{self._payload_type} {encoding}\r\n{crypto}"
         )
         content = f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         self._send("INVITE", 1, "", f"Contact: <sip:caller@127.0.0.1:{local}>\r\n{content}")
@@ -80,6 +93,11 @@ class Caller:
         assert tag is not None, response
         self._remote = ("127.0.0.1", int(found[1]))
         self._dialog = tag[1]
+        if self._key:
+            theirs = re.search(rf"\r\na=crypto:\d+ {SUITE} inline:([^|\s]+)", response)
+            assert theirs is not None, response
+            self._protect = _session(self._key, Policy.SSRC_ANY_OUTBOUND)
+            self._unprotect = _session(base64.b64decode(theirs[1]), Policy.SSRC_ANY_INBOUND)
         self._send("ACK", 1, self._dialog)
 
     def bye(self) -> None:
@@ -109,7 +127,8 @@ class Caller:
             self._timestamp + 160 * count & 0xFFFFFFFF,
             self.number + 1,
         )
-        self.rtp.sendto(head + self._payloads[count % len(self._payloads)], self._remote)
+        packet = head + self._payloads[count % len(self._payloads)]
+        self.rtp.sendto(packet if self._protect is None else self._protect.protect(packet), self._remote)
 
     def read(self) -> None:
         """Take in one packet that waits."""
@@ -117,6 +136,24 @@ class Caller:
         seconds, nanoseconds = struct.unpack("qq", notes[0][2])
         self.heard.at_ns.append(seconds * 1_000_000_000 + nanoseconds)
         self.heard.packets.append(data)
+
+    def open_up(self) -> None:
+        """Decrypt what came; what cannot be proven did not come."""
+        if self._unprotect is None:
+            return
+        kept = Heard()
+        for at_ns, packet in zip(self.heard.at_ns, self.heard.packets, strict=True):
+            try:
+                plain = self._unprotect.unprotect(packet)
+            except Error:
+                continue
+            kept.at_ns.append(at_ns)
+            kept.packets.append(plain)
+        self.heard = kept
+
+
+def _session(key: bytes, direction: int) -> Session:
+    return Session(Policy(key, direction, 0, Policy.SRTP_PROFILE_AES128_CM_SHA1_80))
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
@@ -208,6 +245,7 @@ def judge(callers: list[Caller], codec: str, began_ns: int, ended_ns: int) -> di
     """Loss, and how far packets left off their grid: the deviation from 20 ms steps by timestamp, less its median."""
     deviations_ms, came, missing, alone = [], 0, 0, 0
     for caller in callers:
+        caller.open_up()
         heads = [HEADER.unpack_from(packet) for packet in caller.heard.packets]
         at_ns = np.array(caller.heard.at_ns, dtype=np.int64)
         inside = (at_ns >= began_ns) & (at_ns < ended_ns)
@@ -253,12 +291,14 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True, help="the SIP port of the node on loopback")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--codec", choices=list(FORMATS), default="PCMU")
+    parser.add_argument("--srtp", action="store_true", help="SRTP with keys by SDES")
     parser.add_argument("--warm-up", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     args = parser.parse_args()
     signalling = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     signalling.bind(("127.0.0.1", 0))
-    callers = [Caller(number, args.codec, signalling, ("127.0.0.1", args.port)) for number in range(args.calls)]
+    node = ("127.0.0.1", args.port)
+    callers = [Caller(number, args.codec, signalling, node, srtp=args.srtp) for number in range(args.calls)]
     set_up(callers, signalling)
     began_ns, ended_ns = run(callers, args.warm_up, args.seconds)
     for caller in callers:

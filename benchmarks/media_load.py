@@ -35,7 +35,23 @@ class Kind:
     baresip: str = "audio_codecs=PCMU,PCMA"
 
 
-KINDS = (Kind("G.711", "cpu_percent_per_call_at_100"),)
+KINDS = (
+    Kind("G.711", "cpu_percent_per_call_at_100"),
+    Kind(
+        "G.711 by SRTP",
+        "srtp_cpu_percent_per_call_at_100",
+        callers=("--srtp",),
+        node='media_encryption = "mandatory"\nsdes_in_clear_signalling = true',
+        baresip="audio_codecs=PCMU,PCMA;mediaenc=srtp-mand",
+    ),
+    Kind(
+        "G.722",
+        "g722_cpu_percent_per_call_at_100",
+        callers=("--codec", "G722"),
+        node='audio_codecs = ["G722"]',
+        baresip="audio_codecs=G722/16000/1",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

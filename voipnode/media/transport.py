@@ -114,10 +114,12 @@ class MediaTransport:
 
     def _bind(self) -> None:
         self._sides = tuple([side for side in (self._connectivity, self._handshake) if side is not None])
-        if self._protection is None and not self._sides:
+        if not self._sides:
             stream = self.stream
             self.receive, self.outbox, self.next_deadline = stream.receive, stream.outbox, stream.next_deadline
             self.on_deadline, self.next_event = stream.on_deadline, stream.next_event
+            if self._protection is not None:
+                self.receive, self.outbox = self._receive_protected, self._protected_outbox
             return
         self.receive, self.outbox, self.next_deadline = self._receive, self._outbox, self._next_deadline
         self.on_deadline, self.next_event = self._on_deadline, self._next_event
@@ -144,6 +146,13 @@ class MediaTransport:
         else:
             self.strays += 1
 
+    def _receive_protected(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+        """Where there is nothing but protection: keys from the signalling, and no ICE."""
+        if data and _RTP <= data[0] < _RTP_END:
+            self._receive_media(data, source, now, rtcp=rtcp)
+        else:
+            self.strays += 1
+
     def _receive_media(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
         if self._protection is not None:
             try:
@@ -164,6 +173,10 @@ class MediaTransport:
         found += self._on_their_way(self._protected(self.stream.outbox(now)))
         return found
 
+    def _protected_outbox(self, now: float) -> Iterable[MediaPacket]:
+        packets = self.stream.outbox(now)
+        return self._protected(packets) if packets else packets
+
     def _protected(self, packets: Iterable[MediaPacket]) -> Iterable[MediaPacket]:
         protection = self._protection
         if protection is None:
@@ -175,7 +188,7 @@ class MediaTransport:
             except ProtectionError as error:
                 self.dropped.count(error.fault)
             else:
-                found.append(packet._replace(data=data))
+                found.append(MediaPacket(data, packet.remote, packet.rtcp, packet.stream))
         return found
 
     def _on_their_way(self, packets: Iterable[MediaPacket]) -> Iterable[MediaPacket]:
