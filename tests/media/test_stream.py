@@ -231,6 +231,23 @@ def test_a_digit_is_told_at_its_first_packet() -> None:
     assert told[1].duration_ms == 400
 
 
+def test_a_digit_during_which_its_payload_type_changes_is_one() -> None:
+    alice, bob = pair()
+
+    def renumber(number: int, now: float) -> None:
+        if number == 100:
+            alice.send_digits("5", now, duration_ms=400)
+        if number == 120:  # a re-INVITE of either side
+            for engine, far in ((alice, BOB), (bob, ALICE)):
+                changed = config_towards(far, event_payload_type=110, event_receive_payload_type=110)
+                engine.configure(changed, now)
+
+    told = run(alice, bob, lambda _: QUIET, seconds=3, at_frame=renumber).events
+    assert [type(event) for event in told] == [DigitStarted, DigitEnded]
+    assert isinstance(told[1], DigitEnded)
+    assert told[1].duration_ms == 400
+
+
 def test_no_sound_is_heard_during_a_digit_and_the_talk_goes_on_after_it() -> None:
     alice, bob = pair()
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import av
 import dpkt
 import numpy as np
+from numpy.typing import NDArray
+
+from tests.support.keypad import Press, dial
 
 RATE_HZ = 8000
 SAMPLES = 160  # of a packet, 20 ms
@@ -17,7 +21,12 @@ LEVEL = 0.25
 def tone_g711(codec: str, frequency_hz: float, seconds: float) -> bytes:
     """A sine as G.711 octets; `codec` is FFmpeg's name, "pcm_alaw" or "pcm_mulaw"."""
     time_s = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
-    samples = (LEVEL * 32767 * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.int16)
+    return as_g711(codec, LEVEL * np.sin(2 * np.pi * frequency_hz * time_s))
+
+
+def as_g711(codec: str, sound: NDArray[np.floating[Any]]) -> bytes:
+    """Sound at 8000 Hz, full scale 1.0, as G.711 octets."""
+    samples = (32767 * sound).astype(np.int16)
     encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.format, encoder.layout = RATE_HZ, "s16", "mono"
@@ -29,6 +38,15 @@ def tone_g711(codec: str, frequency_hz: float, seconds: float) -> bytes:
 def write_raw(path: Path, frequency_hz: float, seconds: float) -> Path:
     """A file of A-law octets and nothing else, for rtp_stream."""
     path.write_bytes(tone_g711("pcm_alaw", frequency_hz, seconds))
+    return path
+
+
+def write_keys(path: Path, digits: str) -> Path:
+    """Four seconds of keys, from half a second on, and silence, as a file of A-law octets."""
+    sound = np.zeros(4 * RATE_HZ, np.float32)
+    keys = dial(digits, Press(on_ms=100.0, off_ms=100.0), np.random.default_rng(1))
+    sound[RATE_HZ // 2 :][: len(keys)] = keys
+    path.write_bytes(as_g711("pcm_alaw", sound))
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,12 @@ def write_tone(
 ) -> Path:
     """A mono 16-bit WAV file with a sine."""
     time_s = np.arange(int(seconds * rate_hz)) / rate_hz
-    samples = (level * 32767 * np.sin(2 * np.pi * frequency_hz * time_s)).astype("<i2")
+    return write_wav(path, level * np.sin(2 * np.pi * frequency_hz * time_s), rate_hz)
+
+
+def write_wav(path: Path, sound: NDArray[np.floating[Any]], rate_hz: int) -> Path:
+    """A mono 16-bit WAV file of sound with full scale 1.0."""
+    samples = (32767 * sound).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

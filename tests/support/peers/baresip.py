@@ -19,7 +19,7 @@ call_local_timeout 120
 call_max_calls 10
 sip_listen {host}:{sip_port}
 audio_path /usr/share/baresip
-audio_source aufile,{microphone}
+audio_source {source}
 audio_player aubridge,sink
 audio_alert aubridge,sink
 ausrc_srate 48000
@@ -64,7 +64,7 @@ class Baresip:
         cls,
         folder: Path,
         *,
-        microphone: Path,
+        microphone: Path | None,
         answer: str = "manual",
         user: str = "anna",
         password: str = "",
@@ -76,6 +76,7 @@ class Baresip:
     ) -> Baresip:
         """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge.
 
+        Without a `microphone` it says what it hears: loudspeaker and microphone are bridged.
         `certificate` is a PEM file with its key, for TLS. It registers at each of `servers`, "127.0.0.1:5070" or
         "127.0.0.1:5071;transport=tls"; `registered` waits for that.
         `modules` are more of its modules ("ice"), `media` more parameters of its accounts ("medianat=ice"). It runs on
@@ -94,7 +95,7 @@ class Baresip:
                 modules="".join(f"module {module}.so\n" for module in modules),
                 sip_port=sip_port,
                 control_port=control_port,
-                microphone=microphone,
+                source="aubridge,sink" if microphone is None else f"aufile,{microphone}",
                 rtp_start=rtp_start,
                 rtp_end=rtp_start + 100,
                 folder=folder,
