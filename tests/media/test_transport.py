@@ -119,6 +119,32 @@ def test_protection_stands_between_the_stream_and_the_network() -> None:
     assert stream.stats().malformed == 0  # what is forged never reaches it
 
 
+def test_what_is_proven_counts_at_once_wherever_it_comes_from_and_is_answered_there_when_the_old_place_is_quiet() -> (
+    None
+):
+    stream = a_stream()
+    transport = MediaTransport(stream)
+    transport.secure(Turned())
+    far = a_stream(7)
+    elsewhere = ("198.51.100.99", 999)
+
+    def speak(source: Addr, now: float) -> Addr:
+        far.push(FRAME, now)
+        far.push(FRAME, now)
+        (packet,) = far.outbox(now)
+        transport.receive(Turned().protect(packet.data, rtcp=False), source, now)
+        stream.push(FRAME, now)
+        stream.push(FRAME, now)
+        return next(iter(transport.outbox(now))).remote
+
+    assert speak(PEER, 0.0) == PEER
+    assert speak(elsewhere, 0.02) == PEER  # carried there by somebody on the way
+    assert speak(PEER, 0.04) == PEER
+    assert speak(elsewhere, 0.5) == elsewhere  # the peer's router gave it another address
+    assert stream.stats().packets_received == 4
+    assert stream.stats().strangers == 0
+
+
 def test_rtcp_is_protected_as_rtcp_on_either_port() -> None:
     stream = a_stream()
     transport = MediaTransport(stream)
@@ -230,6 +256,8 @@ def test_what_is_taken_away_again_leaves_a_plain_leg() -> None:
     transport = MediaTransport(a_stream())
     transport.secure(Turned(), Hands())
     transport.connect(Way())
+    assert transport.stream.proven
     transport.close()
     assert transport.receive == transport.stream.receive
+    assert not transport.stream.proven
     assert transport.protection is None

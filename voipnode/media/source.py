@@ -18,6 +18,7 @@ from voipnode.media.values import Addr
 
 MIN_SEQUENTIAL = 2
 STRANGER_SEQUENTIAL = 4
+MOVED_S = 0.3  # a peer whose address changed: so long nothing came from the old one
 PAUSED_S = 0.03  # longer than between two packets of nearly everybody who speaks
 _MAX_CANDIDATES = 4
 _MAX_HELD = 16
@@ -81,6 +82,18 @@ class SourceLatch:
         if self._candidates:
             for key in [key for key in self._candidates if key[0] == self.current]:
                 del self._candidates[key]
+
+    def admit_proven(self, packet: RtpPacket, source: Addr, now: float) -> None:
+        """A packet that its keys or a checked way have shown to be the peer's: it counts at once, from anywhere.
+
+        Where we send follows once the old place has been quiet: a packet that somebody carried here faster than the
+        network did is the peer's too, and not a reason to send elsewhere.
+        """
+        self.ssrc = packet.ssrc
+        if source == self.current:
+            self._heard_at = now
+        elif self.current is None or now - self._heard_at > MOVED_S:
+            self.current, self._heard_at = source, now
 
     def trusts_host(self, host: str) -> bool:
         """May RTCP come from there? The latched host, the signalled one, and those that may be learnt by name."""

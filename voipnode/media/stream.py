@@ -77,6 +77,7 @@ class AudioStream:
         self._playing: CodecType | None = None  # the codec that the jitter buffer's rate and clock are of
         self._adapter = RateAdapter(rate_hz, rate_hz)  # from its rate to the frames'
         self._latch = SourceLatch(symmetric=symmetric)
+        self.proven = False  # set by the transport: what reaches us is the peer's, by its keys or the way that it came
         self._digits = EventReceiver()
         self._sender = RtpSender(identity, rate_hz)
         self._rtcp = RtcpSession(identity)
@@ -222,6 +223,10 @@ class AudioStream:
         if kind not in self._codecs and kind != self._config.event_receive_payload_type:
             self._malformed += 1
             return
+        if self.proven:
+            self._latch.admit_proven(packet, source, now)
+            self._receive_rtp(packet, now, now)
+            return
         for admitted, arrived_at in self._latch.admit(packet, source, now):
             self._receive_rtp(admitted, arrived_at, now)
 
@@ -324,7 +329,7 @@ class AudioStream:
 
     def _receive_rtcp(self, data: bytes, source: Addr, now: float) -> None:
         assert self._config is not None
-        if not self._latch.trusts_host(source[0]) and source != self._config.remote_rtcp:
+        if not self.proven and not self._latch.trusts_host(source[0]) and source != self._config.remote_rtcp:
             self._strangers += 1
             return
         goodbye = self._rtcp.receive(data, now, self._reception)

@@ -113,6 +113,7 @@ class MediaTransport:
         return self._protection
 
     def _bind(self) -> None:
+        self.stream.proven = self._protection is not None or self._connectivity is not None
         self._sides = tuple([side for side in (self._connectivity, self._handshake) if side is not None])
         if not self._sides:
             stream = self.stream
