@@ -54,6 +54,20 @@ class RemoteByeReceived(MediaEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysMade(MediaEvent):
+    """A handshake on the media path has made keys of this suite: from now on packets pass."""
+
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeFailed(MediaEvent):
+    """No keys will come; `why` says in words what went wrong. The leg stays silent, and is to be ended."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteAddressLearnt(MediaEvent):
     """Valid RTP comes from another address than the SDP named: we now send there (symmetric RTP, RFC 4961)."""
 

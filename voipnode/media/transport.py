@@ -23,6 +23,9 @@ from voipnode.media.values import Addr, MediaPacket
 _STUN_END, _DTLS, _DTLS_END, _CHANNEL, _CHANNEL_END, _RTP, _RTP_END = 4, 20, 64, 64, 80, 128, 192  # RFC 7983 §7
 
 
+_MAX_HELD = 8  # packets of a handshake that wait for a way
+
+
 class Side(Protocol):
     """A machine beside the stream: its own packets, deadlines and events."""
 
@@ -89,6 +92,7 @@ class MediaTransport:
         self._handshake: Handshake | None = None
         self._connectivity: Connectivity | None = None
         self._sides: tuple[Side, ...] = ()
+        self._held: list[MediaPacket] = []
         self._bind()
 
     def secure(self, protection: Protection | None, handshake: Handshake | None = None) -> None:
@@ -170,7 +174,7 @@ class MediaTransport:
         if self._connectivity is not None:
             found += self._connectivity.outbox(now)
         if self._handshake is not None:
-            found += self._on_their_way(self._handshake.outbox(now))
+            found += self._shaking(self._handshake.outbox(now))
         found += self._on_their_way(self._protected(self.stream.outbox(now)))
         return found
 
@@ -196,6 +200,21 @@ class MediaTransport:
         if self._connectivity is None:
             return packets
         return [sent for packet in packets if (sent := self._connectivity.way(packet)) is not None]
+
+    def _shaking(self, packets: Iterable[MediaPacket]) -> Iterable[MediaPacket]:
+        """A handshake may begin before there is a way: its packets wait, since they would be repeated seconds later."""
+        if self._connectivity is None:
+            return packets
+        found: list[MediaPacket] = []
+        held: list[MediaPacket] = []
+        for packet in [*self._held, *packets][-_MAX_HELD:]:
+            sent = self._connectivity.way(packet)
+            if sent is None:
+                held.append(packet)
+            else:
+                found.append(sent)
+        self._held = held
+        return found
 
     # -- time and events
 
