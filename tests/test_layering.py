@@ -26,7 +26,23 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 # Nothing but the command line may import the wiring, and nothing below it may import the command line.
 TOP = ("app", "line", "settings", "tls_profiles", "cli")
-IMPURE = {"asyncio", "socket", "ssl", "time", "random", "secrets", "threading", "uuid", "os", "selectors", "subprocess"}
+IMPURE = {
+    "asyncio",
+    "socket",
+    "ssl",
+    "OpenSSL",
+    "time",
+    "random",
+    "secrets",
+    "threading",
+    "uuid",
+    "os",
+    "selectors",
+    "subprocess",
+}
+# OpenSSL's DTLS has entropy and a clock of its own, and no sockets as it is used: what that means for a replay is said
+# in the file.
+IMPURE_FILES = {"media/dtls.py": {"OpenSSL"}}
 PURE_ROOMS = {
     "sipstack": IMPURE | {"numpy"},
     "codecs": IMPURE,
@@ -77,6 +93,7 @@ def test_a_room_imports_only_what_the_plan_allows(path: Path) -> None:
 def test_a_pure_room_has_no_clock_no_entropy_and_no_sockets(room: str) -> None:
     for path in sorted((PACKAGE / room).rglob("*.py")):
         forbidden = {name.split(".")[0] for name in _imports(path)} & PURE_ROOMS[room]
+        forbidden -= IMPURE_FILES.get(path.relative_to(PACKAGE).as_posix(), set())
         assert not forbidden, f"{path}: {sorted(forbidden)} have no place in {room}"
 
 

@@ -29,6 +29,7 @@ from voipnode.net.entropy import SystemEntropy
 from voipnode.net.hosts_file import HostsFile
 from voipnode.net.instance import instance_urn
 from voipnode.net.locator import Locator
+from voipnode.net.media_certificate import media_identity
 from voipnode.net.resolver import Resolver
 from voipnode.net.rtp_ports import DEFAULT_COUNT, RtpPorts
 from voipnode.net.sip_sockets import MorePorts, SipSockets
@@ -102,6 +103,8 @@ class Line:
             public_address=Address(*settings.nat.public) if settings.nat.public else None,
             nowhere=f"{entropy.tag()}.invalid",
         )
+        encrypts = any(account.active and account.media_encryption != "none" for account in accounts)
+        dtls = media_identity() if encrypts else None
         locator = Locator(resolver, dns, entropy.draw, TRANSPORTS)
         self._finder = Finder(locator, self._loop.time)
         self.switch = Switch(
@@ -109,7 +112,7 @@ class Line:
             accounts,
             endpoint=Endpoint(config, entropy, self._sockets.local_address),
             local_address=self._sockets.local_address,
-            media=LegMedia(self._paths, entropy.bits, settings, device.rate_hz, entropy.cname()),
+            media=LegMedia(self._paths, entropy.bits, settings, device.rate_hz, entropy.cname(), dtls),
             door=DoorBridge(device, self.clock),
             bus=bus,
             find=self._finder,

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.crypto_phone import CM80, SecureEar, crypto, offered_keys, secure_sdp
-from tests.support.switchboard import DOOR, Phone, Switchboard, sdp
+from tests.media.test_dtls_srtp import identity
+from tests.support.crypto_phone import (
+    CM80,
+    HandshakeEar,
+    SecureEar,
+    crypto,
+    handshake_sdp,
+    offered_keys,
+    secure_sdp,
+)
+from tests.support.switchboard import DOOR, Path, Phone, Switchboard, sdp
+from tests.support.wire import Link
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.settings import AccountSettings, complete_accounts
 from voipnode.sipstack import events as sip
@@ -276,6 +286,97 @@ def test_the_answer_of_another_fork_brings_other_keys() -> None:
     ear = SecureEar(path, ANNA, offer, "AEAD_AES_256_GCM", b"z")
     ear.says(2.0)
     assert path.engine.stream.stats().packets_received == 5
+
+
+# --- DTLS ----------------------------------------------------------------------------------------------------------
+
+THEIRS = identity("anna")
+
+
+def with_hands(policy: str = "mandatory", **more: object) -> Switchboard:
+    chosen = AccountSettings(media_encryption=policy, media_keying=("dtls",), auto_answer=True, **more)  # type: ignore[arg-type]
+    return Switchboard(account=chosen, dtls=identity("door"))
+
+
+def only_handshakes(path: Path) -> bool:
+    return all(20 <= packet.data[0] < 64 for packet in path.sent)
+
+
+@pytest.mark.parametrize(
+    ("setup", "profile"), [("active", "UDP/TLS/RTP/SAVP"), ("passive", "UDP/TLS/RTP/SAVP"), ("active", "RTP/AVP")]
+)
+def test_the_door_calls_and_shakes_hands(setup: str, profile: str) -> None:
+    board = with_hands("best_effort" if profile == "RTP/AVP" else "mandatory")
+    phone = board.phone("anna", ANNA, plan=answering(handshake_sdp(ANNA, THEIRS.fingerprint, setup, profile)))
+    board.ring(phone)
+    board.wire.run(1.0)
+    (path,) = board.paths.all
+    offer = phone.of(sip.IncomingCall)[0].offer
+    assert f" {profile} ".encode() in offer
+    assert (board.last.state, board.last.encryption, board.last.cipher) == ("Active", "dtls", "")  # under way
+    assert only_handshakes(path)
+    ear = HandshakeEar(path, ANNA, offer, THEIRS, active=setup == "active")
+    ear.shake(1.0)
+    assert (board.last.encryption, board.last.cipher) == ("dtls", "AEAD_AES_256_GCM")
+    ear.says(1.1)
+    assert path.engine.stream.stats().packets_received == 5
+    board.wire.run(2.0)
+    assert ear.hears(2.0) > 20
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active", "passive"])
+def test_the_door_is_called_and_shakes_hands_once_the_caller_is_proven(setup: str) -> None:
+    board = with_hands()
+    phone = board.phone("anna", ANNA)
+    phone.call(DOOR, offer=handshake_sdp(ANNA, THEIRS.fingerprint, setup))
+    board.wire.run(1.0)
+    (path,) = board.paths.all
+    body = phone.of(sip.CallAnswered)[0].body
+    ear = HandshakeEar(path, ANNA, body, THEIRS, active=b"a=setup:passive" in body)
+    ear.shake(1.0)
+    ear.says(1.1)
+    assert path.engine.stream.stats().packets_received == 5
+    held = handshake_sdp(ANNA, THEIRS.fingerprint, setup, more="a=sendonly\r\n")
+    phone.endpoint.reinvite(phone.session, held, 1.5)
+    before = len(path.sent)
+    board.wire.run(3.0)  # the same association
+    assert not [packet for packet in path.sent[before:] if 20 <= packet.data[0] < 64]
+    ear.says(3.0)
+    assert path.engine.stream.stats().packets_received == 10
+
+
+def test_nobody_is_sent_a_handshake_before_he_has_shown_that_he_is_there() -> None:
+    """A forged INVITE with somebody else's address in it."""
+    board = with_hands()
+    phone = board.phone("anna", ANNA)
+    phone.call(DOOR, offer=handshake_sdp("192.168.1.66", THEIRS.fingerprint, "passive"))
+    board.wire.set_link("anna", "door", Link(loss=1.0))
+    board.wire.run(1.0)
+    assert board.last.state == "Active"
+    assert not board.paths.all[0].sent
+
+
+def test_another_certificate_ends_the_call_in_words() -> None:
+    board = with_hands()
+    phone = board.phone("anna", ANNA, plan=answering(handshake_sdp(ANNA, identity("mallory").fingerprint, "active")))
+    board.ring(phone)
+    board.wire.run(1.0)
+    (path,) = board.paths.all
+    HandshakeEar(path, ANNA, phone.of(sip.IncomingCall)[0].offer, THEIRS, active=True).shake(1.0)
+    board.wire.run(2.0)
+    assert board.last.state == "Terminated"
+    assert board.last.detail == "the far side's certificate is not the one that its signalling announced (fingerprint)"
+    assert only_handshakes(path)  # not a packet of sound
+    board.wire.run(100.0)
+    board.assert_quiet()
+
+
+def test_a_handshake_that_never_comes_ends_the_call_in_words() -> None:
+    board = with_hands()
+    phone = board.phone("anna", ANNA, plan=answering(handshake_sdp(ANNA, THEIRS.fingerprint, "active")))
+    board.ring(phone)
+    board.wire.run(20.0)
+    assert board.last.detail == "no DTLS handshake within 15 s"
 
 
 # --- keys in signalling that anybody can read ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Way, straight
+from voipnode.media.dtls import DtlsIdentity
 from voipnode.media.transport import MediaTransport
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig, OutgoingInvite
@@ -247,6 +248,7 @@ class Switchboard:
         more_accounts: tuple[AccountSettings, ...] = (),
         names: dict[str, list[Address]] | None = None,
         device: Device | None = None,
+        dtls: DtlsIdentity | None = None,
     ) -> None:
         self.wire = Wire()
         self.names = names or {}
@@ -264,7 +266,7 @@ class Switchboard:
             accounts,
             endpoint=self.endpoint,
             local_address=lambda hop: DOOR,
-            media=LegMedia(self.paths, lambda bits: 7, self.settings, RATE_HZ, "door"),
+            media=LegMedia(self.paths, lambda bits: 7, self.settings, RATE_HZ, "door", dtls),
             door=DoorBridge(self.device, self.clock),
             bus=self.bus,
             find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),

@@ -14,6 +14,7 @@ from voipnode.calls.ports import LocalAddress
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.ways import Way
+from voipnode.media.events import HandshakeFailed, KeysMade
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.errors import RemoteError
@@ -132,10 +133,22 @@ class CallCore:
         Nobody listens at the door before the handshake has proven his address: a single forged datagram, with a wish
         to be answered at once and somebody's address in its SDP, would have the microphone sent there.
         """
+        if leg.proven:
+            leg.begin(self.now)
         if call.winner is leg and not call.over:
             (self.door.join if leg.proven and leg.carries_audio else self.door.leave)(leg)
             if call.state is CallState.ACTIVE and call.told_encryption != leg.security.encryption:
                 self.table.announce(call, now=self.now, detail=str(leg.security.encryption))
+
+    def handshake_ended(self, call: Call, leg: SipLeg, event: KeysMade | HandshakeFailed) -> None:
+        """The keys of a leg came about on its media ports, or never will: then nobody can be heard on it."""
+        if isinstance(event, KeysMade):
+            self.direction_changed(call, leg)
+        elif call.winner is leg:
+            self.end(call, (CallReason.FAILED, 0, event.why))
+        else:  # it rings, with sound before its answer
+            self.table.leg_failed(call, (CallReason.FAILED, 0, event.why))
+            self.hang_up(leg.session)
 
     def take_answer(self, call: Call, leg: SipLeg, answer: bytes) -> bool:
         """The far side's answer to our first offer; False, with the reason kept, where it cannot be used."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.ports import RandomBits
+from voipnode.media.dtls import DtlsIdentity, PeerPrint
+from voipnode.media.dtls_srtp import DtlsSrtp, Terms
+from voipnode.media.protection import Protection
 from voipnode.media.srtp import ReceiveKey, SrtpProtection
 from voipnode.media.transport import MediaTransport
 from voipnode.sipstack.crypto_attributes import SUITES, CryptoLine, MasterKey
+from voipnode.sipstack.dtls_attributes import Fingerprint
 from voipnode.sipstack.media_security import AgreedSecurity, LocalSecurity
 from voipnode.sipstack.offer_answer import AudioSession
 
@@ -25,7 +29,7 @@ class Encryption(NamedTuple):
         return f"encrypted ({self.cipher}, {self.keying.upper()})" if self.cipher else ""
 
 
-UNKNOWN, IN_THE_CLEAR = Encryption(), Encryption("none")
+UNKNOWN = Encryption()
 
 
 class LegSecurity:
@@ -33,54 +37,115 @@ class LegSecurity:
 
     `confidential`: TLS protects the leg's signalling as far as we can see, so that SDES keys may travel in it. Whoever
     reads them reads the sound (RFC 4568 §8), so without it they are neither given nor taken, unless the account says
-    that this is as good as nothing but better.
+    that this is as good as nothing but better. `identity`: our certificate, None = no DTLS. `peer_hosts`: from where
+    besides the addresses of the SDP a handshake may come.
     """
 
     def __init__(
-        self, account: AccountSettings, transport: MediaTransport, random_bits: RandomBits, *, confidential: bool
+        self,
+        account: AccountSettings,
+        transport: MediaTransport,
+        random_bits: RandomBits,
+        *,
+        identity: DtlsIdentity | None,
+        peer_hosts: frozenset[str],
+        confidential: bool,
     ) -> None:
         self._transport = transport
-        self._srtp: SrtpProtection | None = None
-        self.local = self._wish(account, random_bits, confidential=confidential)
-        self.encryption = IN_THE_CLEAR if self.local is None else UNKNOWN
-        if self.local is not None and self.local.mandatory:
-            self._srtp = SrtpProtection()
-            transport.secure(self._srtp)  # without keys: nothing leaves before there are some
-
-    def _wish(self, account: AccountSettings, random_bits: RandomBits, *, confidential: bool) -> LocalSecurity | None:
-        if account.media_encryption == "none":
-            return None
-        mandatory = account.media_encryption == "mandatory"
-        takes_sdes = "sdes" in account.media_keying and (confidential or account.sdes_in_clear_signalling)
-        lines = _lines(random_bits) if takes_sdes else ()
-        if not lines and not mandatory:
-            return None  # there is nothing that could be offered
-        return LocalSecurity(mandatory, lines, prefers=account.media_keying[0])
+        self._peer_hosts = peer_hosts
+        self._keying: Literal["", "none", "sdes", "dtls"] = ""
+        self._srtp = SrtpProtection()
+        self._dtls: DtlsSrtp | None = None
+        self.local = _wish(account, random_bits, identity, confidential=confidential)
+        if self.local is None:
+            self._keying = "none"
+            return
+        if self.local.fingerprint is not None and identity is not None:
+            self._dtls = DtlsSrtp(identity)
+        # Without keys nothing passes; a handshake may begin before the answer that names its certificate has come.
+        transport.secure(self._srtp, self._dtls)
 
     @property
     def can_offer(self) -> bool:
         """False where the account demands encryption, and this leg has no way to agree on keys."""
         return self.local is None or bool(self.local.lines or self.local.fingerprint)
 
+    @property
+    def offers_handshake(self) -> bool:
+        """Whether keys may come by DTLS."""
+        return self._dtls is not None
+
+    @property
+    def encryption(self) -> Encryption:
+        """How the leg is encrypted now; by DTLS without a cipher, while hands are being shaken."""
+        if self._keying == "sdes":
+            return Encryption("sdes", self._srtp.suite)
+        if self._keying == "dtls" and self._dtls is not None:
+            return Encryption("dtls", self._dtls.suite)
+        return Encryption(self._keying)
+
     def agree(self, agreed: AudioSession, now: float) -> None:
         """Protect the leg's packets as was agreed."""
+        if self.local is None:
+            return
         security = agreed.security
         if security is None:
-            if self._transport.protection is not None:
-                self._transport.secure(None)
-            self.encryption = IN_THE_CLEAR
-        else:
-            self._key(security)
+            self._keying = "none"
+            self._transport.secure(None)
+        elif security.keying == "sdes":
+            self._keying = "sdes"
+            line = security.line
+            receive = [ReceiveKey(*key) for key in security.receive_keys]
+            self._srtp.key(line.suite.name, line.keys[0].key_salt, receive)
+            self._secure(self._srtp, None)
+        elif self._dtls is not None:
+            self._keying = "dtls"
+            if agreed.reachable or agreed.ice is not None:  # "nowhere", to hold: the association stays as it is
+                self._dtls.agree(self._terms(agreed, security), now)
+            self._secure(self._dtls, self._dtls)
 
-    def _key(self, security: AgreedSecurity) -> None:
-        if self._srtp is None:
-            self._srtp = SrtpProtection()
-        line = security.line
-        receive = [ReceiveKey(*key) for key in security.receive_keys]
-        self._srtp.key(line.suite.name, line.keys[0].key_salt, receive)
-        if self._transport.protection is not self._srtp:
-            self._transport.secure(self._srtp)
-        self.encryption = Encryption("sdes", line.suite.name)
+    def _secure(self, protection: Protection, handshake: DtlsSrtp | None) -> None:
+        if self._transport.protection is not protection:
+            self._transport.secure(protection, handshake)
+
+    def _terms(self, agreed: AudioSession, security: AgreedSecurity) -> Terms:
+        prints = tuple(PeerPrint(each.hash_name, each.digest) for each in security.fingerprints)
+        rtcp = (agreed.remote_rtcp_host, agreed.remote_rtcp_port)
+        by_ice = agreed.ice is not None
+        return Terms(
+            active=security.active,
+            prints=prints,
+            rtp=(agreed.remote_host, agreed.remote_rtp_port),
+            rtcp=None if agreed.rtcp_mux or agreed.remote_rtcp_port == 0 else rtcp,
+            hosts=None if by_ice else self._peer_hosts,
+            # With ICE the addresses of the SDP change while the association goes on (RFC 8842 §6).
+            name=security.tls_id or ("ICE" if by_ice else ""),
+        )
+
+    def begin(self, now: float) -> None:
+        """The far side knows our fingerprint, and has shown that it is where it says: shake hands."""
+        if self._keying == "dtls" and self._dtls is not None:
+            self._dtls.begin(now)
+
+
+def _wish(
+    account: AccountSettings, random_bits: RandomBits, identity: DtlsIdentity | None, *, confidential: bool
+) -> LocalSecurity | None:
+    if account.media_encryption == "none":
+        return None
+    mandatory = account.media_encryption == "mandatory"
+    takes_sdes = "sdes" in account.media_keying and (confidential or account.sdes_in_clear_signalling)
+    lines = _lines(random_bits) if takes_sdes else ()
+    takes_dtls = "dtls" in account.media_keying and identity is not None
+    if not (lines or takes_dtls or mandatory):
+        return None  # there is nothing that could be offered
+    return LocalSecurity(
+        mandatory,
+        lines,
+        fingerprint=Fingerprint("sha-256", identity.fingerprint) if takes_dtls and identity is not None else None,
+        tls_id=f"{random_bits(144):036x}" if takes_dtls else "",  # RFC 8842 §4: at least 120 random bits
+        prefers=account.media_keying[0],
+    )
 
 
 def _lines(random_bits: RandomBits) -> tuple[CryptoLine, ...]:

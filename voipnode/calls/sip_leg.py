@@ -13,6 +13,7 @@ from voipnode.calls.pace import Pace
 from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.media.bridge import FrameEncoder
+from voipnode.media.dtls import DtlsIdentity
 from voipnode.media.dtmf_merger import DigitMerger
 from voipnode.media.events import MediaEvent
 from voipnode.media.ice.candidate import RTCP, RTP
@@ -41,13 +42,17 @@ NOBODY = SipUri(host="invalid")
 
 @dataclass(frozen=True, slots=True)
 class LegMedia:
-    """What a leg needs to open its media; shared by all legs of a switch. `servers`: STUN and TURN, as they are now."""
+    """What a leg needs to open its media; shared by all legs of a switch. `servers`: STUN and TURN, as they are now.
+
+    `dtls`: what our end of a handshake shows; None: keys come by signalling alone.
+    """
 
     paths: MediaPaths
     random_bits: RandomBits
     settings: SipSettings
     rate_hz: int
     cname: str
+    dtls: DtlsIdentity | None = None
     servers: Callable[[], Sequence[Server]] = tuple
     server_memory: ServerMemory = field(default_factory=ServerMemory)
     pacer: Pacer = field(default_factory=Pacer)
@@ -102,12 +107,19 @@ class SipLeg:
             media.identity(), rate_hz=media.rate_hz, silence_timeout_s=media.settings.dead_call_timeout_s
         )
         self.transport = MediaTransport(self.stream)
-        self.security = LegSecurity(account, self.transport, media.random_bits, confidential=confidential)
+        self._peer_hosts = frozenset({peer_host})
+        self.security = LegSecurity(
+            account,
+            self.transport,
+            media.random_bits,
+            identity=media.dtls,
+            peer_hosts=self._peer_hosts,
+            confidential=confidential,
+        )
         self.merger = DigitMerger()
         self.inband = InbandDigits(media.rate_hz) if account.dtmf_inband else None
         self.digit_pace = Pace(burst=DIGITS_AT_ONCE, per_s=DIGITS_PER_S)
         self._on_media_events = on_media_events
-        self._peer_hosts = frozenset({peer_host})
         self._negotiation = OfferAnswer(session_id=media.random_bits(31))
         self._path: MediaPath = media.paths.open(local_host, self.transport, lambda: on_media_events(self))
         self._bind(self.inband)
@@ -122,6 +134,7 @@ class SipLeg:
             user=account.user_id,
             voip_metrics=media.settings.qos.voip_metrics,
             security=self.security.local,
+            offer_rtcp_mux=self.security.offers_handshake,  # one instead of two
         )
         self.connectivity = self._connectivity(media, peer_host)
 
@@ -205,6 +218,8 @@ class SipLeg:
         local = wish if connectivity is None else connectivity.answering(wish, offer)
         answer, agreed = self._negotiation.receive_offer(offer, local, again=again)
         self._agree(agreed, now, answered=False)
+        if self.proven:
+            self.begin(now)
         return answer
 
     def answer_sent(self, now: float) -> None:
@@ -216,6 +231,7 @@ class SipLeg:
     def take_answer(self, answer: bytes, now: float) -> None:
         """The far side's SDP answer to our offer; RemoteError when it cannot be used."""
         self._agree(self._negotiation.receive_answer(answer), now)
+        self.begin(now)  # it answers what only its address was told
 
     def early_answer(self, tag: str) -> bytes:
         """The SDP that this fork sent before it answered: some phones leave it out of the 2xx (RFC 3261 §13.2.1)."""
@@ -231,6 +247,7 @@ class SipLeg:
         wish, connectivity = self._wish(), self.connectivity
         local = wish if connectivity is None else connectivity.described(wish)
         self._agree(self._negotiation.receive_repeated(answer, local), now)
+        self.begin(now)
 
     @property
     def offering(self) -> bool:
@@ -288,6 +305,11 @@ class SipLeg:
     def takes_tones(self) -> bool:
         """True when the account sends digits as sound, and the far side hears us."""
         return self.inband is not None and self.carries_audio and self.agreed is not None and self.agreed.send
+
+    def begin(self, now: float) -> None:
+        """The far side is proven to be where it says: shake hands, where its keys come by that."""
+        self.security.begin(now)
+        self.flush(now)
 
     def expect(self, now: float) -> None:
         """It has the door: from now on its silence is watched, even before its sound is let through."""

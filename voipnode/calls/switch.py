@@ -35,7 +35,7 @@ from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
 from voipnode.calls.transfers import Transfers
 from voipnode.calls.ways import Way
-from voipnode.media.events import AddressesGathered
+from voipnode.media.events import AddressesGathered, HandshakeFailed, KeysMade
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.grammar import printable
@@ -326,6 +326,8 @@ class Switch:
             call = self._table.of_session(leg.session)
             if isinstance(event, AddressesGathered):
                 leg.gathered()
+            elif call is not None and isinstance(event, KeysMade | HandshakeFailed):
+                self._core.handshake_ended(call, leg, event)
             elif call is not None:
                 self._paths.on_media_event(call, leg, event)
                 self._digits.on_media_event(call, leg, event)
