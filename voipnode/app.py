@@ -29,7 +29,6 @@ from voipnode.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
-RATE_HZ = 8000  # of the bridge: every codec of the present accounts is narrow-band
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
 MODULES = (RELAY, LIGHT, DTMF, BUTTON)
 
@@ -62,7 +61,7 @@ class Node:
         self._started: list[_Part] = []
         self.bus = Bus(asyncio.get_running_loop().time)
         self._house = House(self.bus, Commands(), state_dir)
-        self._device = make_device(settings.audio, RATE_HZ, self.bus)
+        self._device = make_device(settings.audio, settings.audio.rate_hz, self.bus)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self.line: Line | None = None
 

@@ -90,7 +90,7 @@ def test_an_offer_over_ipv6_with_its_rtcp_elsewhere() -> None:
 def test_each_clock_rate_has_its_own_telephone_event() -> None:
     media = parse(OfferAnswer(1).make_offer(replace(US, formats=(OPUS, PCMU), event_payload_type=101))).media[0]
     assert media.formats == ("96", "0", "101", "97")
-    assert (media.rtpmaps()[101].clock_rate_hz, media.rtpmaps()[97].clock_rate_hz) == (48000, 8000)
+    assert (media.rtpmaps()[101].clock_rate_hz, media.rtpmaps()[97].clock_rate_hz) == (8000, 48000)
     assert media.fmtp("96") == "useinbandfec=1"
 
 

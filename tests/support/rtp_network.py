@@ -35,10 +35,16 @@ def config_towards(remote: tuple[str, int], **changes: object) -> StreamConfig:
 
 
 def stream(
-    ssrc: int, remote: tuple[str, int], *, silence_timeout_s: float | None = None, **changes: object
+    ssrc: int,
+    remote: tuple[str, int],
+    *,
+    silence_timeout_s: float | None = None,
+    rate_hz: int = 8000,
+    **changes: object,
 ) -> AudioStream:
     """A configured stream; its sequence and timestamp wrap soon."""
-    engine = AudioStream(StreamIdentity(ssrc, 65530, 2**32 - 4000, "t@test"), silence_timeout_s=silence_timeout_s)
+    identity = StreamIdentity(ssrc, 65530, 2**32 - 4000, "t@test")
+    engine = AudioStream(identity, rate_hz=rate_hz, silence_timeout_s=silence_timeout_s)
     engine.configure(config_towards(remote, **changes), 0.0)
     return engine
 

@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from voipnode.media.formats import codec_names
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.uri import SipUri, parse_uri
 
@@ -187,8 +188,12 @@ class AccountSettings(BaseModel):
     )
 
     audio_direction: Literal["both", "send", "receive", "none"] = "both"
-    audio_codecs: tuple[Literal["PCMU", "PCMA"], ...] = Field(
-        default=("PCMU", "PCMA"), min_length=1, description="Codecs in order of preference."
+    audio_codecs: tuple[str, ...] = Field(
+        default=("opus", "G722", "PCMU", "PCMA"),
+        min_length=1,
+        description="Codecs in order of preference; who is called decides. There are: "
+        + ", ".join(codec_names())
+        + ".",
     )
     ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
     dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
@@ -244,9 +249,13 @@ class AccountSettings(BaseModel):
     @field_validator("audio_codecs")
     @classmethod
     def _codecs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
+        known = {name.lower(): name for name in codec_names()}
+        for name in value:
+            if name.lower() not in known:
+                raise ValueError(f'"{name}" is no codec that there is; there are {", ".join(known.values())}')
+        if len({name.lower() for name in value}) != len(value):
             raise ValueError("each codec may stand in the list once")
-        return value
+        return tuple(known[name.lower()] for name in value)
 
     @field_validator("media_keying")
     @classmethod

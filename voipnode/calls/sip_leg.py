@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from voipnode.calls.audio_formats import audio_formats
 from voipnode.calls.hooks import Frame
 from voipnode.calls.leg_connectivity import LegConnectivity
 from voipnode.calls.leg_security import LegSecurity
@@ -32,7 +33,6 @@ from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
 
-STATIC_PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}  # RFC 3551 §6
 DIGITS_AT_ONCE, DIGITS_PER_S = 32, 15  # dialling machines need 80 ms for a digit; more is a flood of events
 DIRECTIONS = {"both": "sendrecv", "send": "sendonly", "receive": "recvonly", "none": "inactive"}
 # RFC 3264 §8.4: what is sent may go on (music), what is received stops.
@@ -127,7 +127,7 @@ class SipLeg:
             host=local_host,
             rtp_port=self._path.rtp_port,
             rtcp_port=self._path.rtcp_port,
-            formats=tuple(AudioFormat(name, 8000, STATIC_PAYLOAD_TYPES[name]) for name in account.audio_codecs),
+            formats=audio_formats(account.audio_codecs, media.rate_hz, media.settings.dtmf_payload_type),
             event_payload_type=media.settings.dtmf_payload_type if account.dtmf_rtp else None,
             ptime_ms=account.ptime_ms,
             direction=DIRECTIONS[account.audio_direction],
@@ -270,9 +270,10 @@ class SipLeg:
         wants_rtcp = agreed.reachable and agreed.remote_rtcp_port != 0
         self.stream.configure(
             StreamConfig(
-                codec=agreed.format.name,
+                codec=_codec(agreed.format),
                 payload_type=agreed.format.payload_type,
-                receive_codecs={number: coded.name for number, coded in agreed.receive_payload_types.items()},
+                fmtp=agreed.format.fmtp,
+                receive_codecs={number: _codec(coded) for number, coded in agreed.receive_payload_types.items()},
                 event_payload_type=agreed.event_send_payload_type,
                 event_receive_payload_type=agreed.event_receive_payload_type,
                 ptime_ms=agreed.ptime_ms,
@@ -350,3 +351,8 @@ class SipLeg:
         self._path.close()
         self.transport.close()
         self._bind(None)  # a circle less for the garbage collector
+
+
+def _codec(audio: AudioFormat) -> str:
+    """Its name for the media."""
+    return f"{audio.name}/{audio.clock_rate_hz}"

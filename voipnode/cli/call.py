@@ -27,7 +27,6 @@ from voipnode.modules.audio.settings import AudioSettings
 from voipnode.net.loop import run
 from voipnode.settings import NodeSettings
 
-RATE_HZ = 8000
 START_PORT = 20000  # clear of a node's own RTP ports on the same machine
 AFTER_ANSWER_S = 0.5  # before the first digit, so that the far side's audio path is up
 OUTCOMES = {
@@ -114,7 +113,8 @@ class _Caller:
         bus.subscribe(DtmfReceived, self._digit, who="call")
         try:
             self._played_s = await asyncio.to_thread(_length_s, plan.play) if plan.play else None
-            device = make_device(self._audio(), RATE_HZ, bus)
+            audio = self._audio()
+            device = make_device(audio, audio.rate_hz, bus)
             accounts = (self._account,)
             line = Line(self._sip, accounts, device=device, bus=bus, commands=self._commands, port=0, registers=False)
             await line.open()

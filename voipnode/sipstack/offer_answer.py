@@ -289,8 +289,9 @@ class OfferAnswer:
         )
         events: dict[int, int] = {}
         if local.event_payload_type is not None:
-            # One per clock: events travel on the codec's own timeline, which has one clock (RFC 3550 §5.2).
-            for clock_rate_hz in dict.fromkeys(audio.clock_rate_hz for audio in local.formats):
+            # One per clock: events travel on the codec's own timeline, which has one clock (RFC 3550 §5.2). The wanted
+            # number is that of the lowest, 8000: phones that look at nothing else know it as that.
+            for clock_rate_hz in sorted({audio.clock_rate_hz for audio in local.formats}):
                 key = format_key(TELEPHONE_EVENT, clock_rate_hz)
                 events[clock_rate_hz] = self._numbers.assign(key, local.event_payload_type, used)
         return formats, events

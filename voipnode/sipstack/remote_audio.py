@@ -24,6 +24,12 @@ from voipnode.sipstack.sdp_fields import literal_ip
 
 # A host name whose last label begins with a letter: what looks like a number but is no address stays out.
 _HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}\.?")
+# What writers of descriptions often get wrong, and mean: G.722's clock is not its sampling rate (RFC 3551 §4.5.2), and
+# Opus has two channels whatever is sent (RFC 7587 §7). The number is not looked at.
+_MISTAKES = {
+    ("g722", 16000, 1): RtpMap(9, "G722", 8000),
+    ("opus", 48000, 1): RtpMap(0, "opus", 48000, 2),
+}
 _BROADCAST = IPv4Address("255.255.255.255")
 
 
@@ -149,6 +155,7 @@ def _formats(media: MediaDescription, known: Mapping[int, RtpMap]) -> tuple[list
         rtpmap = explained.get(number) or known.get(number) or STATIC_FORMATS.get(number)
         if rtpmap is None:
             continue
+        rtpmap = _MISTAKES.get((rtpmap.name.lower(), rtpmap.clock_rate_hz, rtpmap.channels), rtpmap)
         if rtpmap.name.lower() == TELEPHONE_EVENT:
             events.setdefault(rtpmap.clock_rate_hz, number)
         else:

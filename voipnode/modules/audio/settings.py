@@ -55,6 +55,11 @@ class AudioSettings(BaseModel):
         description='"sound_card": a real one; "files": microphone and loudspeaker are files; "simulated": a room in'
         ' software, with echo and noise; "auto": the sound card where there is one, else simulated.',
     )
+    rate_hz: Literal[8000, 16000, 48000] = Field(
+        default=16000,
+        description="Sound at the door: 8000 is a telephone's, 16000 is speech as it is, 48000 is everything; codecs of"
+        " more are not run beyond it. A call of narrow-band codecs alone is not made dearer by it.",
+    )
     microphone: Microphone = Field(
         default="silence",
         description='Who speaks, without a sound card: "silence", "tone:1000" (Hz), or an audio file of any format.',
