@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from voipnode import __version__
 from voipnode.calls.desk import Desk
@@ -20,6 +21,7 @@ from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
+from voipnode.calls.traversal_settings import server_place
 from voipnode.calls.ways import Ways
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
@@ -30,6 +32,8 @@ from voipnode.net.hosts_file import HostsFile
 from voipnode.net.instance import instance_urn
 from voipnode.net.locator import Locator
 from voipnode.net.media_certificate import media_identity
+from voipnode.net.relay_servers import RelayServers, Wanted
+from voipnode.net.relay_streams import RelayStreams
 from voipnode.net.resolver import Resolver
 from voipnode.net.rtp_ports import DEFAULT_COUNT, RtpPorts
 from voipnode.net.sip_sockets import MorePorts, SipSockets
@@ -37,15 +41,22 @@ from voipnode.net.stream_layers import StreamLayers
 from voipnode.net.web_socket import Origins
 from voipnode.sipstack.config import MAX_TRANSACTIONS
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
+from voipnode.sipstack.own_address import Inside
 from voipnode.sipstack.routing import DEFAULT_PORTS
 from voipnode.sipstack.transport import Address, Hop
-from voipnode.tls_profiles import client_profiles, server_profile
+from voipnode.tls_profiles import client_profiles, relay_profile, relay_profiles, server_profile
 
 # Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
 TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
 TRANSACTIONS_PER_CALL = 80  # calls of one second, one after the other: two transactions each, known for 32 s
+TURN_TRANSPORTS: dict[str, Literal["UDP", "TCP", "TLS", "AUTO"]] = {
+    "udp": "UDP",
+    "tcp": "TCP",
+    "tls": "TLS",
+    "auto": "AUTO",
+}
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
@@ -80,12 +91,15 @@ class Line:
         self._sockets = SipSockets(
             settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp, more=more, layers=layers
         )
+        self._streams = RelayStreams(StreamLayers(relay_profiles(settings)), dscp=settings.qos.media_dscp)
+        self._servers = RelayServers(_relay_servers(settings), resolver, dns, entropy.draw)
         self._paths = RtpPorts(
             settings.hosts[0],
             settings.rtp_start_port,
             max(DEFAULT_COUNT, settings.max_calls),
             resolver=resolver,
             dscp=settings.qos.media_dscp,
+            streams=self._streams,
         )
         self.clock = MediaClock(self._paths.sockets)
         config = EndpointConfig(
@@ -101,6 +115,7 @@ class Line:
             keep_local_via=settings.nat.keep_local_via,
             keep_local_contact=settings.nat.keep_local_contact,
             public_address=Address(*settings.nat.public) if settings.nat.public else None,
+            local_networks=settings.nat.local_networks,
             nowhere=f"{entropy.tag()}.invalid",
         )
         encrypts = any(account.active and account.media_encryption != "none" for account in accounts)
@@ -112,7 +127,16 @@ class Line:
             accounts,
             endpoint=Endpoint(config, entropy, self._sockets.local_address),
             local_address=self._sockets.local_address,
-            media=LegMedia(self._paths, entropy.bits, settings, device.rate_hz, entropy.cname(), dtls),
+            media=LegMedia(
+                self._paths,
+                entropy.bits,
+                settings,
+                device.rate_hz,
+                entropy.cname(),
+                dtls,
+                servers=self._servers.known,
+                inside=Inside(settings.nat.local_networks),
+            ),
             door=DoorBridge(device, self.clock),
             bus=bus,
             find=self._finder,
@@ -135,6 +159,7 @@ class Line:
         Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
         """
         await self._sockets.open(self._driver)
+        await self._servers.look_up()  # a first call knows them, too
         self._registered = self._desk.register(self._commands)
         if self._registers:
             self.switch.register(self._loop.time())
@@ -166,6 +191,8 @@ class Line:
         await self._desk.close()
         await self._all_over()
         await self._finder.close()
+        await self._servers.close()
+        await self._streams.close_all()
         self._driver.close()
         await self._sockets.close()
 
@@ -204,6 +231,17 @@ def _stream_layers(settings: SipSettings, accounts: Sequence[AccountSettings], o
     profiles = client_profiles(settings.tls, accounts)
     paths = {account.id: account.websocket_path for account in accounts if account.active}
     return StreamLayers(profiles, server_profile(settings.tls, own), Origins.of(settings.websocket.origins), paths)
+
+
+def _relay_servers(settings: SipSettings) -> list[Wanted]:
+    """The STUN and TURN servers, the ones that need no login first."""
+    places = [server_place(text, ("stun",)) for text in settings.stun.servers]
+    found = [Wanted(place.host, place.port) for place in places]
+    for index, turn in enumerate(settings.turn):
+        transport = TURN_TRANSPORTS[turn.wanted]
+        login = (turn.username, turn.password)
+        found.append(Wanted(turn.place.host, turn.place.port, transport, *login, relay_profile(index)))
+    return found
 
 
 def _dns(settings: DnsSettings) -> Dns:

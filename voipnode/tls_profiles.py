@@ -8,6 +8,7 @@ from pathlib import Path
 
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.transport_settings import TlsSettings
+from voipnode.calls.traversal_settings import TurnSettings
 from voipnode.net.tls import TlsError, TlsProfile, client_context
 
 Place = tuple[str | int, ...]
@@ -35,6 +36,16 @@ def client_profiles(tls: TlsSettings, accounts: Sequence[AccountSettings]) -> di
     return profiles
 
 
+def relay_profiles(sip: SipSettings) -> dict[str, TlsProfile]:
+    """What connections to the TURN servers are made with, by `relay_profile` of their place in the settings."""
+    return {relay_profile(index): _relay_profile(turn, sip.tls) for index, turn in enumerate(sip.turn)}
+
+
+def relay_profile(index: int) -> str:
+    """The name of the TLS settings of a TURN server."""
+    return f"turn {index}"
+
+
 def broken_files(sip: SipSettings, accounts: Sequence[AccountSettings]) -> Iterator[tuple[Place, str]]:
     """Every certificate, key and list of authorities that cannot be used: its place in the settings, and why.
 
@@ -44,6 +55,9 @@ def broken_files(sip: SipSettings, accounts: Sequence[AccountSettings]) -> Itera
     if sip.enabled and server is not None:
         names = {"key": "private_key", "ca": "client_ca"}
         yield from _broken(replace(server, verify=server.clients != "no"), names, ("sip", "tls"))
+    for index, turn in enumerate(sip.turn):
+        if sip.enabled and turn.ca:
+            yield from _broken(_relay_profile(turn, sip.tls), {}, ("sip", "turn", index))
     for index, account in enumerate(accounts):
         if sip.enabled and account.active:
             yield from _broken(_client_profile(account, sip.tls), {"key": "private_key"}, ("accounts", index))
@@ -67,6 +81,10 @@ def _client_profile(account: AccountSettings, tls: TlsSettings) -> TlsProfile:
         ca=_file(account.ca),
         key_log=_file(tls.key_log),
     )
+
+
+def _relay_profile(turn: TurnSettings, tls: TlsSettings) -> TlsProfile:
+    return TlsProfile(verify=turn.verify_server, ca=_file(turn.ca), wildcards=True, key_log=_file(tls.key_log))
 
 
 def _file(path: str) -> Path | None:

@@ -12,6 +12,7 @@ from voipnode.media.events import MediaEvent, RemoteByeReceived
 from voipnode.media.protection import ProtectionError, Unkeyed
 from voipnode.media.stream import AudioStream
 from voipnode.media.transport import MediaTransport
+from voipnode.media.turn.gatherer import Carried
 from voipnode.media.values import Addr, MediaPacket, StreamIdentity
 
 PEER = ("192.0.2.9", 4000)
@@ -81,10 +82,18 @@ class Way(Side):
     def __init__(self) -> None:
         super().__init__()
         self.relayed = False
+        self.closed: list[tuple[int, str]] = []
 
     def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> tuple[bytes, Addr] | None:
         self.got.append((data, source, rtcp))
         return (data[4:], PEER) if data[0] == 0x40 and source == RELAY else None
+
+    def receive_stream(self, stream: int, data: bytes, now: float) -> list[Carried]:
+        self.got.append((data, ("stream", stream), False))
+        return [Carried(data, PEER, 1, RELAY)]
+
+    def stream_closed(self, stream: int, words: str, now: float) -> None:
+        self.closed.append((stream, words))
 
     def admits(self, source: Addr, *, rtcp: bool) -> bool:
         return source == PEER
@@ -261,3 +270,19 @@ def test_what_is_taken_away_again_leaves_a_plain_leg() -> None:
     assert transport.receive == transport.stream.receive
     assert not transport.stream.proven
     assert transport.protection is None
+
+
+def test_what_a_relay_brings_by_a_connection_is_the_peers() -> None:
+    way = Way()
+    stream = a_stream()
+    transport = MediaTransport(stream)
+    transport.receive_stream(7, one_packet(), 0.0)
+    assert stream.stats().packets_received == 0
+    transport.connect(way)
+    packet = one_packet()
+    for _ in range(2):
+        transport.receive_stream(7, packet, 0.0)
+        packet = packet[:2] + (int.from_bytes(packet[2:4], "big") + 1).to_bytes(2, "big") + packet[4:]
+    assert stream.stats().packets_received == 2
+    transport.stream_closed(7, "gone", 1.0)
+    assert way.closed == [(7, "gone")]

@@ -69,8 +69,8 @@ class CallCore:
         return leg
 
     def when_ready(self, call: Call, leg: SipLeg, then: Callable[[], None]) -> None:
-        """Do this once the leg knows its addresses: at once, or within `sip.ice.gathering_s`; never for a call that is
-        over by then, whose leg is closed."""
+        """Do this once the leg knows its addresses: at once, or within `sip.nat.gather_timeout_s`; never for a call
+        that is over by then, whose leg is closed."""
         if leg.ready:
             then()
             return

@@ -20,6 +20,3 @@ class IceSettings(BaseModel):
     give_up_s: int = Field(
         default=20, ge=5, le=60, description="End a call for which no way has been found for this long."
     )
-    gathering_s: float = Field(
-        default=0.5, ge=0.1, le=3.0, description="Wait this long for STUN and TURN servers before an offer or answer."
-    )

@@ -12,20 +12,22 @@ from voipnode.media.ice.connectivity import FAR_SIDE, IceConnectivity
 from voipnode.media.ice.values import Credentials, Pacer, Peer, Times
 from voipnode.media.transport import MediaTransport
 from voipnode.media.turn.gatherer import Gatherer
+from voipnode.media.turn.without_ice import WithoutIce
 from voipnode.media.values import Addr
 from voipnode.sipstack.audio import AudioSession, LocalAudio
 from voipnode.sipstack.ice_attributes import IceCandidate, LocalIce, RemoteIce, credentials_of
-from voipnode.sipstack.own_address import is_inside
 
 # A peer outside that does not know ICE reaches us by a public way; one in our own network takes the short one.
-_OUTSIDE, _INSIDE = (Kind.SERVER_REFLEXIVE, Kind.RELAYED, Kind.HOST), (Kind.HOST,)
+# The relay works with everybody, behind whatever router (RFC 5245 §4.1.4).
+_OUTSIDE, _INSIDE = (Kind.RELAYED, Kind.SERVER_REFLEXIVE, Kind.HOST), (Kind.HOST,)
 
 
 class LegConnectivity:
     """One leg's ICE: what it gathers, offers, answers and finds.
 
-    `bases`: by component the address of its socket. `peer_host`: where its SIP goes, for the address that peers without
-    ICE take. `ready` is told by `on_ready`: everything has been gathered, or has taken long enough.
+    `bases`: by component the address of its socket. `peer_host`: where its SIP goes; `inside`: on our side of the
+    router, which decides about the address that peers without ICE take. `ready`: everything has been gathered, or has
+    taken long enough.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class LegConnectivity:
         bases: dict[int, Addr],
         peer_host: str,
         *,
+        inside: bool,
         random_bits: Callable[[int], int],
         pacer: Pacer,
         gatherer: Gatherer | None = None,
@@ -42,6 +45,7 @@ class LegConnectivity:
         self._transport = transport
         self._bases = bases
         self._peer_host = peer_host
+        self._inside = inside
         self._random_bits = random_bits
         self._pacer = pacer
         self._times = Times(max_pairs=settings.max_pairs, patience_s=float(settings.give_up_s))
@@ -49,6 +53,7 @@ class LegConnectivity:
         self._waiting: tuple[Peer, int] | None = None  # a far side whose offer we have yet to answer
         self._remote: RemoteIce | None = None
         self._told: tuple[Addr, ...] = ()  # the default address of each component that our last description named
+        self._plain: WithoutIce | None = None  # the way to a far side that knows no ICE
         self._ice = self._new_ice()
         transport.connect(self._ice)
 
@@ -71,16 +76,28 @@ class LegConnectivity:
         """Ask the STUN and TURN servers."""
         self._ice.gather(now)
         if self.ready:
-            self.gathered()
+            self.gathered(now)
 
     @property
     def ready(self) -> bool:
         """Everything that can be known has been gathered, or has taken too long."""
         return self._gatherer is None or self._gatherer.done
 
-    def gathered(self) -> None:
+    def gathered(self, now: float) -> None:
         """The servers have answered: descriptions tell of it from now on."""
         self._ice.agent.add(self._ice.candidates())
+
+    def moved(self, now: float) -> bool:
+        """Relays were lost, and there are others: whether the far side has to be told, since sound went by them."""
+        agent = self._ice.agent
+        if self._plain is not None:
+            self._plain.begin(now, relayed=self._plain.relayed)
+            return self._plain.relayed
+        pair = agent.selected(RTP)
+        if pair is not None and not pair.local.relayed:
+            return False
+        agent.restart(self._ice.candidates())
+        return True
 
     # -- what descriptions say
 
@@ -118,7 +135,7 @@ class LegConnectivity:
     def _default(self, component: int, candidates: Sequence[Candidate]) -> Addr:
         """The address for a peer that does not know ICE (RFC 8445 §5.1.4 of old, RFC 8839 §4.2.1.2)."""
         own = [candidate for candidate in candidates if candidate.component == component]
-        for kind in _INSIDE if is_inside(self._peer_host) else _OUTSIDE:
+        for kind in _INSIDE if self._inside else _OUTSIDE:
             for candidate in own:
                 if candidate.kind is kind:
                     return candidate.address
@@ -132,9 +149,11 @@ class LegConnectivity:
         remote = self._remote = session.ice
         if remote is None:  # RFC 3264 serves
             self._waiting = None
-            self._transport.connect(None)
+            self._plain = self._without_ice(session, now)
+            self._transport.connect(self._plain)
             self._ice = self._new_ice()  # with fresh credentials, should the far side come to speak ICE yet
             return session
+        self._plain = None
         self._transport.connect(self._ice)
         self._waiting = (_peer(remote), 1 if session.rtcp_mux else len(self._bases))
         if answered:
@@ -147,6 +166,16 @@ class LegConnectivity:
             remote_rtcp_host=rtcp[0],
             remote_rtcp_port=rtcp[1],
         )
+
+    def _without_ice(self, session: AudioSession, now: float) -> WithoutIce | None:
+        """What goes on where the far side knows no ICE: the way of the default address that we have told it."""
+        if self._gatherer is None:
+            return None
+        plain = WithoutIce(self._gatherer)
+        relayed = any(one.kind == "relay" and one.address in self._told for one in self._gatherer.found)
+        plain.begin(now, relayed=relayed)
+        plain.expect({self._peer_host, session.remote_host, session.remote_rtcp_host or session.remote_host}, now)
+        return plain
 
     def begin(self, now: float) -> None:
         """Our answer goes out: check."""

@@ -8,7 +8,21 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from voipnode.sipstack.config import PRIVATE_NETWORKS
+
 DNS_PORT = 53
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("an address or network is needed, for example 192.168.1.0/24 or 192.168.1.20") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
 
 
@@ -67,7 +81,16 @@ class NatSettings(BaseModel):
     keep_local_contact: bool = Field(default=False, description="The same for Contact, so for where calls come to.")
     public_address: AddressText | None = Field(
         default=None,
-        description='The router\'s address, "address" or "address:port", for peers that are not in a private network.',
+        description='The router\'s address, "address" or "address:port", for peers that are not in local_networks; it'
+        " stands in SDP too, so the router has to forward the RTP ports with the SIP port.",
+    )
+    local_networks: tuple[Network, ...] = Field(
+        default=PRIVATE_NETWORKS,
+        description="Who is on this side of the router: told our own address, and called without STUN or TURN where"
+        " there is no ICE.",
+    )
+    gather_timeout_s: float = Field(
+        default=1.0, ge=0.1, le=10.0, description="A call waits at most this long for STUN and TURN servers."
     )
 
     @property

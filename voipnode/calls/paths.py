@@ -8,7 +8,7 @@ from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallPath, CallReason
 from voipnode.calls.sip_leg import SipLeg
-from voipnode.media.events import MediaEvent, PathFailed, PathFound
+from voipnode.media.events import MediaEvent, PathFailed, PathFound, RelayFound, RelayLost
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import LocalError, RemoteError
 
@@ -29,7 +29,13 @@ class Paths:
         if isinstance(event, PathFound):
             log.debug("call %s: %s after %.0f ms", call.id, event.pair, event.after_s * 1000)
             self._tell(call, event.pair, after_ms=round(event.after_s * 1000), chosen=event.chosen)
-            if event.chosen:
+            if event.chosen and leg.connectivity is not None and leg.connectivity.wants_update:
+                self._update(leg)
+        elif isinstance(event, RelayLost):
+            self._tell(call, "", detail=event.words)
+        elif isinstance(event, RelayFound):
+            self._tell(call, f"relay at {event.server}")
+            if leg.connectivity is not None and leg.connectivity.moved(self._core.now):
                 self._update(leg)
         elif isinstance(event, PathFailed):
             self._tell(call, "", detail=event.detail)
@@ -43,7 +49,7 @@ class Paths:
 
     def _update(self, leg: SipLeg) -> None:
         """RFC 8839 §4.3.4: middleboxes follow the default address, and peers of RFC 5245 wait for it."""
-        if leg.connectivity is None or not leg.connectivity.wants_update or leg.offering or not leg.session:
+        if leg.offering or not leg.session:
             return
         offer = leg.make_offer()
         try:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.media.transport import MediaTransport
+from voipnode.media.turn.values import Server
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
@@ -23,6 +24,10 @@ class MediaPath(Protocol):
 
     def send(self, now: float) -> None:
         """Send what the engine has in its outbox after frames were pushed, which moves no deadline."""
+        ...
+
+    def open_stream(self, server: Server) -> int:
+        """Begin to open a connection to a TURN server, and give its number."""
         ...
 
     def close(self) -> None: ...

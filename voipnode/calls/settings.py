@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.account_settings import AccountSettings, complete_accounts
 from voipnode.calls.ice_settings import IceSettings
-from voipnode.calls.network_settings import DnsSettings, NatSettings, QosSettings
+from voipnode.calls.network_settings import DnsSettings, NatSettings, Network, QosSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
 from voipnode.calls.transport_settings import Port, TlsSettings, WebSocketSettings, check_ports
+from voipnode.calls.traversal_settings import MAX_SERVERS, StunSettings, TurnSettings
+from voipnode.sipstack.config import PRIVATE_NETWORKS
 
 __all__ = ["AccountSettings", "SipSettings", "complete_accounts"]
-
-PRIVATE_NETWORKS = (
-    "127.0.0.0/8",
-    "::1/128",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "169.254.0.0/16",
-    "fc00::/7",
-    "fe80::/10",
-)
-
-
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("an address or network is needed, for example 192.168.1.0/24 or 192.168.1.20") from None
-    return text
-
-
-Network = Annotated[str, AfterValidator(_network)]
 
 
 class SipSettings(BaseModel):
@@ -103,6 +83,10 @@ class SipSettings(BaseModel):
     ice: IceSettings = IceSettings()
     tls: TlsSettings = TlsSettings()
     websocket: WebSocketSettings = WebSocketSettings()
+    stun: StunSettings = StunSettings()
+    turn: tuple[TurnSettings, ...] = Field(
+        default=(), max_length=MAX_SERVERS, description="TURN servers, in the order in which they are tried."
+    )
 
     @model_validator(mode="after")
     def _ports(self) -> Self:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from voipnode.calls.audio_formats import audio_formats
 from voipnode.calls.hooks import Frame
 from voipnode.calls.leg_connectivity import LegConnectivity
+from voipnode.calls.leg_relays import LegRelays
 from voipnode.calls.leg_security import LegSecurity
 from voipnode.calls.pace import Pace
 from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
@@ -26,8 +27,10 @@ from voipnode.media.turn.gatherer import Gatherer
 from voipnode.media.turn.memory import ServerMemory
 from voipnode.media.turn.values import Server
 from voipnode.media.values import Addr, StreamConfig, StreamIdentity
+from voipnode.sipstack.config import PRIVATE_NETWORKS
 from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.offer_answer import AudioFormat, AudioSession, LocalAudio, OfferAnswer
+from voipnode.sipstack.own_address import Inside
 from voipnode.sipstack.sdp_fields import literal_ip
 from voipnode.sipstack.uri import SipUri
 
@@ -54,6 +57,7 @@ class LegMedia:
     cname: str
     dtls: DtlsIdentity | None = None
     servers: Callable[[], Sequence[Server]] = tuple
+    inside: Inside = field(default_factory=lambda: Inside(PRIVATE_NETWORKS))
     server_memory: ServerMemory = field(default_factory=ServerMemory)
     pacer: Pacer = field(default_factory=Pacer)
 
@@ -158,27 +162,41 @@ class SipLeg:
         self.pull, self.send = pull, send
         self.push = lambda frame, now: stream.push(inband.say(frame), now)
 
-    def _connectivity(self, media: LegMedia, peer_host: str) -> LegConnectivity | None:
-        """ICE for this leg, where it is wanted and our address is one that candidates can have."""
-        if not media.settings.ice.enabled or literal_ip(self.local_host) is None:
+    def _connectivity(self, media: LegMedia, peer_host: str) -> LegConnectivity | LegRelays | None:
+        """ICE for this leg, or STUN and TURN without, as far as wanted and our address is one that can be told."""
+        if literal_ip(self.local_host) is None:
             return None
+        inside = media.inside.holds(peer_host)
         bases = {RTP: (self.local_host, self._path.rtp_port), RTCP: (self.local_host, self._path.rtcp_port)}
+        if not media.settings.ice.enabled:
+            gatherer = None if inside else self._gatherer(media, bases, even_port=True)
+            return None if gatherer is None else LegRelays(self.transport, bases, peer_host, gatherer)
         return LegConnectivity(
             media.settings.ice,
             self.transport,
             bases,
             peer_host,
+            inside=inside,
             random_bits=media.random_bits,
             pacer=media.pacer,
             gatherer=self._gatherer(media, bases),
         )
 
-    def _gatherer(self, media: LegMedia, bases: dict[int, Addr]) -> Gatherer | None:
-        servers = media.servers()
-        if not servers:
+    def _gatherer(self, media: LegMedia, bases: dict[int, Addr], *, even_port: bool = False) -> Gatherer | None:
+        servers, nat = media.servers(), media.settings.nat
+        public = nat.public[0] if nat.public is not None else ""
+        if not servers and not public:
             return None
-        patience_s = media.settings.ice.gathering_s
-        return Gatherer(servers, bases, tokens=media.random_bits, memory=media.server_memory, patience_s=patience_s)
+        return Gatherer(
+            servers,
+            bases,
+            tokens=media.random_bits,
+            memory=media.server_memory,
+            open_stream=self._path.open_stream,
+            patience_s=nat.gather_timeout_s,
+            even_port=even_port,
+            public=public,
+        )
 
     def gather(self, now: float) -> None:
         """Find out at which addresses beyond this host we can be reached; `ready` tells when that is known."""
@@ -186,10 +204,10 @@ class SipLeg:
             self.connectivity.start(now)
             self.flush(now)
 
-    def gathered(self) -> None:
+    def gathered(self, now: float) -> None:
         """The servers have answered, or took too long: what has waited for it happens now."""
         if self.connectivity is not None:
-            self.connectivity.gathered()
+            self.connectivity.gathered(now)
         waiting, self.when_ready = self.when_ready, []
         for then in waiting:
             then()

@@ -325,7 +325,7 @@ class Switch:
             self._core.now = max(self._core.now, event.at)
             call = self._table.of_session(leg.session)
             if isinstance(event, AddressesGathered):
-                leg.gathered()
+                leg.gathered(self._core.now)
             elif call is not None and isinstance(event, KeysMade | HandshakeFailed):
                 self._core.handshake_ended(call, leg, event)
             elif call is not None:

@@ -18,6 +18,8 @@ from voipnode.media.events import MediaEvent
 from voipnode.media.protection import Protection, ProtectionError, ProtectionStats
 from voipnode.media.rtcp import is_rtcp
 from voipnode.media.stream import AudioStream
+from voipnode.media.turn.gatherer import Carried
+from voipnode.media.turn.values import RTCP
 from voipnode.media.values import Addr, MediaPacket
 
 _STUN_END, _DTLS, _DTLS_END, _CHANNEL, _CHANNEL_END, _RTP, _RTP_END = 4, 20, 64, 64, 80, 128, 192  # RFC 7983 §7
@@ -45,6 +47,14 @@ class Connectivity(Side, Protocol):
 
     def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> tuple[bytes, Addr] | None:
         """Take STUN or ChannelData. What a relay carried inside is handed back with its real source, else None."""
+        ...
+
+    def receive_stream(self, stream: int, data: bytes, now: float) -> Iterable[Carried]:
+        """Take bytes of a connection to a relay; what it carried is handed back."""
+        ...
+
+    def stream_closed(self, stream: int, words: str, now: float) -> None:
+        """A connection to a relay is gone, or never came about."""
         ...
 
     def admits(self, source: Addr, *, rtcp: bool) -> bool:
@@ -138,12 +148,27 @@ class MediaTransport:
             if carried is None:
                 return
             data, source = carried
-            kind = data[0] if data else 255
+        self._take(data, source, now, rtcp=rtcp)
+
+    def receive_stream(self, stream: int, data: bytes, now: float) -> None:
+        """Take bytes of a connection to a relay."""
+        if self._connectivity is not None:
+            for carried in self._connectivity.receive_stream(stream, data, now):
+                self._take(carried.data, carried.peer, now, rtcp=carried.component == RTCP)
+
+    def stream_closed(self, stream: int, words: str, now: float) -> None:
+        """A connection to a relay is gone, or never came about; `words` say why."""
+        if self._connectivity is not None:
+            self._connectivity.stream_closed(stream, words, now)
+
+    def _take(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+        """What came by a socket or a relay, and is the far side's if it is anybody's."""
         if self._connectivity is not None:
             if not self._connectivity.admits(source, rtcp=rtcp):
                 self.strays += 1
                 return
             source = self._connectivity.known_as(source, rtcp=rtcp)
+        kind = data[0] if data else 255
         if _RTP <= kind < _RTP_END:
             self._receive_media(data, source, now, rtcp=rtcp)
         elif _DTLS <= kind < _DTLS_END and self._handshake is not None:

@@ -146,6 +146,11 @@ class Connection(asyncio.Protocol):
 
     # What the owner asks
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What was written and the network has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def write(self, data: bytes, transaction: str = "") -> bool:
         """Write, unless the connection is closing or the peer has left too much unread: then it is closed."""
         transport = self._transport

@@ -10,10 +10,12 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from voipnode.media.turn.values import Server
 from voipnode.media.values import Addr, MediaPacket
 from voipnode.net.datagram import SockAddr, open_datagram_socket
 from voipnode.net.media_sockets import MediaSockets
 from voipnode.net.mishaps import Mishaps
+from voipnode.net.relay_streams import RelayStreams
 from voipnode.net.resolver import Resolver, literal_family
 from voipnode.net.timer import LazyTimer
 
@@ -39,6 +41,10 @@ class MediaEngine(Protocol):
 
     def on_deadline(self, now: float) -> None: ...
 
+    def receive_stream(self, stream: int, data: bytes, now: float) -> None: ...
+
+    def stream_closed(self, stream: int, words: str, now: float) -> None: ...
+
 
 def _nothing() -> None:
     """What a closed pair tells."""
@@ -59,6 +65,7 @@ class RtpPair:
         on_close: Callable[[], None],
         resolver: Resolver | None,
         readers: MediaSockets,
+        streams: RelayStreams | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
@@ -67,6 +74,8 @@ class RtpPair:
         self._on_close = on_close
         self._resolver = resolver
         self._timer = LazyTimer(self._loop, self._on_due)
+        self._streams = streams
+        self._opened: list[int] = []  # our connections to relays
         self._targets: dict[Addr, Addr | None] = {}  # as the engine says it -> to send to; None: being looked up
         self._lookups: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -107,6 +116,9 @@ class RtpPair:
         for sock in (self._rtp, self._rtcp):
             self._readers.remove(sock)
             sock.close()
+        for stream in self._opened:
+            if self._streams is not None:
+                self._streams.close(stream)
         on_close = self._on_close
         # Whoever opened the pair holds it, and is held by these: a circle, left to the garbage collector, would cost
         # every other call a pause of a tenth of a second now and then.
@@ -132,6 +144,37 @@ class RtpPair:
             self.mishaps.note(source, data)
         self.flush(self._time())
 
+    def open_stream(self, server: Server) -> int:
+        """Begin to open a connection to a TURN server by TCP or TLS; its number. What it brings, and its end, go to the
+        engine; packets that name it go there. Raises OSError where connections are not provided for."""
+        if self._streams is None or self._closed:
+            raise OSError(errno.ENOTCONN, "no connections are opened here")
+        number = self._streams.open(
+            server, lambda data: self._on_stream(number, data), lambda words: self._on_stream_closed(number, words)
+        )
+        self._opened.append(number)
+        return number
+
+    def _on_stream(self, number: int, data: bytes) -> None:
+        if self._closed:
+            return
+        try:
+            self._engine.receive_stream(number, data, self._time())
+            self._on_events()
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note(f"connection {number}", data)
+        self.flush(self._time())
+
+    def _on_stream_closed(self, number: int, words: str) -> None:
+        if self._closed:
+            return
+        try:
+            self._engine.stream_closed(number, words, self._time())
+            self._on_events()
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note(f"connection {number}")
+        self.flush(self._time())
+
     def _on_due(self) -> None:
         now = self._time()
         failures = self.mishaps.count
@@ -154,7 +197,11 @@ class RtpPair:
             self.mishaps.note("the deadline")
 
     def _send(self, packet: MediaPacket) -> None:
-        data, remote, rtcp, _stream = packet
+        data, remote, rtcp, stream = packet
+        if stream is not None:
+            if self._streams is None or not self._streams.send(stream, data):
+                self.unsent += 1
+            return
         target = self._targets.get(remote) or self._find(remote)
         try:
             if target is None:
@@ -193,8 +240,8 @@ class RtpPorts:
     """Hands out pairs of ports upwards from `start_port`; a released pair is used again only after all others.
 
     `host`: bound where `open` is given none. `count` pairs at most, up to port 65535. `resolver` looks up names that a
-    peer's SDP may hold instead of addresses; `dscp` marks every packet (RFC 2474). Raises ValueError for a range
-    without a pair.
+    peer's SDP may hold instead of addresses; `dscp` marks every packet (RFC 2474); `streams` opens connections to TURN
+    servers. Raises ValueError for a range without a pair.
     """
 
     def __init__(
@@ -205,6 +252,7 @@ class RtpPorts:
         resolver: Resolver | None = None,
         *,
         dscp: int = DSCP_EF,
+        streams: RelayStreams | None = None,
     ) -> None:
         first = start_port + start_port % 2  # RTP ports are even (RFC 3550 §11)
         self._ports = range(first, min(first + 2 * count, 65536), 2)
@@ -213,6 +261,7 @@ class RtpPorts:
         self._host = host
         self._resolver = resolver
         self._dscp = dscp
+        self._streams = streams
         self._turn = 0
         self._open: set[int] = set()
         self.sockets = MediaSockets()
@@ -239,7 +288,7 @@ class RtpPorts:
                 continue
             self._open.add(port)
             given_back = functools.partial(self._open.discard, port)
-            return RtpPair(sockets, engine, on_events, given_back, self._resolver, self.sockets)
+            return RtpPair(sockets, engine, on_events, given_back, self._resolver, self.sockets, self._streams)
         raise OSError(errno.EADDRINUSE, f"no pair of RTP ports is free from {self._ports[0]} to {self._ports[-1] + 1}")
 
     def _bind(self, host: str, port: int) -> tuple[socket.socket, socket.socket] | None:

@@ -41,6 +41,7 @@ class TlsProfile:
     """How one side of TLS is spoken. Files are PEM; `key` None: it is in the certificate's file.
 
     `verify`: as a client, the server's certificate must be good and prove its name. `ca` None are the system's CAs.
+    `wildcards`: "*.example.com" proves a.example.com, as it does everywhere but in SIP (RFC 6125 §6.4.3).
     `clients` says what a server asks of its clients: "no" certificate, an "optional" or a "required" one. Who has the
     file `key_log` reads what went over the connections (draft-ietf-tls-keylogfile): None but for captures.
     """
@@ -51,6 +52,7 @@ class TlsProfile:
     key: Path | None = None
     ca: Path | None = None
     clients: Literal["no", "optional", "required"] = "no"
+    wildcards: bool = False
     key_log: Path | None = None
 
     @property

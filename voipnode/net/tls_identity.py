@@ -65,6 +65,14 @@ class Certificate:
             return wanted in self.domains
         return address in self.addresses or wanted in self._uri_domains()
 
+    def covers(self, domain: str) -> bool:
+        """Whether a DNS name with a wildcard as its first label is the domain otherwise (RFC 8489 §6.2.3)."""
+        label, _, rest = _normal(domain).partition(".")
+        names = self._names or ()
+        return bool(label and rest) and any(
+            isinstance(name, x509.DNSName) and _normal(name.value) == f"*.{rest}" for name in names
+        )
+
     def _uri_domains(self) -> list[str]:
         uris = [name.value for name in self._names or () if isinstance(name, x509.UniformResourceIdentifier)]
         return [host for host in map(_sip_domain, uris) if host]

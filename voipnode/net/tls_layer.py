@@ -96,7 +96,10 @@ class TlsLayer:
             certificate = Certificate(self.certificate or b"")
         except ValueError as error:
             raise StreamFailure(str(error)) from error
-        if not certificate.proves(self._domain):
+        proven = certificate.proves(self._domain)
+        if not proven and self._watched.profile.wildcards:
+            proven = certificate.covers(self._domain)
+        if not proven:
             raise StreamFailure(name_words(certificate, self._domain))
 
     def _read(self) -> list[bytes]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from voipnode.calls.hooks import Frame
 from voipnode.media.transport import MediaTransport
+from voipnode.media.turn.values import Server
 from voipnode.replay.steps import FarMedia, Script
 
 RATE_HZ = 8000
@@ -61,6 +62,9 @@ class RecordedPath:
         self.engine.outbox(now)
 
     send = flush
+
+    def open_stream(self, server: Server) -> int:
+        raise OSError(f"nobody is behind a recording: {server}")
 
     def close(self) -> None:
         self._paths.open_paths.pop(self.rtp_port, None)

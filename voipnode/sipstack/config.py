@@ -15,6 +15,17 @@ from voipnode.sipstack.uri import SipUri
 RELIABLE = "100rel"  # the option tag of RFC 3262
 MAX_TRANSACTIONS = 40_000
 TIMER = "timer"  # that of RFC 4028
+# On this side of any router (RFC 1918, RFC 4193), as long as nobody says otherwise.
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+)
 
 
 class Extension(StrEnum):
@@ -38,7 +49,7 @@ class EndpointConfig:
     `message_within_s`: how long a message on a stream may take from its first byte to its last.
     `keep_local_via`, `keep_local_contact`: our own address stands there whatever routers make of it; otherwise
     `public_address` towards peers that may be beyond one (its port 0: ours), or else what a peer's answers show
-    (RFC 3581 §4).
+    (RFC 3581 §4). Peers in `local_networks` are on our side of the router.
     `max_transactions`: clients and servers separately; UDP remembers each for 32 s, and a call has two.
     `tcp_above_bytes`: a UDP request longer than this goes over TCP (RFC 3261 §18.1.1 says 1300); 0 = never.
     """
@@ -61,6 +72,7 @@ class EndpointConfig:
     keep_local_via: bool = False
     keep_local_contact: bool = False
     public_address: Address | None = None
+    local_networks: tuple[str, ...] = PRIVATE_NETWORKS
     option_tags: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ believed only in an answer to a request of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -19,15 +19,6 @@ from voipnode.sipstack.uri import normal_host
 
 MAX_LEARNT = 256  # hops, the one used longest ago is forgotten first
 MIN_BETWEEN_S = 60.0  # a router that gives us a new port each time must not have us register for ever
-
-# On this side of any router: our own address serves there, a public one may lead round by the outside, or nowhere.
-_INSIDE = tuple(
-    ip_network(net)
-    for net in (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16"),
-        *("::1/128", "fc00::/7", "fe80::/10"),
-    )
-)
 
 
 @dataclass(slots=True)
@@ -45,6 +36,8 @@ class OwnAddresses:
     def __init__(self, config: EndpointConfig, local: Callable[[Hop], Address]) -> None:
         self._config = config
         self._local = local
+        # Our own address serves there; a public one may lead round by the outside, or nowhere.
+        self._inside = Inside(config.local_networks)
         self._learnt: dict[tuple[str, Address], _Learnt] = {}
         self._local_sent_by: set[tuple[str, int]] = set()  # as many as there are interfaces
         self._foreign_sent_by: dict[tuple[str, int], None] = {}  # what peers showed us, so bounded
@@ -109,7 +102,11 @@ class OwnAddresses:
         if keep_local or not local.port:
             return local
         by_hand = self._config.public_address
-        if by_hand is not None and _may_lead_outside(hop.remote.host, by_hand.host):
+        if (
+            by_hand is not None
+            and not self._inside.holds(hop.remote.host)
+            and _same_family(hop.remote.host, by_hand.host)
+        ):
             return Address(by_hand.host, by_hand.port or local.port)
         learnt = self.learnt(hop)
         if learnt is None or (hop.reliable and learnt.host == normal_host(local.host)):
@@ -136,24 +133,24 @@ def _seen_at(via: Via) -> Address | None:
     return Address(host, via.rport or via.port or DEFAULT_PORTS.get(via.transport, 5060))
 
 
-def is_inside(host: str) -> bool:
-    """Whether that is an address on this side of any router: private, link-local or loopback."""
+def _same_family(remote: str, public: str) -> bool:
+    """Whether an address outside may be of use to a peer: it is of its family, or one of the two is a name."""
     try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in _INSIDE)
-
-
-def _may_lead_outside(remote: str, public: str) -> bool:
-    """Whether a peer may be beyond our router; a name may, and an address of the public one's family outside."""
-    try:
-        address = ip_address(remote)
+        return ip_address(remote).version == ip_address(public).version
     except ValueError:
         return True
-    try:
-        if ip_address(public).version != address.version:
+
+
+class Inside:
+    """The networks on our side of the router. Raises ValueError for a text that is no network."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = tuple(ip_network(text, strict=False) for text in networks)
+
+    def holds(self, host: str) -> bool:
+        """Whether an address is in one of them; a name may be anywhere, so it is not."""
+        try:
+            address = ip_address(host)
+        except ValueError:
             return False
-    except ValueError:
-        pass  # the public address is a name, which may stand for both
-    return not is_inside(remote)
+        return any(address in network for network in self._networks)

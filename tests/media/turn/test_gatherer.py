@@ -278,7 +278,7 @@ def test_a_relay_that_dies_is_lost_and_another_server_takes_its_place() -> None:
     lab.run(18.0)
     lost, found = lab.events
     assert isinstance(lost, RelayLost)
-    assert lost.words == "does not answer"
+    assert lost.words == "the TURN server 203.0.113.20:3478 by UDP does not answer"
     assert lost.at < 18.0
     assert isinstance(found, RelayFound)
     assert found.at - lost.at < 0.5

@@ -28,7 +28,7 @@ SEEK_AGAIN_S = (0.0, 2.0, 5.0, 10.0, 20.0)  # after a relay was lost, and after 
 MAX_WAITING = 128
 
 OpenStream = Callable[[Server], int]
-"""Begins to open a connection and gives its number; what is sent before it is open waits."""
+"""Begins to open a connection and gives its number; what is sent before it is open waits. Raises OSError."""
 
 
 class Carried(NamedTuple):
@@ -44,8 +44,9 @@ class Gatherer:
     """Speaks with all STUN and TURN servers for one leg.
 
     `bases`: by component (1 RTP, 2 RTCP) the local address of its socket. `open_stream` opens connections to servers by
-    TCP and TLS; without it they are left out. `even_port`: relays on an even port and the next one, for peers without
-    ICE. Never raises for what servers send.
+    TCP and TLS; without it they are left out. `public` is the router's address as somebody who knows has set it, with
+    our ports forwarded: STUN servers need not be asked for it. `even_port`: relays on an even port and the next one,
+    for peers without ICE. Never raises for what servers send.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Gatherer:
         open_stream: OpenStream | None = None,
         patience_s: float = PATIENCE_S,
         even_port: bool = False,
+        public: str = "",
     ) -> None:
         self._bases = dict(bases)
         self._tokens = tokens
@@ -68,7 +70,8 @@ class Gatherer:
         self._family = ip_address(next(iter(bases.values()))[0]).version
         self._relaying = [server for server in servers if server.relays]
         self._addresses = {server.address for server in servers if server.transport == "UDP"}
-        told = [server for server in servers if not server.relays and self._reaches(server)]
+        self._public = public if public and ip_address(public).version == self._family else ""
+        told = [one for one in servers if not one.relays and self._reaches(one) and not self._public]
         self._bindings = {
             component: Binding(told, self._sender(component), tokens, memory, patience_s) for component in bases
         }
@@ -79,6 +82,7 @@ class Gatherer:
         self._give_up_at: float | None = None
         self._seek_at: float | None = None
         self._sought = 0
+        self._lender: Server | None = None  # whose relays we have, or had last
         self._closed = False
         self.done = False
 
@@ -110,10 +114,12 @@ class Gatherer:
             return Way(server, component) if self._reaches(server) else None
         if self._open_stream is None:
             return None
-        way = Way(server, component, self._open_stream(server))
-        assert way.stream is not None
-        self._streams[way.stream] = Framer()
-        return way
+        try:
+            stream = self._open_stream(server)
+        except OSError:  # the leg's ports are closed
+            return None
+        self._streams[stream] = Framer()
+        return Way(server, component, stream)
 
     # -- gathering
 
@@ -132,6 +138,8 @@ class Gatherer:
         for component, base in self._bases.items():
             binding, relay = self._bindings[component], self._hunt.relays.get(component)
             addresses: list[tuple[Addr | None, Server | None]] = [(binding.mapped, binding.server)]
+            if self._public:
+                addresses = [((self._public, base[1]), Server((self._public, 0)))]
             if relay is not None and not relay.way.reliable:
                 addresses.append((relay.mapped, relay.way.server))
             for mapped, server in addresses:
@@ -283,7 +291,7 @@ class Gatherer:
         if self._closed:
             return
         if lost is not None:
-            self._events.append(RelayLost(now, lost.words))
+            self._events.append(RelayLost(now, f"{self._lender} {lost.words}"))
             self._sought = 0
             self._seek_later(now)
         if self.done:
@@ -291,6 +299,8 @@ class Gatherer:
         elif self._give_up_at is None or (self._hunt.done and all(one.done for one in self._bindings.values())):
             self._give_up_at = None
             self.done = True
+        if self._hunt.relays:
+            self._lender = next(iter(self._hunt.relays.values())).way.server
 
     # -- a relay that was lost
 

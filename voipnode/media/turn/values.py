@@ -18,7 +18,7 @@ class Server:
     """A STUN or TURN server whose address is known.
 
     `name` is the host as it was set: a TLS server must prove it. With a `username` it is asked for relays; without,
-    only for how it sees us (by UDP).
+    only for how it sees us (by UDP). `profile` names the TLS settings of its connections.
     """
 
     address: Addr
@@ -26,6 +26,7 @@ class Server:
     name: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
+    profile: str = ""
 
     @property
     def relays(self) -> bool:
