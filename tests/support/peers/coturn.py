@@ -14,8 +14,8 @@ listening-ip={host}
 relay-ip={host}
 listening-port={port}
 tls-listening-port={tls_port}
-min-port=40000
-max-port=44000
+min-port={first_relay}
+max-port={last_relay}
 realm=test
 fingerprint
 lt-cred-mech
@@ -29,26 +29,46 @@ userdb={folder}/userdb
 pidfile={folder}/pid
 simple-log
 log-file=stdout
+{more}
 """
 
 
 class Coturn:
-    """A running coturn at `host`, ports PORT (UDP, TCP) and TLS_PORT."""
+    """A running coturn at `host`, `port` (UDP, TCP) and `tls_port`."""
 
-    def __init__(self, host: str, process: PeerProcess) -> None:
+    def __init__(self, host: str, process: PeerProcess, port: int = PORT, tls_port: int = TLS_PORT) -> None:
         self.host = host
+        self.port = port
+        self.tls_port = tls_port
         self.process = process
 
     @classmethod
-    async def start(cls, folder: Path, *, inside: Namespace, host: str, certificate: Path) -> Coturn:
-        """Start it on an address of the namespace; `certificate` is a PEM file with certificate and key."""
+    async def start(
+        cls,
+        folder: Path,
+        *,
+        inside: Namespace | None = None,
+        host: str,
+        certificate: Path,
+        port: int = PORT,
+        tls_port: int = TLS_PORT,
+        relays: tuple[int, int] = (40000, 44000),
+        more: str = "",
+    ) -> Coturn:
+        """Start it on an address of the namespace, or of this machine; `certificate` is a PEM file with its key.
+
+        `relays`: the first and last port of relayed addresses; `more`: further lines of its settings.
+        """
         need("turnserver")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "turnserver.conf").write_text(
             CONFIG.format(
                 host=host,
-                port=PORT,
-                tls_port=TLS_PORT,
+                port=port,
+                tls_port=tls_port,
+                first_relay=relays[0],
+                last_relay=relays[1],
+                more=more,
                 user=USER,
                 password=PASSWORD,
                 certificate=certificate,
@@ -63,7 +83,7 @@ class Coturn:
         except BaseException:
             await process.stop()
             raise
-        return cls(host, process)
+        return cls(host, process, port, tls_port)
 
     def kill(self) -> None:
         """kill -9: relays, permissions and connections are gone at once."""
