@@ -14,11 +14,12 @@ from collections.abc import Iterable
 
 from voipnode.media.errors import ParseError
 from voipnode.media.events import MediaEvent, PathFailed, PathFound
-from voipnode.media.ice import nomination
 from voipnode.media.ice.candidate import MAX_REMOTE, Candidate, Kind, is_somebody, reflexive_priority, usable
 from voipnode.media.ice.checklist import Checklist
 from voipnode.media.ice.checks import Check, Checks
 from voipnode.media.ice.consent import Consent
+from voipnode.media.ice.in_use import PairsInUse
+from voipnode.media.ice.nomination import Nomination
 from voipnode.media.ice.pair import Pair, PairEvent, PairState
 from voipnode.media.ice.requests import FORBIDDEN, ROLE_CONFLICT, Asked, request
 from voipnode.media.ice.values import Credentials, Pacer, Peer, RandomBits, Role, Sent, Times
@@ -52,7 +53,6 @@ class Session:
         self.credentials = credentials
         self.peer: Peer | None = None
         self.components = components
-        self.selected: dict[int, Pair] = {}  # by component: the pair that both sides keep to
         self.candidates = list(candidates)
         self.proven: dict[tuple[int, Addr], None] = {}  # whence a check of the far side, or an answer, came
         self.failed = False
@@ -66,11 +66,9 @@ class Session:
         self._remote: dict[tuple[int, Addr], Candidate] = {}
         self._checklist = Checklist(controlling=role.controlling, max_pairs=times.max_pairs)
         self._checks = Checks(times.sends)
-        self._consents: dict[int, Consent] = {}
         self._early: deque[Asked] = deque(maxlen=_MAX_EARLY)
-        self._routes: dict[int, Pair] = {}
-        self._valid_at: dict[int, float] = {}  # by component: when its first pair became valid
-        self._nominating: set[Pair] = set()
+        self._in_use = PairsInUse(self._checklist, times, self._draw)
+        self._nomination = Nomination(self._checklist, times)
         self._check_at: float | None = None
         self._last_check_at = float("-inf")
         self._began_at = 0.0
@@ -84,9 +82,14 @@ class Session:
         """Every component has its pair."""
         return self.peer is not None and all(c in self.selected for c in range(1, self.components + 1))
 
+    @property
+    def selected(self) -> dict[int, Pair]:
+        """By component, the pair that both sides keep to."""
+        return self._in_use.selected
+
     def route(self, component: int) -> Pair | None:
         """By which pair packets go now: the chosen one, else the best that works; None: there is no way yet."""
-        return self._routes.get(component)
+        return self._in_use.route(component)
 
     # -- beginning
 
@@ -149,7 +152,7 @@ class Session:
             return
         wanted = asked.nominates and not self._role.controlling
         # Its router has given it another address, and what we send to the one before is lost.
-        wanted = wanted or (asked.component in self.selected and not self._is_alive(asked.component, now))
+        wanted = wanted or (asked.component in self.selected and not self._in_use.is_alive(asked.component, now))
         pair = self._checklist.find(asked.component, asked.base, asked.source)
         if pair is None:
             if self.completed and not wanted:
@@ -211,7 +214,7 @@ class Session:
             return
         wait_s = max(self._times.first_repeat_s, self._pace_s * self._checklist.under_way)  # §14.3
         pair.on(PairEvent.SEND)
-        nominates = pair in self._nominating
+        nominates = pair in self._nomination.under_way
         transaction_id, data = self._request(pair, nominates=nominates)
         self._checks.start(
             pair, transaction_id, data, wait_s, now, controlling=self._role.controlling, nominates=nominates
@@ -235,7 +238,7 @@ class Session:
         """Take an answer; False where it is to no request of this session. One without proof never came (§7.2.2)."""
         if self.peer is None or not message.proves(short_term_key(self.peer.credentials.password)):
             return False
-        for consent in self._consents.values():
+        for consent in self._in_use.consents():
             if consent.knows(message.transaction_id):
                 self._consented(consent, message, (component, base, source), now)
                 return True
@@ -259,7 +262,7 @@ class Session:
             self._role.controlling = not self._role.controlling
             self._role.tie_breaker = self._random_bits(64)
             self.role_switched()
-        self._nominating.discard(check.pair)
+        self._nomination.under_way.discard(check.pair)
         self._checklist.trigger(check.pair)
         self._wake(now)
 
@@ -280,7 +283,7 @@ class Session:
         self._checklist.unfreeze(pair.foundation)
         self._wake(now)
         self._prove(pair.component, pair.remote.address)
-        self._valid_at.setdefault(pair.component, now)
+        self._nomination.valid(pair.component, now)
         if check.nominates or pair.wanted:  # §7.2.5.3.4
             self._select(pair, now)
         else:
@@ -305,7 +308,7 @@ class Session:
         pair.on(PairEvent.FAILURE)
         if check.nominates and pair.valid and not pair.nominated:
             pair.mapped = None
-            self._nominating.discard(pair)
+            self._nomination.under_way.discard(pair)
             self._choose_route(pair.component, now)
         self._nominate(now)
         self._wake(now)  # those of its foundation have waited for it
@@ -314,27 +317,16 @@ class Session:
 
     def _nominate(self, now: float) -> None:
         """§8.1.1: the controlling side picks one valid pair for each component, and says so by checking it again."""
-        if not self._role.controlling or self.peer is None:
-            return
-        busy = {pair.component for pair in self._nominating} | self.selected.keys()
-        for component, valid_at in self._valid_at.items():
-            if component in busy:
-                continue
-            if (pair := nomination.ready(self._checklist, component, valid_at, self._times, now)) is not None:
-                self._nominating.add(pair)
+        if self._role.controlling and self.peer is not None:
+            for pair in self._nomination.due(now, self.selected):
                 self._checklist.trigger(pair)
                 self._wake(now)
 
     def _select(self, pair: Pair, now: float) -> None:
-        """The pair is nominated. Some peers nominate several: the best counts (§8.1.1), or one that is still alive."""
-        pair.nominated, pair.wanted = True, False
-        component, before = pair.component, self.selected.get(pair.component)
-        if before is pair:
+        """The pair is nominated."""
+        was_complete, component = self.completed, pair.component
+        if not self._in_use.select(pair, now):
             return
-        if before is not None and before.valid_priority > pair.valid_priority and self._is_alive(component, now):
-            return
-        was_complete = self.completed
-        self.selected[component] = pair
         dropped = [p for p in self._checklist if p.component == component and p is not pair and not p.wanted]
         for other in dropped:  # §8.1.2
             self._checks.cancel(other)
@@ -343,26 +335,13 @@ class Session:
         if self.completed and (component == 1 or not was_complete):
             self._tell(now, chosen=True)
 
-    def _is_alive(self, component: int, now: float) -> bool:
-        return now - self.selected[component].answered_at < 3 * self._times.consent_s
-
     def _choose_route(self, component: int, now: float) -> None:
-        """Which pair packets go by: the chosen one, else the best valid one (§12.1)."""
-        best = self.selected.get(component) or next(iter(self._checklist.valid(component)), None)
-        before = self._routes.get(component)
-        if best is before:
-            return
-        if best is None:
-            del self._routes[component]
-            self._consents.pop(component, None)
-            return
-        self._routes[component] = best
-        self._consents[component] = Consent(best, self._times, now, self._draw())
-        if before is None and component == 1:
+        """Which pair packets go by now."""
+        if self._in_use.choose(component, now) and component == 1:
             self._tell(now, chosen=False)
 
     def _tell(self, now: float, *, chosen: bool) -> None:
-        self._events.append(PathFound(now, str(self._routes[1]), now - self._began_at, chosen))
+        self._events.append(PathFound(now, str(self.route(1)), now - self._began_at, chosen))
 
     def _draw(self) -> float:
         return self._random_bits(16) / 2**16
@@ -387,8 +366,7 @@ class Session:
     def _give_up(self, now: float, words: str) -> None:
         """The path is gone: nothing is sent any more (RFC 7675 §5.1)."""
         self.failed = True
-        self._routes.clear()
-        self._consents.clear()
+        self._in_use.clear()
         self._checks.clear()
         self._check_at = None
         self._events.append(PathFailed(now, words))
@@ -396,20 +374,14 @@ class Session:
     # -- time
 
     def next_deadline(self) -> float | None:
-        times = [self._check_at, self._checks.next_deadline(), self._failure_at()]
-        times += [min(consent.ask_at, consent.ends_at) for consent in self._consents.values()]
+        times = [self._check_at, self._checks.next_deadline(), self._failure_at(), self._in_use.next_deadline()]
         if self._role.controlling:
-            done = self.selected.keys() | {pair.component for pair in self._nominating}
-            times += [
-                nomination.settled_at(self._checklist, component, valid_at, self._times)
-                for component, valid_at in self._valid_at.items()
-                if component not in done
-            ]
+            times.append(self._nomination.next_deadline(self.selected))
         return min((at for at in times if at is not None), default=None)
 
     def _failure_at(self) -> float | None:
         """When patience ends: with a component that nothing works for."""
-        if self.peer is None or self.failed or len(self._routes) >= self.components:
+        if self.peer is None or self.failed or len(self._in_use) >= self.components:
             return None
         return self._began_at + self._times.patience_s
 
@@ -422,7 +394,7 @@ class Session:
                 self._fail(check, now)
         self._nominate(now)
         self._check(now)
-        for consent in list(self._consents.values()):
+        for consent in self._in_use.consents():
             if now >= consent.ends_at:
                 self._give_up(now, f"for {self._times.consent_ends_s:g} s nobody has answered by {consent.pair}")
                 return
@@ -430,7 +402,7 @@ class Session:
                 self._ask(consent, now)
         failure_at = self._failure_at()
         if failure_at is not None and now >= failure_at:
-            if 1 not in self._routes:
+            if self.route(1) is None:
                 self._give_up(now, self._why_nothing_worked())
                 return
             self.components = 1  # sound needs no RTCP
