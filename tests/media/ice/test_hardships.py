@@ -329,6 +329,21 @@ def test_an_answer_from_another_address_than_was_asked_makes_no_pair() -> None:
     assert caller.agent.route(1) is None
 
 
+def test_an_answer_without_proof_never_came() -> None:
+    """RFC 8489 §9.1.4: whoever saw the request could write one."""
+    _, caller, callee = two_hosts()
+    caller.agent.begin(description(callee), 0.0)
+    (sent,) = caller.agent.outbox()
+    way = (("192.0.2.2", 4000), 1, ("192.0.2.1", 4000))
+    for key in (None, b"guessed", short_term_key(caller.agent.credentials.password)):
+        caller.agent.receive(success(parse(sent.data), way[2], key=key), *way, 0.1)
+        assert caller.agent.route(1) is None
+    assert caller.agent.strangers == 3
+    key = short_term_key(callee.agent.credentials.password)
+    caller.agent.receive(success(parse(sent.data), way[2], key=key), *way, 0.1)
+    assert caller.agent.route(1) is not None
+
+
 def test_a_peer_with_a_flood_of_candidates_has_us_send_a_bounded_number_of_checks() -> None:
     """RFC 8445 §19.5.1: a hammer made of ICE."""
     world = World()
