@@ -30,6 +30,7 @@ from voipnode.net.driver import EngineDriver
 from voipnode.net.entropy import SystemEntropy
 from voipnode.net.hosts_file import HostsFile
 from voipnode.net.instance import instance_urn
+from voipnode.net.kernel_timer import KernelTimer
 from voipnode.net.locator import Locator
 from voipnode.net.media_certificate import media_identity
 from voipnode.net.relay_servers import RelayServers, Wanted
@@ -101,7 +102,7 @@ class Line:
             dscp=settings.qos.media_dscp,
             streams=self._streams,
         )
-        self.clock = MediaClock(self._paths.sockets)
+        self.clock = MediaClock(self._paths.sockets, periodic=KernelTimer)
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             supported=OPTION_TAGS,

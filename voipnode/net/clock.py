@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from voipnode.net.mishaps import Mishaps
+
+log = logging.getLogger(__name__)
 
 TICK_S = 0.010
 MAX_CATCH_UP = 10  # ticks made up for at once; what is older is skipped
@@ -42,21 +45,38 @@ class Intake(Protocol):
     def read(self) -> None: ...
 
 
+class Handle(Protocol):
+    """A timer that has been set."""
+
+    def cancel(self) -> None: ...
+
+
+Periodic: TypeAlias = Callable[[asyncio.AbstractEventLoop, float, float, Callable[[], None]], Handle]
+"""Sets a timer by loop, first time, period and what to call; raises OSError where the system has none."""
+
+
 class MediaClock:
     """Calls every subscriber 100 times a second, on an absolute schedule: lateness does not add up.
 
     After a stall at most 10 missed ticks are made up for at once. It runs only while somebody is subscribed. A
     subscriber that raises is logged and called again at the next tick. `intake` is read before each tick. `precise` is
     the monotonic time; not the loop's own, because uvloop's stands still during a turn and knows whole milliseconds
-    only.
+    only. `periodic` makes the timer that wakes it; without one, or where the system has none, it is the loop's.
     """
 
-    def __init__(self, intake: Intake | None = None, *, precise: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        intake: Intake | None = None,
+        *,
+        precise: Callable[[], float] = time.monotonic,
+        periodic: Periodic | None = None,
+    ) -> None:
         self._intake = intake
+        self._periodic = periodic
         self._precise = precise
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: tuple[tuple[Callable[[float], None]], ...] = ()
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: Handle | None = None  # of the timer that is running
         self._origin = 0.0
         self._index = 0  # the next tick is due at origin + index * TICK_S: no rounding adds up
         self.mishaps = Mishaps("a tick of the media clock")
@@ -96,11 +116,23 @@ class MediaClock:
         self._loop = asyncio.get_running_loop()
         self._origin = self._precise()
         self._index = 1
-        self._set(self._origin)
+        self._set_first()
         if self._intake is not None:
             self._intake.clock_started()
 
+    def _set_first(self) -> None:
+        assert self._loop is not None
+        if self._periodic is not None:
+            try:
+                self._handle = self._periodic(self._loop, self._origin + TICK_S, TICK_S, self._fire)
+            except OSError as error:
+                log.info("the media clock goes by the loop's timers: %s", error)
+                self._periodic = None
+        if self._periodic is None:
+            self._set(self._origin)
+
     def _set(self, now: float) -> None:
+        """The loop's timer, for the next tick."""
         assert self._loop is not None
         delay_s = self._origin + self._index * TICK_S - now
         self._handle = self._loop.call_later(max(0.0, delay_s), self._fire)
@@ -109,7 +141,8 @@ class MediaClock:
         now = self._precise()
         late_s = now - (self._origin + self._index * TICK_S)
         if late_s < -EARLY_S:
-            self._set(now)
+            if self._periodic is None:
+                self._set(now)
             return
         due = 1 + max(0, int((late_s + EARLY_S) / TICK_S))
         self._note_lateness(late_s)
@@ -117,7 +150,8 @@ class MediaClock:
         if due > MAX_CATCH_UP:
             self._skipped += due - MAX_CATCH_UP
             due = MAX_CATCH_UP
-        self._set(now)  # before the work, whose time must not shift the next tick
+        if self._periodic is None:
+            self._set(now)  # before the work, whose time must not shift the next tick
         self._run(due)
 
     def _run(self, due: int) -> None:

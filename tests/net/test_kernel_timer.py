@@ -1,0 +1,101 @@
+"""KernelTimer: on time, again and again, and no more once it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from tests.net.conftest import Run
+from voipnode.net import kernel_timer
+from voipnode.net.clock import MediaClock
+from voipnode.net.kernel_timer import KernelTimer
+
+
+def test_it_calls_at_its_times_and_a_stall_makes_one_call(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        calls: list[float] = []
+        enough = asyncio.Event()
+
+        def due() -> None:
+            calls.append(time.monotonic())
+            if len(calls) == 3:
+                time.sleep(0.055)  # two periods pass unseen
+            if len(calls) == 6:
+                enough.set()
+
+        first_at = time.monotonic() + 0.05
+        timer = KernelTimer(loop, first_at, 0.02, due)
+        await enough.wait()
+        timer.cancel()
+        assert all(at >= first_at + 0.02 * number for number, at in enumerate(calls))
+        assert calls[5] >= first_at + 0.02 * 6
+        await asyncio.sleep(0.05)
+        assert len(calls) == 6
+
+    run(main())
+
+
+def test_a_first_time_that_has_passed_is_now(run: Run) -> None:
+    async def main() -> None:
+        due = asyncio.Event()
+        timer = KernelTimer(asyncio.get_running_loop(), time.monotonic() - 100, 10.0, due.set)
+        await due.wait()
+        timer.cancel()
+
+    run(main())
+
+
+def test_the_media_clock_ticks_by_it_and_gives_it_back(run: Run) -> None:
+    async def main() -> None:
+        clock = MediaClock(periodic=KernelTimer)
+        files = set(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            done = asyncio.Event()
+            times: list[float] = []
+
+            def tick(now: float, times: list[float] = times, done: asyncio.Event = done) -> None:
+                times.append(now)
+                if len(times) == 20:
+                    done.set()
+
+            cancel = clock.subscribe(tick)
+            await done.wait()
+            cancel()
+            assert times[-1] - times[0] > 0.01 * (19 - 10)  # ten may have been made up for at once
+        assert len(set(os.listdir("/proc/self/fd")) - files) == 0
+
+    run(main())
+
+
+def test_without_it_the_media_clock_goes_by_the_loops_timers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoTimers:
+        """A C library of another system."""
+
+    monkeypatch.setattr(kernel_timer, "_library", NoTimers)
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="no timerfd_create"):
+            KernelTimer(asyncio.get_running_loop(), 0.0, 1.0, lambda: None)
+        clock = MediaClock(periodic=KernelTimer)
+        ticked = asyncio.Event()
+        cancel = clock.subscribe(lambda now: ticked.set())
+        await ticked.wait()
+        ticked.clear()
+        await ticked.wait()
+        cancel()
+
+    run(main())
+
+
+def test_what_the_kernel_refuses_is_said_in_its_words(run: Run) -> None:
+    async def main() -> None:
+        before = set(os.listdir("/proc/self/fd"))
+        with pytest.raises(OSError, match="Invalid argument"):
+            KernelTimer(asyncio.get_running_loop(), 1.0, -0.5, lambda: None)
+        assert len(set(os.listdir("/proc/self/fd")) - before) == 0
+
+    run(main())
