@@ -131,7 +131,14 @@ def measure_kind(kind: Kind, args: argparse.Namespace, folder: Path) -> Result:
     """One table: the node, and baresip beside it."""
 
     def node(place: Path) -> Subject:
-        return start_node(place, audio="both", log_level="warning", account=kind.node, microphone="tone:440")
+        return start_node(
+            place,
+            audio="both",
+            log_level="warning",
+            account=kind.node,
+            microphone="tone:440",
+            real_time=args.real_time,
+        )
 
     def baresip(place: Path) -> Subject:
         return start_baresip(place, account=kind.baresip, microphone_s=BARESIP_MICROPHONE_S)
@@ -151,6 +158,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before that (5)")
     parser.add_argument("--runs", type=int, default=2, help="of the node, of which the quietest counts (2)")
     parser.add_argument("--only", choices=[kind.name for kind in KINDS], help="one kind of call")
+    parser.add_argument(
+        "--real-time", action="store_true", help="the node runs before ordinary programs (sip.qos.real_time)"
+    )
     parser.add_argument("--alone", action="store_true", help="without baresip")
     return parser.parse_args()
 

@@ -21,6 +21,7 @@ port = {sip_port}
 rtp_start_port = 20000
 max_calls = 3000
 access = {{ source_per_s = 0, total_per_s = 0 }}
+qos = {{ real_time = {real_time} }}
 
 [[accounts]]
 auto_answer = true
@@ -129,10 +130,19 @@ class Subject:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
 
 
-def start_node(folder: Path, *, audio: str, log_level: str, account: str = "", microphone: str = "silence") -> Subject:
+def start_node(
+    folder: Path,
+    *,
+    audio: str,
+    log_level: str,
+    account: str = "",
+    microphone: str = "silence",
+    real_time: bool = False,
+) -> Subject:
     """`voipnode run`: answers every call; `audio` is "none" for signalling only, "both" for sound as well.
 
-    `account` are more lines of its account's settings, `microphone` is what the door says.
+    `account` are more lines of its account's settings, `microphone` is what the door says. `real_time`: it
+    runs before ordinary programs.
     """
     folder.mkdir(parents=True)
     sip_port = free_port()
@@ -145,6 +155,7 @@ def start_node(folder: Path, *, audio: str, log_level: str, account: str = "", m
             log_level=log_level,
             account=account,
             microphone=microphone,
+            real_time=str(real_time).lower(),
         )
     )
     command = [

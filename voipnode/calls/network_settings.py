@@ -100,13 +100,18 @@ class NatSettings(BaseModel):
 
 
 class QosSettings(BaseModel):
-    """How packets are marked for routers and switches that let some go first (DSCP, RFC 2474; 0: not at all), and
-    whether the quality of calls is told."""
+    """What goes first: how packets are marked for routers and switches (DSCP, RFC 2474; 0: not at all), and whether the
+    node runs before other programs; and whether the quality of calls is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     signalling_dscp: int = Field(default=24, ge=0, le=63, description="SIP: 24 is CS3, 26 AF31, 40 CS5.")
     media_dscp: int = Field(default=46, ge=0, le=63, description="RTP and RTCP: 46 is EF, expedited forwarding.")
+    real_time: bool = Field(
+        default=False,
+        description="Run before all ordinary programs of this machine, where it is shared with others that are busy;"
+        " needs root, CAP_SYS_NICE or LimitRTPRIO.",
+    )
     voip_metrics: bool = Field(
         default=True, description="Tell phones and servers that ask for it how the call is heard here (RTCP XR)."
     )

@@ -19,6 +19,7 @@ from voipnode.cli.console import errors, output
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.cli.logs import set_up_logs
 from voipnode.net.loop import run
+from voipnode.net.priority import go_first
 from voipnode.settings import NodeSettings
 
 OTHER_FILES = 512  # of the node besides the sockets of its calls: connections, readers of the page, the database
@@ -56,6 +57,8 @@ async def _serve(settings: NodeSettings, state_dir: Path) -> ExitCode:
     loop.add_signal_handler(signal.SIGHUP, node.reload_certificates)
     _greet(node, settings)
     _calm_garbage_collector()
+    if settings.sip.qos.real_time:
+        go_first()
     try:
         await stop.wait()
     finally:
