@@ -17,6 +17,7 @@ from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Way, straight
 from voipnode.media.dtls import DtlsIdentity
 from voipnode.media.transport import MediaTransport
+from voipnode.media.turn.values import Server
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig, OutgoingInvite
 from voipnode.sipstack.headers import NameAddr
@@ -70,6 +71,9 @@ class Path:
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         self.engine.receive(data, source, now)
         self.on_events()
+
+    def open_stream(self, server: Server) -> int:
+        raise OSError(f"no connections on this wire: {server}")
 
     def close(self) -> None:
         self._paths.open_now.remove(self)
