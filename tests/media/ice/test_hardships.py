@@ -79,8 +79,7 @@ def test_a_lite_peer_is_nominated_to_by_us_though_it_called() -> None:
 def test_a_peer_that_nominates_every_pair_gets_the_best_one() -> None:
     """RFC 8445 §8.1.1: "aggressive nomination" of RFC 5245; each success may move the choice upwards, none down."""
     world = World()
-    home = Nat("198.51.100.1", "port-restricted")
-    caller = world.add("caller", ("10.0.0.1",), nat=home, controlling=True)
+    caller = world.add("caller", ("192.0.2.1", "192.0.2.3"), controlling=True)
     callee = world.add("callee", ("192.0.2.9",))
     theirs = callee.agent.credentials
 
@@ -96,12 +95,13 @@ def test_a_peer_that_nominates_every_pair_gets_the_best_one() -> None:
     world.tamper = aggressive
     meet(world, caller, callee)
     world.run(3.0)
-    assert callee.agent.completed
-    pair, route = callee.agent.selected(1), callee.agent.route(1)
-    assert pair is route
-    chosen = [event for event in callee.events if isinstance(event, PathFound) and event.chosen]
-    assert len(chosen) >= 1
-    assert not [event for event in callee.events if isinstance(event, PathFailed)]
+    nominated = {sent.base[0] for _, side, sent in world.sent if side is caller and len(sent.data) > 76}
+    assert nominated == {"192.0.2.1", "192.0.2.3"}
+    pair = callee.agent.selected(1)
+    assert pair is not None
+    assert pair is callee.agent.route(1)
+    assert pair.remote.address[0] == "192.0.2.1"
+    assert [event.chosen for event in callee.events if isinstance(event, PathFound)] == [False, True]
 
 
 def test_an_answer_of_a_fork_begins_anew_with_it() -> None:
@@ -360,6 +360,22 @@ def test_a_peer_with_a_flood_of_candidates_has_us_send_a_bounded_number_of_check
     seconds = {int(at): sum(int(other) == int(at) for other, _, _ in world.sent) for at, _, _ in world.sent}
     assert max(seconds.values()) <= 60  # with all repetitions
     assert isinstance(caller.events[-1], PathFailed)
+
+
+def test_of_too_many_pairs_the_best_hundred_are_kept() -> None:
+    """RFC 8445 §6.1.2.5."""
+    ours = local_candidates([((f"10.0.{n}.1", 4000),) for n in range(12)], [])
+    theirs = [Candidate(Kind.HOST, 1, (f"198.51.100.{n}", 4000), 2130706431 - n, str(n), ("", 0)) for n in range(1, 20)]
+    pairs = Checklist(controlling=True)
+    pairs.form(ours, theirs)
+    assert len(pairs) == 100
+    best = max(min(a.priority, b.priority) for a in ours for b in theirs)
+    assert next(iter(pairs)).remote.priority == best or next(iter(pairs)).local.priority == best
+    kept = {(pair.local.address, pair.remote.address) for pair in pairs}
+    lowest = min(pair.priority for pair in pairs)
+    everything = Checklist(controlling=True, max_pairs=1000)
+    everything.form(ours, theirs)
+    assert all(pair.priority <= lowest for pair in everything if (pair.local.address, pair.remote.address) not in kept)
 
 
 def test_a_peer_that_knows_the_password_and_checks_from_everywhere_is_bounded_too() -> None:
