@@ -131,6 +131,13 @@ def test_a_call_out_finds_its_way_and_sends_by_it_alone() -> None:
     assert ice.heard
     assert {remote for _, remote in ice.heard} == {("192.168.1.20", 7000)}
     assert not phone.of(sip.ReinviteReceived)  # it follows RFC 8445: no need to tell it
+    engine, rtp = board.paths.all[0].engine, bytes.fromhex("8000000100000000000000ff") + b"\xff" * 160
+    for number in range(8):  # from the very host that the peer has, and from a port that no check came from
+        engine.receive(rtp[:3] + bytes([number]) + rtp[4:], ("192.168.1.20", 7777), board.wire.now)
+    assert (engine.strays, engine.stream.has_heard) == (8, False)
+    for number in range(2):
+        engine.receive(rtp[:3] + bytes([number]) + rtp[4:], ("192.168.1.20", 7000), board.wire.now)
+    assert (engine.strays, engine.stream.has_heard) == (8, True)
 
 
 def test_a_call_in_is_answered_with_candidates_and_checked_once_the_answer_is_out() -> None:

@@ -77,6 +77,7 @@ class World:
         self.loss, self.repeat, self.jitter_s, self.delay_s = loss, repeat, jitter_s, 0.02
         self.sides: list[Side] = []
         self.sent: list[tuple[float, Side, Sent]] = []
+        self.drops: Callable[[Addr, Addr], bool] = lambda source, target: False
         self.tamper: Callable[[Side, Sent], bytes] = lambda side, sent: sent.data
         self._flying: list[tuple[float, int, Addr, Addr, bytes]] = []
         self._count = itertools.count()
@@ -142,7 +143,7 @@ class World:
 
     def put(self, data: bytes, source: Addr, target: Addr) -> None:
         """A datagram on the public network, or within one site."""
-        if self.dice.random() < self.loss:
+        if self.dice.random() < self.loss or self.drops(source, target):
             return
         for _ in range(2 if self.dice.random() < self.repeat else 1):
             at = self.now + self.delay_s + self.dice.random() * self.jitter_s

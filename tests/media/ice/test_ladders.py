@@ -128,6 +128,31 @@ def test_checks_are_paced() -> None:
     assert [round(at, 3) for at in times] == [round(0.04 + 0.05 * n, 3) for n in range(10)]
 
 
+def test_a_relay_carries_sound_at_once_and_is_not_chosen_while_a_direct_way_may_yet_work() -> None:
+    """
+    0.1  the relay works: sound goes by it                       -- the direct checks so far were lost
+    0.5  the direct ones are repeated, and succeed               -- within the 0.8 s that a relay has to wait
+    """
+    world = World()
+    pairs = [("caller", "10.0.0.1", 1), ("callee", "10.0.0.2", 2)]
+    caller, callee = (
+        world.add(name, (host,), nat=nat(n, "port-restricted"), relay=f"203.0.113.2{n}", controlling=n == 1)
+        for name, host, n in pairs
+    )
+    world.drops = lambda source, target: world.now < 0.4 and not (source[0] + target[0]).count("203.0.113.")
+    meet(world, caller, callee)
+    world.run(0.4)
+    first = caller.agent.route(1)
+    assert first is not None
+    assert first.relayed
+    assert caller.agent.selected(1) is None
+    world.run(2.0)
+    chosen = caller.agent.selected(1)
+    assert chosen is not None
+    assert not chosen.relayed
+    assert caller.events[-1].at < 1.0
+
+
 def test_ipv6_is_tried_first_and_ipv4_serves_where_it_is_dead() -> None:
     world = World()
     caller = world.add("caller", ("192.0.2.1", "2001:db8::1"), controlling=True)
