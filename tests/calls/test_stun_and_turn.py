@@ -122,6 +122,21 @@ def test_turn_alone_tells_the_relays_address_and_all_goes_by_it() -> None:
     assert not server.lent
 
 
+@pytest.mark.parametrize("server", [STUN, TURN])
+def test_a_stranger_who_finds_a_port_is_not_heard(server: Server) -> None:
+    """Without ICE no check proves who sends: the stream looks at the source, as it does without any server."""
+    stage = Stage([server])
+    phone = stage.board.phone("anna", OUTSIDE, plan=answers)
+    stage.board.ring(phone)
+    stage.run(1.0)
+    path = stage.board.paths.all[0]
+    for number in range(60):
+        sound = bytes.fromhex("8000") + number.to_bytes(2, "big") + bytes.fromhex("00000000deadbeef") + bytes(160)
+        path.engine.receive(sound, ("192.0.2.66", 6666), stage.board.wire.now + number / 10)
+    stats = stage.board.switch._core.table.calls[0].winner.stream.stats()
+    assert (stats.packets_received, stats.strangers) == (0, 60)
+
+
 def test_a_phone_behind_a_router_may_send_from_where_its_sip_comes_from() -> None:
     stage = Stage([TURN])
 

@@ -79,6 +79,8 @@ class Hands(Side):
 class Way(Side):
     """Connectivity whose checked pair is PEER, or PEER through RELAY."""
 
+    proves = True
+
     def __init__(self) -> None:
         super().__init__()
         self.relayed = False

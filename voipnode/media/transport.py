@@ -43,7 +43,12 @@ class Side(Protocol):
 
 
 class Connectivity(Side, Protocol):
-    """Finds and keeps the way to the far side (ICE agent, TURN client)."""
+    """Finds and keeps the way to the far side (ICE agent, TURN client).
+
+    `proves`: what it admits is the far side's, since a check has come from there; otherwise the stream has to find out.
+    """
+
+    proves: bool
 
     def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> tuple[bytes, Addr] | None:
         """Take STUN or ChannelData. What a relay carried inside is handed back with its real source, else None."""
@@ -127,7 +132,9 @@ class MediaTransport:
         return self._protection
 
     def _bind(self) -> None:
-        self.stream.proven = self._protection is not None or self._connectivity is not None
+        self.stream.proven = self._protection is not None or (
+            self._connectivity is not None and self._connectivity.proves
+        )
         self._sides = tuple([side for side in (self._connectivity, self._handshake) if side is not None])
         if not self._sides:
             stream = self.stream

@@ -24,6 +24,8 @@ class IceConnectivity:
     `bases`: by component (1 RTP, 2 RTCP) the local address of its socket. `gatherer`: STUN and TURN servers of the leg.
     """
 
+    proves = True
+
     def __init__(self, agent: IceAgent, bases: Mapping[int, Addr], gatherer: Gatherer | None = None) -> None:
         self.agent = agent
         self._bases = dict(bases)

@@ -19,6 +19,8 @@ class WithoutIce:
     the router's way to us is kept open. Whose packets are taken is for the stream to decide.
     """
 
+    proves = False  # anybody can send to a port, and whoever has the permitted host's address by a relay
+
     def __init__(self, gatherer: Gatherer) -> None:
         self._gatherer = gatherer
         self._gathering = False
