@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +30,9 @@ from voipnode.net.driver import EngineDriver
 from voipnode.net.entropy import SystemEntropy
 from voipnode.net.hosts_file import HostsFile
 from voipnode.net.instance import instance_urn
+from voipnode.net.interfaces import Interfaces
 from voipnode.net.kernel_timer import KernelTimer
+from voipnode.net.local_address import WILDCARDS
 from voipnode.net.locator import Locator
 from voipnode.net.media_certificate import media_identity
 from voipnode.net.relay_servers import RelayServers, Wanted
@@ -136,6 +138,7 @@ class Line:
                 entropy.cname(),
                 dtls,
                 servers=self._servers.known,
+                hosts=_hosts(settings, Interfaces(self._loop.time)),
                 inside=Inside(settings.nat.local_networks),
             ),
             door=DoorBridge(device, self.clock),
@@ -232,6 +235,15 @@ def _stream_layers(settings: SipSettings, accounts: Sequence[AccountSettings], o
     profiles = client_profiles(settings.tls, accounts)
     paths = {account.id: account.websocket_path for account in accounts if account.active}
     return StreamLayers(profiles, server_profile(settings.tls, own), Origins.of(settings.websocket.origins), paths)
+
+
+def _hosts(settings: SipSettings, interfaces: Interfaces) -> Callable[[], Sequence[str]]:
+    """The addresses of this host that ICE may tell: those that SIP listens on, a wildcard being all of its family."""
+    if not (settings.ice.enabled and settings.ice.all_addresses):
+        return tuple
+    named = [host for host in settings.hosts if host not in WILDCARDS]
+    versions = {6 if ":" in host else 4 for host in settings.hosts if host in WILDCARDS}
+    return lambda: [*named, *(host for host in interfaces.addresses() if (6 if ":" in host else 4) in versions)]
 
 
 def _relay_servers(settings: SipSettings) -> list[Wanted]:

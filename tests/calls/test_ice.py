@@ -247,3 +247,21 @@ def test_a_restart_is_answered_with_credentials_of_our_own_and_sound_goes_on_mea
     ice.run(2.0)
     assert len(ice.heard) > heard + 40
     assert [event.chosen for event in paths(board)] == [False, True, False, True]
+
+
+def test_every_address_of_this_host_is_offered_and_the_one_towards_the_peer_is_the_default() -> None:
+    board = switchboard()
+    object.__setattr__(board.switch._core._media, "hosts", lambda: ("192.168.1.10", "10.9.9.9", "2001:db8::10"))
+    phone = board.phone("anna", "192.168.1.20", plan=answers)
+    board.ring(phone)
+    board.wire.run(0.5)
+    assert board.paths.all[0].beside == ["10.9.9.9", "2001:db8::10"]
+    offer = phone.of(sip.IncomingCall)[0].offer
+    description = parse(offer)
+    told = read_ice(description, description.media[0])
+    assert told is not None
+    assert not told.mismatch
+    best = sorted((one for one in told.candidates if one.component == 1), key=lambda one: -one.priority)
+    assert [one.host for one in best] == ["2001:db8::10", "192.168.1.10", "10.9.9.9"]  # RFC 8421: IPv6 first, in turn
+    assert len({one.foundation for one in best}) == 3
+    assert b"c=IN IP4 192.168.1.10\r\n" in offer

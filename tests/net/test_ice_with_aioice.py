@@ -40,7 +40,7 @@ def own_address(version: int) -> str:
 class Ours:
     """A leg's media path with ICE."""
 
-    def __init__(self, host: str, *, controlling: bool) -> None:
+    def __init__(self, host: str, *, controlling: bool, beside: str = "") -> None:
         self.stream = AudioStream(StreamIdentity(1, 2, 3, "test"))
         self.transport = MediaTransport(self.stream)
         self.events: list[MediaEvent] = []
@@ -48,7 +48,8 @@ class Ours:
         self.pair = RtpPorts(host, rtp_range()).open(host, self.transport, self._fetch)
         bases = {1: (host, self.pair.rtp_port)}
         self.agent = IceAgent((), controlling=controlling, random_bits=SystemEntropy().bits, components=1)
-        self.ice = IceConnectivity(self.agent, bases)
+        others = {self.pair.open_beside(beside): {1: (beside, self.pair.rtp_port)}} if beside else {}
+        self.ice = IceConnectivity(self.agent, bases, None, others)
         self.agent.add(self.ice.candidates())
         self.transport.connect(self.ice)
 
@@ -70,12 +71,15 @@ class Ours:
 
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("controlling", [True, False])
-def test_a_pair_is_found_chosen_and_carries_media_both_ways(version: int, controlling: bool) -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["own address", "another address"])
+def test_a_pair_is_found_chosen_and_carries_media_both_ways(version: int, controlling: bool, beside: bool) -> None:
+    """Where the far side has addresses of one family alone, it is the port at our other address that it meets."""
     host = own_address(version)
+    other = own_address(10 - version) if beside else ""
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
-        ours = Ours(host, controlling=controlling)
+        ours = Ours(other or host, controlling=controlling, beside=host if other else "")
         theirs = Connection(ice_controlling=not controlling, components=1, use_ipv4=version == 4, use_ipv6=version == 6)
         try:
             await theirs.gather_candidates()
@@ -96,6 +100,7 @@ def test_a_pair_is_found_chosen_and_carries_media_both_ways(version: int, contro
             await theirs.connect()
             path = await ours.chosen()
             assert path.pair.count("host ") == 2
+            assert path.pair.count(host) == 2
             codecs = {0: "PCMU"}
             config = StreamConfig(receive_codecs=codecs, remote_rtp=FAR_SIDE[1], remote_rtcp=FAR_SIDE[1])
             ours.stream.configure(config, loop.time())

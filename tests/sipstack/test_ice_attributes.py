@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from aioice.candidate import Candidate as AioiceCandidate
 
-from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.errors import ParseError, RemoteError
 from voipnode.sipstack.ice_attributes import IceCandidate, LocalIce, credentials_of, read_ice
 from voipnode.sipstack.offer_answer import AudioFormat, LocalAudio, OfferAnswer
 from voipnode.sipstack.sdp import parse
@@ -207,3 +207,12 @@ def test_an_answer_that_was_not_sent_yet_may_be_made_again() -> None:
     assert parse(second).origin == parse(first).origin
     third, _ = callee.receive_offer(offer(), LOCAL)
     assert parse(third).origin.session_version == "2"
+
+
+def test_with_ice_the_default_addresses_may_be_of_different_families() -> None:
+    """After the choice each side names its end of the pair; before it, what the other can reach is open."""
+    six = replace(LOCAL, host="2001:db8::7")
+    _, session = OfferAnswer(1).receive_offer(offer(), six)
+    assert session.ice is not None
+    with pytest.raises(RemoteError):
+        OfferAnswer(1).receive_offer(offer(), replace(six, ice=None))

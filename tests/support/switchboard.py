@@ -61,6 +61,7 @@ class Path:
         self.rtp_port, self.rtcp_port = port, port + 1
         self.engine, self.on_events = engine, on_events
         self.sent: list[Any] = []
+        self.beside: list[str] = []
         self._paths = paths
 
     def flush(self, now: float) -> None:
@@ -71,6 +72,10 @@ class Path:
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         self.engine.receive(data, source, now)
         self.on_events()
+
+    def open_beside(self, host: str) -> int:
+        self.beside.append(host)
+        return -len(self.beside)
 
     def open_stream(self, server: Server) -> int:
         raise OSError(f"no connections on this wire: {server}")

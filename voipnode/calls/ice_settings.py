@@ -14,6 +14,10 @@ class IceSettings(BaseModel):
         default=False,
         description="Offer and take ICE; better with a STUN and a TURN server, and of use without.",
     )
+    all_addresses: bool = Field(
+        default=True,
+        description="Offer every address of this host that sip.hosts allows, not just the one towards the far side.",
+    )
     max_pairs: int = Field(
         default=100, ge=4, le=100, description="Pairs of addresses tried at most in a call (RFC 8445 §6.1.2.5)."
     )

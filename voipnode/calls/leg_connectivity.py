@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from voipnode.calls.ice_settings import IceSettings
 from voipnode.media.ice.agent import IceAgent
@@ -25,9 +26,9 @@ _OUTSIDE, _INSIDE = (Kind.RELAYED, Kind.SERVER_REFLEXIVE, Kind.HOST), (Kind.HOST
 class LegConnectivity:
     """One leg's ICE: what it gathers, offers, answers and finds.
 
-    `bases`: by component the address of its socket. `peer_host`: where its SIP goes; `inside`: on our side of the
-    router, which decides about the address that peers without ICE take. `ready`: everything has been gathered, or has
-    taken long enough.
+    `bases`: by component the address of its socket; `beside`: those at other addresses of ours. `peer_host`: where its
+    SIP goes; `inside`: on our side of the router, which decides about the address that peers without ICE take.
+    `ready`: everything has been gathered, or has taken long enough.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class LegConnectivity:
         random_bits: Callable[[int], int],
         pacer: Pacer,
         gatherer: Gatherer | None = None,
+        beside: Mapping[int, Mapping[int, Addr]] = MappingProxyType({}),
     ) -> None:
         self._transport = transport
         self._bases = bases
@@ -50,6 +52,7 @@ class LegConnectivity:
         self._pacer = pacer
         self._times = Times(max_pairs=settings.max_pairs, patience_s=float(settings.give_up_s))
         self._gatherer = gatherer
+        self._beside = beside
         self._waiting: tuple[Peer, int] | None = None  # a far side whose offer we have yet to answer
         self._remote: RemoteIce | None = None
         self._told: tuple[Addr, ...] = ()  # the default address of each component that our last description named
@@ -66,7 +69,7 @@ class LegConnectivity:
             times=self._times,
             pacer=self._pacer,
         )
-        ice = IceConnectivity(agent, self._bases, self._gatherer)
+        ice = IceConnectivity(agent, self._bases, self._gatherer, self._beside)
         agent.add(ice.candidates())
         return ice
 
@@ -134,12 +137,14 @@ class LegConnectivity:
 
     def _default(self, component: int, candidates: Sequence[Candidate]) -> Addr:
         """The address for a peer that does not know ICE (RFC 8445 §5.1.4 of old, RFC 8839 §4.2.1.2)."""
-        own = [candidate for candidate in candidates if candidate.component == component]
+        own, base = [one for one in candidates if one.component == component], self._bases[component]
+        if not self._ice.agent.completed:  # by its SIP a peer is known to reach the address that this goes from
+            own = [one for one in own if base in (one.base, one.related)]
         for kind in _INSIDE if self._inside else _OUTSIDE:
             for candidate in own:
                 if candidate.kind is kind:
                     return candidate.address
-        return own[0].address if own else self._bases[component]
+        return own[0].address if own else base
 
     # -- what came of it
 

@@ -26,6 +26,10 @@ class MediaPath(Protocol):
         """Send what the engine has in its outbox after frames were pushed, which moves no deadline."""
         ...
 
+    def open_beside(self, host: str) -> int:
+        """Open the same ports at another address of ours; its number, below zero. Raises OSError."""
+        ...
+
     def open_stream(self, server: Server) -> int:
         """Begin to open a connection to a TURN server, and give its number."""
         ...

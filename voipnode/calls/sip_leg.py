@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from voipnode.calls.audio_formats import audio_formats
 from voipnode.calls.hooks import Frame
@@ -45,7 +46,8 @@ NOBODY = SipUri(host="invalid")
 
 @dataclass(frozen=True, slots=True)
 class LegMedia:
-    """What a leg needs to open its media; shared by all legs of a switch. `servers`: STUN and TURN, as they are now.
+    """What a leg needs to open its media; shared by all legs of a switch. `servers`: STUN and TURN, as they are now;
+    `hosts`: the addresses of this host that ICE may tell.
 
     `dtls`: what our end of a handshake shows; None: keys come by signalling alone.
     """
@@ -57,6 +59,7 @@ class LegMedia:
     cname: str
     dtls: DtlsIdentity | None = None
     servers: Callable[[], Sequence[Server]] = tuple
+    hosts: Callable[[], Sequence[str]] = tuple
     inside: Inside = field(default_factory=lambda: Inside(PRIVATE_NETWORKS))
     server_memory: ServerMemory = field(default_factory=ServerMemory)
     pacer: Pacer = field(default_factory=Pacer)
@@ -180,7 +183,20 @@ class SipLeg:
             random_bits=media.random_bits,
             pacer=media.pacer,
             gatherer=self._gatherer(media, bases),
+            beside=self._other_addresses(media),
         )
+
+    def _other_addresses(self, media: LegMedia) -> dict[int, dict[int, Addr]]:
+        """The same ports at the other addresses of this host, where a far side may be nearer (RFC 8421)."""
+        found: dict[int, dict[int, Addr]] = {}
+        rtp, rtcp = self._path.rtp_port, self._path.rtcp_port
+        for host in media.hosts() if not ip_address(self.local_host).is_loopback else ():
+            if host != self.local_host:
+                try:
+                    found[self._path.open_beside(host)] = {RTP: (host, rtp), RTCP: (host, rtcp)}
+                except OSError as error:
+                    log.debug("no candidates at %s: %s", host, error)
+        return found
 
     def _gatherer(self, media: LegMedia, bases: dict[int, Addr], *, even_port: bool = False) -> Gatherer | None:
         servers, nat = media.servers(), media.settings.nat

@@ -54,6 +54,10 @@ class Connectivity(Side, Protocol):
         """Take STUN or ChannelData. What a relay carried inside is handed back with its real source, else None."""
         ...
 
+    def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+        """Take STUN that came to our port at another address of this host."""
+        ...
+
     def receive_stream(self, stream: int, data: bytes, now: float) -> Iterable[Carried]:
         """Take bytes of a connection to a relay; what it carried is handed back."""
         ...
@@ -156,6 +160,15 @@ class MediaTransport:
                 return
             data, source = carried
         self._take(data, source, now, rtcp=rtcp)
+
+    def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+        """Take a datagram that came to our port at another address of this host, of which only checks have told."""
+        if self._connectivity is None:
+            self.strays += 1
+        elif data and data[0] < _STUN_END:
+            self._connectivity.receive_beside(beside, data, source, now, rtcp=rtcp)
+        else:
+            self._take(data, source, now, rtcp=rtcp)
 
     def receive_stream(self, stream: int, data: bytes, now: float) -> None:
         """Take bytes of a connection to a relay."""

@@ -59,7 +59,8 @@ class StreamIdentity:
 class MediaPacket(NamedTuple):
     """One datagram on its way out; `rtcp` says from which of the two ports it leaves.
 
-    `stream`: the id of a connection to a relay that it leaves by instead, None = the port.
+    `stream`: what it leaves by instead, None = the port: from 0 on a connection to a relay, below 0 the same port of
+    another address of this host.
     """
 
     data: bytes

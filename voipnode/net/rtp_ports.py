@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import itertools
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -41,6 +42,8 @@ class MediaEngine(Protocol):
 
     def on_deadline(self, now: float) -> None: ...
 
+    def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None: ...
+
     def receive_stream(self, stream: int, data: bytes, now: float) -> None: ...
 
     def stream_closed(self, stream: int, words: str, now: float) -> None: ...
@@ -66,6 +69,7 @@ class RtpPair:
         resolver: Resolver | None,
         readers: MediaSockets,
         streams: RelayStreams | None = None,
+        dscp: int = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
@@ -76,6 +80,8 @@ class RtpPair:
         self._timer = LazyTimer(self._loop, self._on_due)
         self._streams = streams
         self._opened: list[int] = []  # our connections to relays
+        self._dscp = dscp
+        self._beside: list[tuple[socket.socket, socket.socket]] = []  # the same ports of other addresses of ours
         self._targets: dict[Addr, Addr | None] = {}  # as the engine says it -> to send to; None: being looked up
         self._lookups: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -113,7 +119,7 @@ class RtpPair:
         self._timer.close()
         for task in self._lookups:
             task.cancel()
-        for sock in (self._rtp, self._rtcp):
+        for sock in itertools.chain((self._rtp, self._rtcp), *self._beside):
             self._readers.remove(sock)
             sock.close()
         for stream in self._opened:
@@ -139,6 +145,28 @@ class RtpPair:
     def _on_rtcp(self, data: bytes, source: SockAddr, at: float) -> None:
         try:
             self._engine.receive(data, source[:2], at, rtcp=True)
+            self._on_events()
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note(source, data)
+        self.flush(self._time())
+
+    def open_beside(self, host: str) -> int:
+        """Open the same two ports at another address of this host; the number by which packets name it, below zero.
+
+        Raises OSError where they are not to be had.
+        """
+        if self._closed:
+            raise OSError(errno.ENOTCONN, "this pair is closed")
+        sockets = bind_pair(host, self.rtp_port, self._dscp)
+        self._beside.append(sockets)
+        number = -len(self._beside)
+        for sock, rtcp in zip(sockets, (False, True), strict=True):
+            self._readers.add(sock, functools.partial(self._on_beside, number, rtcp))
+        return number
+
+    def _on_beside(self, number: int, rtcp: bool, data: bytes, source: SockAddr, at: float) -> None:
+        try:
+            self._engine.receive_beside(number, data, source[:2], at, rtcp=rtcp)
             self._on_events()
         except Exception:  # noqa: BLE001 -- the edge, as above
             self.mishaps.note(source, data)
@@ -199,7 +227,9 @@ class RtpPair:
     def _send(self, packet: MediaPacket) -> None:
         data, remote, rtcp, stream = packet
         if stream is not None:
-            if self._streams is None or not self._streams.send(stream, data):
+            if stream < 0:
+                self._send_beside(packet, -1 - stream)
+            elif self._streams is None or not self._streams.send(stream, data):
                 self.unsent += 1
             return
         target = self._targets.get(remote) or self._find(remote)
@@ -209,6 +239,12 @@ class RtpPair:
             else:
                 (self._rtcp if rtcp else self._rtp).sendto(data, target)
         except OSError:  # refused, or the buffer is full: dropped, as a router would
+            self.unsent += 1
+
+    def _send_beside(self, packet: MediaPacket, place: int) -> None:
+        try:
+            self._beside[place][packet.rtcp].sendto(packet.data, packet.remote)
+        except OSError:  # no way from there, or the buffer is full
             self.unsent += 1
 
     def _find(self, remote: Addr) -> Addr | None:
@@ -288,7 +324,8 @@ class RtpPorts:
                 continue
             self._open.add(port)
             given_back = functools.partial(self._open.discard, port)
-            return RtpPair(sockets, engine, on_events, given_back, self._resolver, self.sockets, self._streams)
+            readers, streams, dscp = self.sockets, self._streams, self._dscp
+            return RtpPair(sockets, engine, on_events, given_back, self._resolver, readers, streams, dscp)
         raise OSError(errno.EADDRINUSE, f"no pair of RTP ports is free from {self._ports[0]} to {self._ports[-1] + 1}")
 
     def _bind(self, host: str, port: int) -> tuple[socket.socket, socket.socket] | None:

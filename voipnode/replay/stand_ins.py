@@ -63,6 +63,9 @@ class RecordedPath:
 
     send = flush
 
+    def open_beside(self, host: str) -> int:
+        raise OSError(f"a replay has no port at {host}")
+
     def open_stream(self, server: Server) -> int:
         raise OSError(f"nobody is behind a recording: {server}")
 

@@ -94,10 +94,11 @@ def examine(
     connection = description.connection_of(media)
     if connection is None:
         return Refusal(3, 301, "No connection address")
-    if objection := _objection(connection, local.host):
+    ice = read_ice(description, media) if local.ice is not None else None
+    by_ice = ice is not None and not ice.mismatch
+    if objection := _objection(connection, "" if by_ice else local.host):  # pairs are of one family by themselves
         return objection
     formats, events = _formats(media, known)
-    ice = read_ice(description, media) if local.ice is not None else None
     ours = {audio.key for audio in local.formats}
     if not any(audio.key in ours for audio in formats):
         return Refusal(4, 305, "Incompatible media format")
@@ -108,7 +109,7 @@ def examine(
         rtcp_host=rtcp_host,
         rtcp_port=rtcp_port,
         # Without an address yet, its checks will show one (RFC 8839 §4.2.5).
-        reachable=not connection.is_unspecified or (ice is not None and not ice.mismatch),
+        reachable=not connection.is_unspecified or by_ice,
         formats=tuple(formats),
         events=events,
         direction=description.direction_of(media),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from voipnode.media.events import AddressesGathered, MediaEvent, PathFound
 from voipnode.media.ice.agent import IceAgent
@@ -21,14 +22,25 @@ FAR_SIDE = {RTP: ("ice.invalid", 1), RTCP: ("ice.invalid", 2)}
 class IceConnectivity:
     """Brings the agent's checks and the leg's media to the sockets and relays, and back.
 
-    `bases`: by component (1 RTP, 2 RTCP) the local address of its socket. `gatherer`: STUN and TURN servers of the leg.
+    `bases`: by component (1 RTP, 2 RTCP) the local address of its socket. `beside`: by the number that packets name
+    them by (below zero), the same ports of other addresses of this host. `gatherer`: STUN and TURN servers of the leg.
     """
 
     proves = True
 
-    def __init__(self, agent: IceAgent, bases: Mapping[int, Addr], gatherer: Gatherer | None = None) -> None:
+    def __init__(
+        self,
+        agent: IceAgent,
+        bases: Mapping[int, Addr],
+        gatherer: Gatherer | None = None,
+        beside: Mapping[int, Mapping[int, Addr]] = MappingProxyType({}),
+    ) -> None:
         self.agent = agent
         self._bases = dict(bases)
+        self._beside = beside
+        # How packets leave from a base: by their own port (None), or by another address's (its number).
+        self._exits: dict[Addr, int | None] = dict.fromkeys(self._bases.values())
+        self._exits |= {base: number for number, own in beside.items() for base in own.values()}
         self._gatherer = gatherer
         self._release_at: float | None = None
         self._gathering = False
@@ -42,7 +54,7 @@ class IceConnectivity:
 
     def candidates(self) -> list[Candidate]:
         """Our candidates, as far as they are gathered."""
-        hosts = [tuple(self._bases[component] for component in sorted(self._bases))]
+        hosts = [tuple(own[component] for component in sorted(own)) for own in (self._bases, *self._beside.values())]
         gathered = self._gatherer.found if self._gatherer is not None else []
         return local_candidates(
             hosts,
@@ -71,6 +83,13 @@ class IceConnectivity:
         if component in self._bases:
             self.agent.receive(data, source, component, self._bases[component], now)
         return None
+
+    def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+        """Take STUN that came to our port at another address of this host."""
+        self._now = now
+        component = RTCP if rtcp else RTP
+        if (base := self._beside.get(beside, {}).get(component)) is not None:
+            self.agent.receive(data, source, component, base, now)
 
     def receive_stream(self, stream: int, data: bytes, now: float) -> list[Carried]:
         """Take bytes of a connection to a TURN server; what was carried and is no check is handed back."""
@@ -109,7 +128,7 @@ class IceConnectivity:
             return None
         if pair.local.relayed:
             return self._wrapped(pair.local.address, packet.data, pair.remote.address)
-        return packet._replace(remote=pair.remote.address)
+        return MediaPacket(packet.data, pair.remote.address, packet.rtcp, self._exits[pair.local.base])
 
     def _wrapped(self, relay: Addr, data: bytes, peer: Addr) -> MediaPacket | None:
         return None if self._gatherer is None else self._gatherer.wrap(relay, data, peer)
@@ -122,8 +141,8 @@ class IceConnectivity:
         return found
 
     def _packet(self, sent: Sent, now: float) -> MediaPacket | None:
-        if sent.base == self._bases.get(sent.component):
-            return MediaPacket(sent.data, sent.remote, sent.component == RTCP)
+        if sent.base in self._exits:
+            return MediaPacket(sent.data, sent.remote, sent.component == RTCP, self._exits[sent.base])
         if self._gatherer is not None:
             self._gatherer.permit(sent.base, sent.remote[0], now)
         return self._wrapped(sent.base, sent.data, sent.remote)

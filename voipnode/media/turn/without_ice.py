@@ -68,6 +68,9 @@ class WithoutIce:
         carried = self._gatherer.receive(data, source, now, rtcp=rtcp)
         return None if carried is None else (carried.data, carried.peer)
 
+    def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+        self._now = now  # nobody was told of our other addresses
+
     def receive_stream(self, stream: int, data: bytes, now: float) -> list[Carried]:
         self._now = now
         return self._gatherer.receive_stream(stream, data, now)
