@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "replay": ("calls", "media", "sipstack"),
 }
 # Nothing but the command line may import the wiring, and nothing below it may import the command line.
-TOP = ("app", "line", "settings", "tls_profiles", "cli")
+TOP = ("app", "line", "settings", "tls_profiles", "traversal", "cli")
 IMPURE = {
     "asyncio",
     "socket",

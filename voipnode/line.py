@@ -9,7 +9,6 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from voipnode import __version__
 from voipnode.calls.desk import Desk
@@ -21,7 +20,6 @@ from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
-from voipnode.calls.traversal_settings import server_place
 from voipnode.calls.ways import Ways
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
@@ -35,10 +33,10 @@ from voipnode.net.kernel_timer import KernelTimer
 from voipnode.net.local_address import WILDCARDS
 from voipnode.net.locator import Locator
 from voipnode.net.media_certificate import media_identity
-from voipnode.net.relay_servers import RelayServers, Wanted
+from voipnode.net.relay_servers import RelayServers
 from voipnode.net.relay_streams import RelayStreams
 from voipnode.net.resolver import Resolver
-from voipnode.net.rtp_ports import DEFAULT_COUNT, RtpPorts
+from voipnode.net.rtp_ports import RtpPorts
 from voipnode.net.sip_sockets import MorePorts, SipSockets
 from voipnode.net.stream_layers import StreamLayers
 from voipnode.net.web_socket import Origins
@@ -47,19 +45,14 @@ from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
 from voipnode.sipstack.own_address import Inside
 from voipnode.sipstack.routing import DEFAULT_PORTS
 from voipnode.sipstack.transport import Address, Hop
-from voipnode.tls_profiles import client_profiles, relay_profile, relay_profiles, server_profile
+from voipnode.tls_profiles import client_profiles, relay_profiles, server_profile
+from voipnode.traversal import port_mapping, rtp_pairs, wanted_servers
 
 # Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
 TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
 TRANSACTIONS_PER_CALL = 80  # calls of one second, one after the other: two transactions each, known for 32 s
-TURN_TRANSPORTS: dict[str, Literal["UDP", "TCP", "TLS", "AUTO"]] = {
-    "udp": "UDP",
-    "tcp": "TCP",
-    "tls": "TLS",
-    "auto": "AUTO",
-}
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
@@ -89,17 +82,18 @@ class Line:
         families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in settings.hosts]
         resolver = Resolver(families, dns, HostsFile(self._loop.time), system=not settings.dns.servers)
         more = MorePorts() if port is not None else _more_ports(settings)
+        is_node = port is None
         port = settings.port if port is None else port
         layers = _stream_layers(settings, accounts, own_certificate)
         self._sockets = SipSockets(
             settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp, more=more, layers=layers
         )
         self._streams = RelayStreams(StreamLayers(relay_profiles(settings)), dscp=settings.qos.media_dscp)
-        self._servers = RelayServers(_relay_servers(settings), resolver, dns, entropy.draw)
+        self._servers = RelayServers(wanted_servers(settings), resolver, dns, entropy.draw)
         self._paths = RtpPorts(
             settings.hosts[0],
             settings.rtp_start_port,
-            max(DEFAULT_COUNT, settings.max_calls),
+            rtp_pairs(settings),
             resolver=resolver,
             dscp=settings.qos.media_dscp,
             streams=self._streams,
@@ -123,13 +117,17 @@ class Line:
         )
         encrypts = any(account.active and account.media_encryption != "none" for account in accounts)
         dtls = media_identity() if encrypts else None
+        local_address = self._sockets.local_address
+        endpoint = Endpoint(config, entropy, local_address)
+        mapping = port_mapping(settings, port, local_address, bus, endpoint.forwarded_at) if is_node else None
+        self._mapping = mapping
         locator = Locator(resolver, dns, entropy.draw, TRANSPORTS)
         self._finder = Finder(locator, self._loop.time)
         self.switch = Switch(
             settings,
             accounts,
-            endpoint=Endpoint(config, entropy, self._sockets.local_address),
-            local_address=self._sockets.local_address,
+            endpoint=endpoint,
+            local_address=local_address,
             media=LegMedia(
                 self._paths,
                 entropy.bits,
@@ -139,6 +137,7 @@ class Line:
                 dtls,
                 servers=self._servers.known,
                 hosts=_hosts(settings, Interfaces(self._loop.time)),
+                public=lambda: mapping.outer if mapping is not None else "",
                 inside=Inside(settings.nat.local_networks),
             ),
             door=DoorBridge(device, self.clock),
@@ -164,6 +163,8 @@ class Line:
         """
         await self._sockets.open(self._driver)
         await self._servers.look_up()  # a first call knows them, too
+        if self._mapping is not None:
+            self._mapping.start()
         self._registered = self._desk.register(self._commands)
         if self._registers:
             self.switch.register(self._loop.time())
@@ -196,6 +197,8 @@ class Line:
         await self._all_over()
         await self._finder.close()
         await self._servers.close()
+        if self._mapping is not None:
+            await self._mapping.close()
         await self._streams.close_all()
         self._driver.close()
         await self._sockets.close()
@@ -244,17 +247,6 @@ def _hosts(settings: SipSettings, interfaces: Interfaces) -> Callable[[], Sequen
     named = [host for host in settings.hosts if host not in WILDCARDS]
     versions = {6 if ":" in host else 4 for host in settings.hosts if host in WILDCARDS}
     return lambda: [*named, *(host for host in interfaces.addresses() if (6 if ":" in host else 4) in versions)]
-
-
-def _relay_servers(settings: SipSettings) -> list[Wanted]:
-    """The STUN and TURN servers, the ones that need no login first."""
-    places = [server_place(text, ("stun",)) for text in settings.stun.servers]
-    found = [Wanted(place.host, place.port) for place in places]
-    for index, turn in enumerate(settings.turn):
-        transport = TURN_TRANSPORTS[turn.wanted]
-        login = (turn.username, turn.password)
-        found.append(Wanted(turn.place.host, turn.place.port, transport, *login, relay_profile(index)))
-    return found
 
 
 def _dns(settings: DnsSettings) -> Dns:

@@ -184,6 +184,15 @@ def test_an_address_set_by_hand_needs_no_server(servers: list[Server]) -> None:
     assert told_to(inside)[0] == DOOR.host
 
 
+def test_a_router_that_forwards_our_ports_is_as_good_as_an_address_set_by_hand() -> None:
+    stage = Stage([STUN])
+    object.__setattr__(stage.board.switch._core._media, "public", lambda: "203.0.113.7")
+    phone = stage.board.phone("anna", OUTSIDE, plan=rings)
+    stage.board.ring(phone)
+    stage.run(0.1)
+    assert told_to(phone) == ("203.0.113.7", 4000, "")
+
+
 def test_a_relay_goes_before_an_address_set_by_hand() -> None:
     stage = Stage([TURN], NatSettings(public_address="203.0.113.5"))
     phone = stage.board.phone("anna", OUTSIDE, plan=rings)

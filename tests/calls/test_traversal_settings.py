@@ -1,4 +1,4 @@
-"""`[sip.stun]` and `[[sip.turn]]`: what is read, and what is refused, in words."""
+"""`[sip.stun]`, `[[sip.turn]]` and `[sip.upnp]`: what is read, and what is refused, in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def turn(**values: Any) -> TurnSettings:
 
 def test_nothing_is_asked_of_anybody_by_default() -> None:
     sip = SipSettings()
-    assert (sip.stun.servers, sip.turn) == ((), ())
+    assert (sip.stun.servers, sip.turn, sip.upnp.enabled) == ((), (), False)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,8 @@ def test_a_turn_server_is_a_host_or_a_uri(server: str, place: Place, wanted: str
         ),
         ({"turn": [{"server": "a.example", "username": "u", "password": "p", "ca": "ca.pem"}]}, "ca is of use with"),
         ({"nat": {"gather_timeout_s": 60}}, "less than or equal to 10"),
+        ({"upnp": {"lease_s": 1}}, "greater than or equal to 120"),
+        ({"upnp": {"enabled": True}, "max_calls": 9}, r"upnp\.rtp_pairs = 8: a call has a pair"),
         ({"nat": {"local_networks": ["here"]}}, "an address or network is needed"),
     ],
 )

@@ -226,3 +226,20 @@ def test_what_is_learnt_is_bounded_and_what_is_ours_stays_known() -> None:
     assert own.is_ours(Via.parse("SIP/2.0/UDP 192.168.1.5:5060;branch=z9hG4bKx"))
     assert own.is_ours(Via.parse(f"SIP/2.0/UDP 203.0.113.9:{2 * MAX_LEARNT};branch=z9hG4bKx"))
     assert not own.is_ours(Via.parse("SIP/2.0/UDP 203.0.113.9:1;branch=z9hG4bKx"))
+
+
+def test_a_router_that_forwards_our_ports_is_our_address_outside_until_it_stops() -> None:
+    own = addresses()
+    inside = Hop("UDP", Address("192.168.1.77", 5060))
+    answered(own, TO_BOB, ";received=203.0.113.9;rport=31337")
+    own.forwarded = "203.0.113.9"
+    assert str(own.contact(TO_BOB)) == "203.0.113.9:5060"
+    assert str(own.contact(inside)) == "192.168.1.5:5060"
+    own.forwarded = ""
+    assert str(own.contact(TO_BOB)) == "203.0.113.9:31337"
+
+
+def test_the_networks_on_our_side_of_the_router_are_a_setting() -> None:
+    hop = Hop("UDP", Address("192.168.1.77", 5060))
+    own = addresses(public_address=Address("203.0.113.9", 0), local_networks=("10.0.0.0/8",))
+    assert str(own.contact(hop)) == "203.0.113.9:5060"

@@ -13,7 +13,7 @@ from voipnode.calls.ice_settings import IceSettings
 from voipnode.calls.network_settings import DnsSettings, NatSettings, Network, QosSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
 from voipnode.calls.transport_settings import Port, TlsSettings, WebSocketSettings, check_ports
-from voipnode.calls.traversal_settings import MAX_SERVERS, StunSettings, TurnSettings
+from voipnode.calls.traversal_settings import MAX_SERVERS, StunSettings, TurnSettings, UpnpSettings
 from voipnode.sipstack.config import PRIVATE_NETWORKS
 
 __all__ = ["AccountSettings", "SipSettings", "complete_accounts"]
@@ -87,10 +87,16 @@ class SipSettings(BaseModel):
     turn: tuple[TurnSettings, ...] = Field(
         default=(), max_length=MAX_SERVERS, description="TURN servers, in the order in which they are tried."
     )
+    upnp: UpnpSettings = UpnpSettings()
 
     @model_validator(mode="after")
     def _ports(self) -> Self:
         check_ports(self.port, self.tls, self.websocket)
+        if self.upnp.enabled and self.upnp.rtp_pairs < self.max_calls:
+            raise ValueError(
+                f"upnp.rtp_pairs = {self.upnp.rtp_pairs}: a call has a pair of ports of its own, and sip.max_calls ="
+                f" {self.max_calls}"
+            )
         return self
 
     @field_validator("hosts")

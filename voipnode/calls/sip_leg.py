@@ -47,7 +47,7 @@ NOBODY = SipUri(host="invalid")
 @dataclass(frozen=True, slots=True)
 class LegMedia:
     """What a leg needs to open its media; shared by all legs of a switch. `servers`: STUN and TURN, as they are now;
-    `hosts`: the addresses of this host that ICE may tell.
+    `hosts`: the addresses of this host that ICE may tell; `public`: the router's, where it forwards our ports, or "".
 
     `dtls`: what our end of a handshake shows; None: keys come by signalling alone.
     """
@@ -60,6 +60,7 @@ class LegMedia:
     dtls: DtlsIdentity | None = None
     servers: Callable[[], Sequence[Server]] = tuple
     hosts: Callable[[], Sequence[str]] = tuple
+    public: Callable[[], str] = str
     inside: Inside = field(default_factory=lambda: Inside(PRIVATE_NETWORKS))
     server_memory: ServerMemory = field(default_factory=ServerMemory)
     pacer: Pacer = field(default_factory=Pacer)
@@ -200,7 +201,7 @@ class SipLeg:
 
     def _gatherer(self, media: LegMedia, bases: dict[int, Addr], *, even_port: bool = False) -> Gatherer | None:
         servers, nat = media.servers(), media.settings.nat
-        public = nat.public[0] if nat.public is not None else ""
+        public = media.public() if nat.public is None else nat.public[0]
         if not servers and not public:
             return None
         return Gatherer(

@@ -1,4 +1,4 @@
-"""Settings of what helps through routers: `[sip.stun]` and `[[sip.turn]]` of voipnode.toml."""
+"""Settings of what helps through routers: `[sip.stun]`, `[[sip.turn]]` and `[sip.upnp]` of voipnode.toml."""
 
 from __future__ import annotations
 
@@ -109,3 +109,19 @@ class TurnSettings(BaseModel):
         """The transport, wherever it is written: "udp", "tcp", "tls" or "auto"."""
         place = self.place
         return "tls" if place.scheme == "turns" else place.transport or self.transport
+
+
+class UpnpSettings(BaseModel):
+    """Asks the router to forward our ports (UPnP-IGD), where it is one that does so for whoever asks in its network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(default=False, description="Have the router forward the SIP port and the RTP ports.")
+    lease_s: int = Field(
+        default=3600,
+        ge=120,
+        le=86_400,
+        description="For how long at a time; renewed at half of it, removed at the end.",
+    )
+    rtp_pairs: int = Field(default=8, ge=1, le=64, description="How many pairs of RTP and RTCP ports are forwarded.")
+    timeout_s: float = Field(default=3.0, ge=0.5, le=30.0, description="Wait this long for a router to show up.")

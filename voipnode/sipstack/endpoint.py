@@ -80,6 +80,10 @@ class Endpoint:
             *(server, self._answering, self._updating),
         )
 
+    def forwarded_at(self, host: str) -> None:
+        """A router forwards our ports, and has this address outside; "": it does so no more."""
+        self._core.own_addresses.forwarded = host
+
     def screen(self, gate: Gate) -> None:
         """Have `gate` asked for every request outside the dialogs and transactions that there are.
 

@@ -38,6 +38,7 @@ class OwnAddresses:
         self._local = local
         # Our own address serves there; a public one may lead round by the outside, or nowhere.
         self._inside = Inside(config.local_networks)
+        self.forwarded = ""  # a router's address, by which all our ports are reached from outside, as it says itself
         self._learnt: dict[tuple[str, Address], _Learnt] = {}
         self._local_sent_by: set[tuple[str, int]] = set()  # as many as there are interfaces
         self._foreign_sent_by: dict[tuple[str, int], None] = {}  # what peers showed us, so bounded
@@ -101,13 +102,10 @@ class OwnAddresses:
     def _chosen(self, hop: Hop, local: Address, keep_local: bool) -> Address:
         if keep_local or not local.port:
             return local
-        by_hand = self._config.public_address
-        if (
-            by_hand is not None
-            and not self._inside.holds(hop.remote.host)
-            and _same_family(hop.remote.host, by_hand.host)
-        ):
-            return Address(by_hand.host, by_hand.port or local.port)
+        public = self._config.public_address or Address(self.forwarded, 0)
+        remote = hop.remote.host
+        if public.host and not self._inside.holds(remote) and _same_family(remote, public.host):
+            return Address(public.host, public.port or local.port)
         learnt = self.learnt(hop)
         if learnt is None or (hop.reliable and learnt.host == normal_host(local.host)):
             # The port at our end of a connection is not the one that we listen on; only a router's leads to us.
