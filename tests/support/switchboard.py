@@ -257,6 +257,7 @@ class Switchboard:
         more_accounts: tuple[AccountSettings, ...] = (),
         names: dict[str, list[Address]] | None = None,
         device: Device | None = None,
+        rate_hz: int = RATE_HZ,
         dtls: DtlsIdentity | None = None,
     ) -> None:
         self.wire = Wire()
@@ -275,7 +276,7 @@ class Switchboard:
             accounts,
             endpoint=self.endpoint,
             local_address=lambda hop: DOOR,
-            media=LegMedia(self.paths, lambda bits: 7, self.settings, RATE_HZ, "door", dtls),
+            media=LegMedia(self.paths, lambda bits: 7, self.settings, rate_hz, "door", dtls),
             door=DoorBridge(self.device, self.clock),
             bus=self.bus,
             find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
@@ -48,6 +49,7 @@ class CallPlan:
     duration_s: float | None
     transport: str
     timeout_s: int
+    codecs: tuple[str, ...] = ()  # (): those of the account
 
 
 def place_call(plan: CallPlan, account: str = "", settings_path: Path | None = None) -> ExitCode:
@@ -72,6 +74,14 @@ def place_call(plan: CallPlan, account: str = "", settings_path: Path | None = N
             errors().print(f"[red]--account: {escape(str(error))}[/red]")
             return ExitCode.USAGE
         sip = settings.sip
+    if plan.codecs:
+        try:
+            wanted = AccountSettings(audio_codecs=plan.codecs).audio_codecs
+        except ValidationError as error:
+            words = error.errors()[0]["msg"].removeprefix("Value error, ")
+            errors().print(f"[red]--codec: {escape(words)}[/red]")
+            return ExitCode.USAGE
+        caller = caller.model_copy(update={"audio_codecs": wanted})
     return run(_Caller(plan, sip, caller, errors()).call())
 
 

@@ -88,6 +88,10 @@ def call(
     ] = None,
     transport: Annotated[str, typer.Option(metavar="udp|tcp", help="SIP transport.")] = "udp",
     timeout: Annotated[int, typer.Option(metavar="S", min=1, max=600, help="Give up when nobody answers.")] = 60,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Offer this codec alone; several in order of preference, as audio_codecs."),
+    ] = None,
     account: Annotated[
         str,
         typer.Option(
@@ -102,7 +106,14 @@ def call(
     from voipnode.cli.call import CallPlan, place_call
 
     plan = CallPlan(
-        uri=uri, play=play, record=record, digits=dtmf, duration_s=duration, transport=transport, timeout_s=timeout
+        uri=uri,
+        play=play,
+        record=record,
+        digits=dtmf,
+        duration_s=duration,
+        transport=transport,
+        timeout_s=timeout,
+        codecs=tuple(codec or ()),
     )
     raise typer.Exit(place_call(plan, account, _settings_path(settings)))
 

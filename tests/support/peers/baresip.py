@@ -33,7 +33,7 @@ jitter_buffer_delay 5-10
 net_interface {interface}
 module_path /usr/lib/baresip/modules
 module g711.so
-module aufile.so
+{codec_modules}module aufile.so
 module aubridge.so
 module sndfile.so
 snd_path {folder}
@@ -42,6 +42,7 @@ module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:{control_port}
 """
+CODEC_MODULES = ("opus", "g722", "g726", "l16")
 RECORDING_BYTES_PER_S = 2 * 8000  # of a G.711 call
 
 
@@ -72,6 +73,7 @@ class Baresip:
         servers: tuple[str, ...] = (),
         modules: tuple[str, ...] = (),
         media: str = "",
+        codecs: str = "PCMU,PCMA",
         inside: Namespace | None = None,
     ) -> Baresip:
         """Start it; `answer` is "manual" or "auto"; with `password` it can answer a challenge.
@@ -79,6 +81,7 @@ class Baresip:
         Without a `microphone` it says what it hears: loudspeaker and microphone are bridged.
         `certificate` is a PEM file with its key, for TLS. It registers at each of `servers`, "127.0.0.1:5070" or
         "127.0.0.1:5071;transport=tls"; `registered` waits for that.
+        `codecs` are those that it speaks, as its accounts name them ("opus/48000/2,G722/16000/1").
         `modules` are more of its modules ("ice"), `media` more parameters of its accounts ("medianat=ice"). It runs on
         the machine `inside` where one is given.
         """
@@ -93,6 +96,7 @@ class Baresip:
                 host=host,
                 interface=interface,
                 modules="".join(f"module {module}.so\n" for module in modules),
+                codec_modules="".join(f"module {name}.so\n" for name in CODEC_MODULES if name in codecs.lower()),
                 sip_port=sip_port,
                 control_port=control_port,
                 source="aubridge,sink" if microphone is None else f"aufile,{microphone}",
@@ -101,7 +105,7 @@ class Baresip:
                 folder=folder,
             )
         )
-        account = f"<sip:{user}@{host}:{sip_port}>;regint=0;answermode={answer};audio_codecs=PCMU,PCMA"
+        account = f"<sip:{user}@{host}:{sip_port}>;regint=0;answermode={answer};audio_codecs={codecs}"
         account += f";{media}\n" if media else "\n"
         for server in servers:
             account += account.splitlines()[0].replace(f"{host}:{sip_port}", server).replace("regint=0", "regint=60")
@@ -156,6 +160,10 @@ class Baresip:
     def heard(self) -> Path:
         """The recording of what it heard in its last call; complete once the call is closed."""
         return max(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
+
+    def said(self) -> Path:
+        """The recording of what it said in its last call, at its codec's rate."""
+        return max(self.folder.glob("dump-*-enc.wav"), key=lambda path: path.stat().st_mtime)
 
     async def hear(self, seconds: float) -> None:
         """Wait until it has recorded so much of the call that is up; what comes of concealment counts as heard."""
