@@ -373,10 +373,12 @@ class AudioStream:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called (RTCP report, silence watch); None: no timer needed."""
-        at = self._silent_at()
-        for other in (self._rtcp.next_at, self._digits.next_deadline()):
-            if other is not None and (at is None or other < at):
-                at = other
+        # Asked after every packet: no list, no `min`.
+        at, report_at, digit_at = self._silent_at(), self._rtcp.next_at, self._digits.next_deadline()
+        if report_at is not None and (at is None or report_at < at):
+            at = report_at
+        if digit_at is not None and (at is None or digit_at < at):
+            at = digit_at
         return at
 
     def _silent_at(self) -> float | None:

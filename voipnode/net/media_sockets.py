@@ -27,6 +27,7 @@ SO_TIMESTAMPNS = (
 )
 _TIMESPEC = struct.Struct("@ll")
 _NOTES_BYTES = 64
+_TRUNCATED = int(socket.MSG_TRUNC)  # an enumeration's member would cost more than all else that is done with a flag
 
 
 class MediaSockets:
@@ -102,7 +103,7 @@ class MediaSockets:
 
     def _read_one_each(self, ready: list[tuple[int, int]], floor: float, now: float) -> None:
         """`floor` and `now`: between these came what is read, as far as anybody was told."""
-        handlers, unpack, truncated = self._handlers, _TIMESPEC.unpack, socket.MSG_TRUNC
+        handlers, unpack = self._handlers, _TIMESPEC.unpack
         since = time.monotonic() - time.time()  # what the wall clock is off the loop's, which has whole milliseconds
         for number, _ in ready:
             handler = handlers.get(number)
@@ -113,7 +114,7 @@ class MediaSockets:
                 data, notes, flags, source = receive(MAX_DATAGRAM_BYTES, _NOTES_BYTES)
             except OSError:  # nothing there after all, or an error of the network's, which is taken out by this
                 continue
-            if flags & truncated:
+            if flags & _TRUNCATED:
                 self.oversize += 1
                 continue
             at = now

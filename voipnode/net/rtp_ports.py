@@ -135,12 +135,12 @@ class RtpPair:
         try:
             self._engine.receive(data, source if len(source) == 2 else source[:2], at)  # IPv6 has flow and scope too
             self._on_events()
+            if data[:1] >= _RTP and not self._closed:
+                self._timer.arm(self._engine.next_deadline())
+                return
         except Exception:  # noqa: BLE001 -- the edge: no peer's bytes may stop the node
             self.mishaps.note(source, data)
-        if data[:1] >= _RTP:
-            self._arm()
-        else:
-            self.flush(self._time())  # an ICE check or a handshake is answered
+        self.flush(self._time())  # an ICE check or a handshake is answered
 
     def _on_rtcp(self, data: bytes, source: SockAddr, at: float) -> None:
         try:
