@@ -98,7 +98,7 @@ class Line:
             dscp=settings.qos.media_dscp,
             streams=self._streams,
         )
-        self.clock = MediaClock(self._paths.sockets, periodic=KernelTimer)
+        self.clock = MediaClock(self._paths.sockets, alarm=KernelTimer)
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             supported=OPTION_TAGS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -174,6 +175,72 @@ def test_what_came_is_taken_in_before_each_tick_and_only_while_the_clock_runs(lo
     loop.advance(1.0)
     assert told == ["started", *["read", "one", "two"] * 2, "stopped"]
     assert clock.mishaps.count == 2
+
+
+class FakeAlarm:
+    """A kernel's timer in the fake loop's time; as punctual as the loop's `late_s` says."""
+
+    def __init__(self, loop: FakeLoop, on_due: Callable[[], None]) -> None:
+        self._loop, self._on_due = loop, on_due
+        self._handle = FakeHandle()
+
+    def set(self, at: float, period_s: float = 0.0) -> None:
+        self._handle.cancel()
+        self._handle = self._loop.call_later(max(at - self._loop.now, 0.0), lambda: self._fire(at, period_s))
+
+    def _fire(self, at: float, period_s: float) -> None:
+        if period_s:
+            self.set(at + period_s, period_s)
+        self._on_due()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+def test_packets_leave_at_one_moment_however_long_the_work_takes(loop: FakeLoop) -> None:
+    clock = MediaClock(precise=loop.time, alarm=FakeAlarm)  # type: ignore[arg-type]  # it wants the fake loop
+    start = loop.now
+    dice = random.Random(1)
+    sent: list[float] = []
+
+    def work(now: float) -> None:
+        loop.now += dice.uniform(0.0006, 0.0013)
+
+    cancel = clock.subscribe(work, lambda now: sent.append(round(1000 * (loop.now - start) % 10, 3)))
+    loop.advance(5.0)
+    assert len(sent) in (499, 500)
+    assert set(sent[200:]) == {1.5}  # the step of half milliseconds that all the work fits in
+    cancel()
+    assert loop.pending == 0
+
+
+def test_work_that_is_late_is_sent_at_once_and_before_the_next(loop: FakeLoop) -> None:
+    clock = MediaClock(precise=loop.time, alarm=FakeAlarm)  # type: ignore[arg-type]  # it wants the fake loop
+    told: list[str] = []
+    clock.subscribe(lambda now: told.append("tick"), lambda now: told.append("send"))
+    loop.advance(0.1005)
+    told.clear()
+    loop.now += 0.035
+    loop.advance(0.0)
+    assert told == ["tick", "tick", "tick", "send"]
+    loop.advance(0.01)
+    assert told[4:] == ["tick", "send"]
+
+
+def test_who_fails_to_send_keeps_nobody_else_from_it(loop: FakeLoop) -> None:
+    clock = MediaClock(precise=loop.time)
+    sent: list[float] = []
+
+    def fail(now: float) -> None:
+        raise RuntimeError("no")
+
+    clock.subscribe(lambda now: None, fail)
+    clock.subscribe(lambda now: None, sent.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger("voipnode.net.mishaps"), "disabled", True)
+        loop.advance(0.1005)
+    assert len(sent) == 10
+    assert clock.mishaps.count == 10
 
 
 def test_ticks_on_a_real_loop_keep_the_schedule(run: Run) -> None:

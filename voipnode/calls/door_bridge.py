@@ -42,7 +42,7 @@ class DoorBridge:
         self._bridge.join(leg)
         if self._unsubscribe is None:
             self._door.start()
-            self._unsubscribe = self._clock.subscribe(self._tick)
+            self._unsubscribe = self._clock.subscribe(self._tick, self._send)
 
     def leave(self, leg: Party) -> None:
         """Take the leg off; does nothing when it is not on the bridge."""
@@ -57,5 +57,7 @@ class DoorBridge:
 
     def _tick(self, now: float) -> None:
         self._bridge.tick(now)
+
+    def _send(self, now: float) -> None:
         for leg in self._legs:
             leg.send(now)

@@ -46,8 +46,9 @@ class MediaPaths(Protocol):
 class Ticker(Protocol):
     """The one media clock: calls back every 10 ms while somebody listens."""
 
-    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
-        """Call `tick(now)` every 10 ms from now on; the returned function ends it."""
+    def subscribe(self, tick: Callable[[float], None], send: Callable[[float], None] = ...) -> Callable[[], None]:
+        """Call `tick(now)` every 10 ms from now on, and `send(now)` at a steady moment after it; the returned function
+        ends it."""
         ...
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from voipnode.net.mishaps import Mishaps
+from voipnode.net.send_phase import SendPhase
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.010
 MAX_CATCH_UP = 10  # ticks made up for at once; what is older is skipped
 EARLY_S = 0.001  # uvloop's timers count whole milliseconds and may fire this much early
+WORTH_WAITING_S = 0.00005
 BUCKETS_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
@@ -45,14 +47,22 @@ class Intake(Protocol):
     def read(self) -> None: ...
 
 
-class Handle(Protocol):
-    """A timer that has been set."""
+class Alarm(Protocol):
+    """A timer that keeps to fractions of a millisecond."""
+
+    def set(self, at: float, period_s: float = 0.0) -> None:
+        """Be due at `at`, and every `period_s` from then on where that is not 0."""
+        ...
 
     def cancel(self) -> None: ...
 
 
-Periodic: TypeAlias = Callable[[asyncio.AbstractEventLoop, float, float, Callable[[], None]], Handle]
-"""Sets a timer by loop, first time, period and what to call; raises OSError where the system has none."""
+MakeAlarm: TypeAlias = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Alarm]
+"""Makes one from loop and what to call; raises OSError where the system has none."""
+
+
+def _nothing(now: float) -> None:
+    """What is sent where nobody sends."""
 
 
 class MediaClock:
@@ -61,7 +71,7 @@ class MediaClock:
     After a stall at most 10 missed ticks are made up for at once. It runs only while somebody is subscribed. A
     subscriber that raises is logged and called again at the next tick. `intake` is read before each tick. `precise` is
     the monotonic time; not the loop's own, because uvloop's stands still during a turn and knows whole milliseconds
-    only. `periodic` makes the timer that wakes it; without one, or where the system has none, it is the loop's.
+    only. `alarm` makes the timers that wake it; without, or where the system has none, they are the loop's.
     """
 
     def __init__(
@@ -69,14 +79,19 @@ class MediaClock:
         intake: Intake | None = None,
         *,
         precise: Callable[[], float] = time.monotonic,
-        periodic: Periodic | None = None,
+        alarm: MakeAlarm | None = None,
     ) -> None:
         self._intake = intake
-        self._periodic = periodic
+        self._make_alarm = alarm
         self._precise = precise
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: tuple[tuple[Callable[[float], None]], ...] = ()
-        self._handle: Handle | None = None  # of the timer that is running
+        self._listeners: tuple[tuple[Callable[[float], None], Callable[[float], None]], ...] = ()
+        self._running = False
+        self._handle: asyncio.TimerHandle | None = None  # without alarms
+        self._tick_alarm: Alarm | None = None
+        self._send_alarm: Alarm | None = None
+        self._phase = SendPhase()
+        self._unsent = False
         self._origin = 0.0
         self._index = 0  # the next tick is due at origin + index * TICK_S: no rounding adds up
         self.mishaps = Mishaps("a tick of the media clock")
@@ -84,20 +99,20 @@ class MediaClock:
         self._late_sum_s = self._late_max_s = 0.0
         self._late_counts = [0] * (len(BUCKETS_MS) + 1)
 
-    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
-        """Call `tick(now)` every 10 ms from now on, `now` being the loop's time; the returned function ends it."""
-        entry = (tick,)  # a fresh object: the same function may be subscribed twice
+    def subscribe(self, tick: Callable[[float], None], send: Callable[[float], None] = _nothing) -> Callable[[], None]:
+        """Call `tick(now)` every 10 ms from now on, `now` being the loop's time; the returned function ends it.
+
+        `send(now)` is called when the ticks of all are done, at a moment that varies less than their work does.
+        """
+        entry = (tick, send)  # a fresh object: the same function may be subscribed twice
         self._listeners = (*self._listeners, entry)
-        if self._handle is None:
+        if not self._running:
             self._start()
 
         def cancel() -> None:
             self._listeners = tuple(other for other in self._listeners if other is not entry)
-            if not self._listeners and self._handle is not None:
-                self._handle.cancel()
-                self._handle = None
-                if self._intake is not None:
-                    self._intake.clock_stopped()
+            if not self._listeners and self._running:
+                self._stop()
 
         return cancel
 
@@ -113,23 +128,44 @@ class MediaClock:
         )
 
     def _start(self) -> None:
+        self._running = True
         self._loop = asyncio.get_running_loop()
         self._origin = self._precise()
         self._index = 1
-        self._set_first()
+        self._unsent = False
+        self._make_alarms(self._loop)
+        if self._tick_alarm is not None:
+            self._tick_alarm.set(self._origin + TICK_S, TICK_S)
+        else:
+            self._set(self._origin)
         if self._intake is not None:
             self._intake.clock_started()
 
-    def _set_first(self) -> None:
-        assert self._loop is not None
-        if self._periodic is not None:
-            try:
-                self._handle = self._periodic(self._loop, self._origin + TICK_S, TICK_S, self._fire)
-            except OSError as error:
-                log.info("the media clock goes by the loop's timers: %s", error)
-                self._periodic = None
-        if self._periodic is None:
-            self._set(self._origin)
+    def _make_alarms(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._make_alarm is None:
+            return
+        try:
+            self._tick_alarm = self._make_alarm(loop, self._fire)
+            self._send_alarm = self._make_alarm(loop, self._send)
+        except OSError as error:
+            log.info("the media clock goes by the loop's timers: %s", error)
+            self._make_alarm = None
+            self._cancel_alarms()
+
+    def _cancel_alarms(self) -> None:
+        for alarm in (self._tick_alarm, self._send_alarm):
+            if alarm is not None:
+                alarm.cancel()
+        self._tick_alarm = self._send_alarm = None
+
+    def _stop(self) -> None:
+        self._running = False
+        self._cancel_alarms()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._intake is not None:
+            self._intake.clock_stopped()
 
     def _set(self, now: float) -> None:
         """The loop's timer, for the next tick."""
@@ -141,7 +177,7 @@ class MediaClock:
         now = self._precise()
         late_s = now - (self._origin + self._index * TICK_S)
         if late_s < -EARLY_S:
-            if self._periodic is None:
+            if self._tick_alarm is None:
                 self._set(now)
             return
         due = 1 + max(0, int((late_s + EARLY_S) / TICK_S))
@@ -150,9 +186,37 @@ class MediaClock:
         if due > MAX_CATCH_UP:
             self._skipped += due - MAX_CATCH_UP
             due = MAX_CATCH_UP
-        if self._periodic is None:
+        if self._tick_alarm is None:
             self._set(now)  # before the work, whose time must not shift the next tick
+        if self._unsent:
+            self._send()
         self._run(due)
+        self._unsent = True
+        self._send_in_phase()
+
+    def _send_in_phase(self) -> None:
+        """Send now, or a little later, so that it is always about as long after the tick."""
+        if self._send_alarm is None:
+            self._send()
+            return
+        due_at, now = self._origin + (self._index - 1) * TICK_S, self._precise()
+        self._phase.note(now - due_at)
+        send_at = due_at + self._phase.delay_s
+        if send_at - now < WORTH_WAITING_S:
+            self._send()
+        else:
+            self._send_alarm.set(send_at)
+
+    def _send(self) -> None:
+        if not self._unsent or self._loop is None:
+            return
+        self._unsent = False
+        now = self._loop.time()
+        for _, send in self._listeners:
+            try:
+                send(now)
+            except Exception:  # noqa: BLE001 -- the edge, as below
+                self.mishaps.note()
 
     def _run(self, due: int) -> None:
         assert self._loop is not None
@@ -160,7 +224,7 @@ class MediaClock:
         for _ in range(due):
             self._ticks += 1
             self._take_in()
-            for (tick,) in self._listeners:
+            for tick, _send in self._listeners:
                 try:
                     tick(now)
                 except Exception:  # noqa: BLE001 -- the edge: one bridge's failure must not silence the others

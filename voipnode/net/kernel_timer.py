@@ -1,4 +1,4 @@
-"""A periodic timer that the kernel keeps: Linux's timerfd_create(2).
+"""A timer that the kernel keeps: Linux's timerfd_create(2).
 
 The loop's own timers count whole milliseconds, which puts packets that should leave every 20 ms half a millisecond off
 their time; this one is off by hundredths. Python has it from 3.13 on; here it is called by its C name.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import time
 from collections.abc import Callable
+from functools import cache
 
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _NS = 1_000_000_000
+_SOON_S = 1e-9  # long past: nought would mean never
 
 
 class _Timespec(ctypes.Structure):
@@ -32,25 +33,24 @@ def _timespec(seconds: float) -> _Timespec:
 
 
 class KernelTimer:
-    """Calls `on_due` at `first_at` (seconds of `time.monotonic`) and every `period_s` from then on.
+    """Calls `on_due` when it is due, once or again and again; `cancel` ends it, and must be called.
 
-    Periods that pass while the loop is busy make one call. `cancel` ends it, and must be called. Raises OSError where
-    the system has no such timer.
+    Raises OSError where the system has no such timer.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, first_at: float, period_s: float, on_due: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_due: Callable[[], None]) -> None:
         self._loop = loop
         self._on_due = on_due
         self._fd = _create()
-        spec = _Itimerspec(_timespec(period_s), _timespec(max(first_at, time.monotonic())))
-        try:
-            _check(_library().timerfd_settime(self._fd, _ABSOLUTE, ctypes.byref(spec), None))
-        except OSError:
-            os.close(self._fd)
-            raise
         loop.add_reader(self._fd, self._fire)
+
+    def set(self, at: float, period_s: float = 0.0) -> None:
+        """Be due at `at` (seconds of `time.monotonic`), and every `period_s` from then on where that is not 0.
+
+        A time that has passed is now; periods that pass while the loop is busy make one call.
+        """
+        spec = _Itimerspec(_timespec(period_s), _timespec(max(at, _SOON_S)))
+        _check(_library().timerfd_settime(self._fd, _ABSOLUTE, ctypes.byref(spec), None))
 
     def cancel(self) -> None:
         """Call no more; to be called once."""
@@ -58,10 +58,14 @@ class KernelTimer:
         os.close(self._fd)
 
     def _fire(self) -> None:
-        os.read(self._fd, 8)  # how many periods have passed: whoever is called knows the time
+        try:
+            os.read(self._fd, 8)  # how many periods have passed: whoever is called knows the time
+        except BlockingIOError:  # set anew since it was due
+            return
         self._on_due()
 
 
+@cache
 def _library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

@@ -1,0 +1,40 @@
+"""SendPhase: up at once, down after long, and nowhere without cause."""
+
+from __future__ import annotations
+
+from voipnode.net.send_phase import CALM_WINDOWS, STEPS_S, WINDOW, SendPhase
+
+
+def worked(phase: SendPhase, ms: float, windows: int = 1, *, once_ms: float | None = None) -> float:
+    """The delay in ms after so many windows of ticks that took `ms`, one in each `once_ms`."""
+    for _ in range(windows):
+        for tick in range(WINDOW):
+            phase.note((once_ms if once_ms is not None and tick == 7 else ms) / 1000)
+    return 1000 * phase.delay_s
+
+
+def test_short_work_waits_for_nothing() -> None:
+    assert worked(SendPhase(), 0.2, 100) == 0.0
+
+
+def test_it_rises_until_the_work_fits_and_no_further() -> None:
+    phase = SendPhase()
+    assert [worked(phase, 1.2) for _ in range(5)] == [0.5, 1.0, 1.5, 1.5, 1.5]
+
+
+def test_a_single_late_tick_is_forgiven() -> None:
+    assert worked(SendPhase(), 0.1, 50, once_ms=9.0) == 0.0
+
+
+def test_it_has_an_end() -> None:
+    assert worked(SendPhase(), 50.0, 20) == 1000 * STEPS_S[-1]
+
+
+def test_it_falls_one_step_after_half_a_minute_that_had_room_for_it() -> None:
+    phase = SendPhase()
+    assert worked(phase, 1.2, 3) == 1.5
+    assert worked(phase, 0.9, 2 * CALM_WINDOWS) == 1.5  # too near to the step below
+    assert worked(phase, 0.6, CALM_WINDOWS) == 1.0
+    assert worked(phase, 0.6, 5 * CALM_WINDOWS) == 1.0
+    assert worked(phase, 0.1, CALM_WINDOWS - 1) == 1.0
+    assert worked(phase, 0.1, CALM_WINDOWS + 1) == 0.0
