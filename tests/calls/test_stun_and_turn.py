@@ -260,3 +260,65 @@ def test_a_relay_that_dies_in_a_call_gives_way_to_another_and_the_far_side_is_to
     stage.run(16.0)
     assert stage.turn[OTHER.address].relayed
     assert stage.board.states[-1] == "Active"
+
+
+def test_a_relay_that_dies_while_a_phone_rings_is_replaced_as_soon_as_it_answers() -> None:
+    stage = Stage([TURN, OTHER])
+
+    def plan(phone: Phone, event: sip.Event) -> None:
+        rings(phone, event)
+        if isinstance(event, sip.ReinviteReceived):
+            phone.endpoint.accept_reinvite(event.session, sdp(OUTSIDE), phone.wire.now)
+
+    phone = stage.board.phone("anna", OUTSIDE, plan=plan)
+    stage.board.ring(phone)
+    stage.run(2.0)
+    stage.turn[TURN.address].silent = True
+    stage.run(15.0)
+    assert not phone.of(sip.ReinviteReceived)
+    phone.endpoint.accept(phone.session, sdp(OUTSIDE), stage.board.wire.now)
+    stage.run(17.0)
+    (reinvite,) = phone.of(sip.ReinviteReceived)
+    assert address_in(reinvite.offer)[0] == "203.0.113.21"
+
+
+def test_the_far_side_is_told_when_the_router_gives_us_another_address() -> None:
+    stage = Stage([STUN])
+
+    def plan(phone: Phone, event: sip.Event) -> None:
+        answers(phone, event)
+        if isinstance(event, sip.ReinviteReceived):
+            phone.endpoint.accept_reinvite(event.session, sdp(OUTSIDE), phone.wire.now)
+
+    phone = stage.board.phone("anna", OUTSIDE, plan=plan)
+    stage.board.ring(phone)
+    stage.run(5.0)
+    stage.turn[STUN.address].sees = lambda client: ("203.0.113.99", client[1])
+    stage.run(18.0)
+    assert stage.told == ["seen as 203.0.113.99:4000", "seen as 203.0.113.99:4001"]
+    assert address_in(phone.of(sip.ReinviteReceived)[-1].offer)[:2] == ("203.0.113.99", 4000)
+
+
+def test_a_peer_that_the_server_does_not_relay_to_is_told_in_words() -> None:
+    stage = Stage([TURN])
+    stage.turn[TURN.address].forbidden = {OUTSIDE}
+    phone = stage.board.phone("anna", OUTSIDE, plan=answers)
+    stage.board.ring(phone)
+    stage.run(1.0)
+    assert stage.told[0] == (
+        f"no sound by the relay for {OUTSIDE}: the TURN server 203.0.113.20:3478 by UDP forbids it (403)"
+    )
+
+
+def test_a_held_call_asks_no_permission_for_nobodys_address() -> None:
+    stage = Stage([TURN])
+
+    def answer(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            phone.endpoint.accept(event.session, sdp("0.0.0.0"), phone.wire.now)
+
+    phone = stage.board.phone("anna", OUTSIDE, plan=answer)
+    stage.board.ring(phone)
+    stage.run(1.0)
+    for lent in stage.turn[TURN.address].lent.values():
+        assert set(lent.permissions) == {OUTSIDE}

@@ -16,11 +16,11 @@ from tests.support.aio import run_test, within
 from tests.support.certificates import Authority
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.node import Node
-from tests.support.peers.baresip import Baresip
+from tests.support.peers.baresip import RECORDING_BYTES_PER_S, Baresip
 from tests.support.peers.coturn import PASSWORD, USER, Coturn
 from tests.support.running import running
-from tests.support.sound import PCM_TONE_HZ, assert_tone
-from tests.support.wav_files import write_tone
+from tests.support.sound import PCM_TONE_HZ, assert_tone, assert_tone_in
+from tests.support.wav_files import read_wav, write_tone
 from voipnode.media.events import AddressesGathered, MediaEvent, RelayFound, RelayLost
 from voipnode.media.turn.gatherer import Gatherer
 from voipnode.media.turn.memory import ServerMemory
@@ -286,29 +286,69 @@ def test_a_server_that_is_killed_is_noticed_and_used_again_when_it_is_back(
     run_test(play())
 
 
+def turn_settings(*relays: Relay) -> str:
+    """Of a node for which a phone on loopback is one beyond the router."""
+    return "[sip.nat]\nlocal_networks = []\n" + "".join(
+        f'[[sip.turn]]\nserver = "127.0.0.1:{relay.port}"\nusername = "{USER}"\npassword = "{PASSWORD}"\n'
+        for relay in relays
+    )
+
+
+def tone_files(folder: Path) -> str:
+    tone = write_tone(folder / "tone.wav", PCM_TONE_HZ)
+    return f'device = "files"\nmicrophone = "{tone}"\nloudspeaker_recording = "{folder / "heard.wav"}"'
+
+
+async def end_call(node: Node) -> None:
+    active = await node.event("call.changed", state="Active")
+    await node.client.delete(f"/api/v1/calls/{active['call']}")
+    await node.event("call.changed", state="Terminated")
+
+
 def test_a_call_by_turn_alone(tmp_path: Path) -> None:
     async def play() -> None:
         relay = Relay(tmp_path)
         await relay.start()
-        phone = await Baresip.start(
-            tmp_path / "phone", microphone=write_tone(tmp_path / "440.wav", 440.0), answer="auto"
-        )
-        tone = write_tone(tmp_path / "tone.wav", PCM_TONE_HZ)
-        audio = f'device = "files"\nmicrophone = "{tone}"\nloudspeaker_recording = "{tmp_path / "heard.wav"}"'
-        settings = (
-            "[sip.nat]\nlocal_networks = []\n"  # so that a phone on loopback is one beyond the router
-            f'[[sip.turn]]\nserver = "127.0.0.1:{relay.port}"\nusername = "{USER}"\npassword = "{PASSWORD}"\n'
-        )
-        async with running(Node.start(tmp_path / "node", audio=audio, more=settings)) as node:
+        microphone = write_tone(tmp_path / "440.wav", 440.0)
+        phone = await Baresip.start(tmp_path / "phone", microphone=microphone, answer="auto")
+        more = turn_settings(relay)
+        async with running(Node.start(tmp_path / "node", audio=tone_files(tmp_path), more=more)) as node:
             await node.press(phone.uri)
             await phone.event("CALL_ESTABLISHED")
-            await phone.hear(2.0)
-            active = await node.event("call.changed", state="Active")
-            await node.client.delete(f"/api/v1/calls/{active['call']}")
-            await node.event("call.changed", state="Terminated")
+            await phone.hear(3.0)  # the first packets find the relay closed to the phone
+            await end_call(node)
         assert_tone(phone.heard(), PCM_TONE_HZ)
         assert_tone(tmp_path / "heard.wav", 440.0)
         said = "\n".join(relay.coturn.process.lines)
         assert "peer 127.0.0.1" in said  # the permission, for the phone's own address
+
+    run_test(play())
+
+
+def test_a_call_survives_the_death_of_its_turn_server(tmp_path: Path) -> None:
+    async def play() -> None:
+        first, second = Relay(tmp_path / "first"), Relay(tmp_path / "second")
+        await first.start()
+        await second.start()
+        microphone = write_tone(tmp_path / "440.wav", 440.0)
+        phone = await Baresip.start(tmp_path / "phone", microphone=microphone, answer="auto")
+        more = turn_settings(first, second)
+        async with running(Node.start(tmp_path / "node", audio=tone_files(tmp_path), more=more)) as node:
+            await node.press(phone.uri)
+            await phone.event("CALL_ESTABLISHED")
+            await phone.hear(1.0)
+            first.coturn.kill()
+            died_at = asyncio.get_running_loop().time()
+            lost = await node.event("call.path", pair="")
+            took_s = asyncio.get_running_loop().time() - died_at
+            print(f"{lost['detail']} after {took_s:.1f} s")
+            found = await node.event("call.path", detail="")
+            assert found["pair"] == f"relay at the TURN server 127.0.0.1:{second.port} by UDP"
+            before_s = len(phone.heard().read_bytes()) / RECORDING_BYTES_PER_S
+            await phone.hear(before_s + 3.0)
+            await end_call(node)
+        for recording, hz in ((phone.heard(), PCM_TONE_HZ), (tmp_path / "heard.wav", 440.0)):
+            samples, rate_hz = read_wav(recording)
+            assert_tone_in(samples[-2 * rate_hz :], rate_hz, hz, at_least_s=1.5, name=recording.name)
 
     run_test(play())

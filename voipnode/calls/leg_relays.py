@@ -77,7 +77,8 @@ class LegRelays:
 
     def agreed(self, session: AudioSession, now: float, *, answered: bool) -> AudioSession:
         """Where the far side is, is known: the relays let it in."""
-        self._hosts = tuple({self._peer_host, session.remote_host, session.remote_rtcp_host or session.remote_host})
+        told = {session.remote_host, session.remote_rtcp_host or session.remote_host} if session.reachable else set()
+        self._hosts = (self._peer_host, *sorted(told - {self._peer_host}))
         self._way.expect(self._hosts, now)
         return session
 

@@ -140,7 +140,7 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called."""
-        clocks = (self._endpoint, self._table, self._referred, self._holds, self.accounts, self._mailboxes)
+        clocks = (self._endpoint, self._table, self._referred, self._holds, self._paths, self.accounts, self._mailboxes)
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -151,6 +151,7 @@ class Switch:
         self._drain()
         self._referred.on_deadline(now)
         self._holds.on_deadline(now)
+        self._paths.on_deadline(now)
         self._mailboxes.on_deadline(now)
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)

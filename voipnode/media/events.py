@@ -110,3 +110,18 @@ class RelayFound(MediaEvent):
 @dataclass(frozen=True, slots=True)
 class AddressesGathered(MediaEvent):
     """The STUN and TURN servers have answered, or taken too long: it is known at which addresses we can be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerNotRelayed(MediaEvent):
+    """The TURN server does not let that host and us speak; `words` say why."""
+
+    host: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMoved(MediaEvent):
+    """The router has given us another address outside, of which the far side is to be told."""
+
+    address: str

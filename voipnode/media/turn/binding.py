@@ -29,7 +29,7 @@ class Binding:
     ) -> None:
         self.mapped: Addr | None = None
         self.server: Server | None = None  # who told
-        self.moved = False  # the router has given us another address since
+        self._moved = False
         self._memory = memory
         self._patience_s = patience_s
         self._requests: dict[Server, Requests[None]] = {
@@ -81,7 +81,12 @@ class Binding:
         if self.mapped is None:
             self.mapped, self.server = mapped, server
         elif server is self.server and mapped != self.mapped:
-            self.mapped, self.moved = mapped, True
+            self.mapped, self._moved = mapped, True
+
+    def take_move(self) -> bool:
+        """Whether the router has given us another address since this was asked last."""
+        moved, self._moved = self._moved, False
+        return moved
 
     def next_deadline(self) -> float | None:
         times = [requests.next_deadline() for requests in self._requests.values()]

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from voipnode.media.errors import ParseError
-from voipnode.media.events import MediaEvent, RelayFound, RelayLost
+from voipnode.media.events import AddressMoved, MediaEvent, PeerNotRelayed, RelayFound, RelayLost
 from voipnode.media.stun.message import Message, is_stun, parse
 from voipnode.media.turn.allocation import Allocation
 from voipnode.media.turn.binding import Binding
@@ -290,6 +290,13 @@ class Gatherer:
         lost = self._hunt.look(now)
         if self._closed:
             return
+        while self._hunt.peers_refused:
+            refused = self._hunt.peers_refused.popleft()
+            words = f"{self._lender} {refused.refusal.words}"
+            self._events.append(PeerNotRelayed(now, refused.host, words))
+        for binding in self._bindings.values():
+            if binding.take_move() and binding.mapped is not None and not self._hunt.relays:
+                self._events.append(AddressMoved(now, f"{binding.mapped[0]}:{binding.mapped[1]}"))
         if lost is not None:
             self._events.append(RelayLost(now, f"{self._lender} {lost.words}"))
             self._sought = 0

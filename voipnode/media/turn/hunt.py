@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from voipnode.media.turn.allocation import Allocation
-from voipnode.media.turn.allocation_table import AllocationFailed, AllocationLost
+from voipnode.media.turn.allocation_table import AllocationFailed, AllocationLost, PeerRefused
 from voipnode.media.turn.memory import ServerMemory
 from voipnode.media.turn.refusals import SILENT, Refusal
 from voipnode.media.turn.values import RTCP, RTP, Server, Tokens, Way
@@ -53,6 +54,7 @@ class RelayHunt:
         even_port: bool = False,
     ) -> None:
         self.relays: dict[int, Allocation] = {}  # by component, once somebody has won
+        self.peers_refused: deque[PeerRefused] = deque(maxlen=16)  # for whoever tells of it
         self._components = tuple(components)
         self._open_way = open_way
         self._send = send
@@ -123,6 +125,8 @@ class RelayHunt:
                 while (event := allocation.next_event()) is not None:
                     if isinstance(event, AllocationFailed):
                         self._failed(attempt, event, now)
+                    elif isinstance(event, PeerRefused):
+                        self.peers_refused.append(event)
                     elif isinstance(event, AllocationLost):
                         lost = self._lost(attempt, event.refusal, now) or lost
             self._look_at(attempt, now)
