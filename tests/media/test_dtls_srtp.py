@@ -124,6 +124,47 @@ def test_two_ends_make_keys_and_packets_pass_both_ways(mux: bool) -> None:
     assert max(len(packet.data) for packet in pair.datagrams) <= MTU
 
 
+def numbers(data: bytes, ahead: int = 0) -> tuple[list[int], bytes]:
+    """The numbers of the records in the clear, and the datagram with these so much higher."""
+    found, written, at = [], b"", 0
+    while at < len(data):
+        end = at + 13 + int.from_bytes(data[at + 11 : at + 13], "big")
+        number = int.from_bytes(data[at + 5 : at + 11], "big")
+        if data[at + 3 : at + 5] == b"\0\0":
+            found.append(number + ahead)
+            written += data[at : at + 5] + (number + ahead).to_bytes(6, "big") + data[at + 11 : end]
+        else:
+            written += data[at:end]
+        at = end
+    return found, written
+
+
+def test_no_record_number_is_used_twice_however_often_the_hello_came() -> None:
+    """RFC 6347 §4.2.1; browsers take the second record of a number for a repeated one."""
+    pair, used = Pair(), list[int]()
+    pair.begin()
+
+    def exchange(sent: list[MediaPacket], ahead: int) -> list[MediaPacket]:
+        """What the server answers to what the client sends with its numbers so much higher."""
+        for packet in sent:
+            pair.b.receive(numbers(packet.data, ahead)[1], A, 0.0, rtcp=False)
+        answered = list(pair.b.outbox(0.0))
+        used.extend(number for packet in answered for number in numbers(packet.data)[0])
+        return answered
+
+    hello = list(pair.a.outbox(0.0))
+    for ahead in (0, 1, 2):  # the question for a cookie arrives the third time
+        answered = exchange(hello, ahead)
+    assert used == [0, 1, 2]
+    for _ in range(3):
+        for packet in answered:
+            pair.a.receive(packet.data, B, 0.0, rtcp=False)
+        answered = exchange(list(pair.a.outbox(0.0)), 2)
+    assert used[3] == 3, "the number of the ClientHello with the cookie"
+    assert len(set(used)) == len(used)
+    assert passes(pair.a, pair.b, 1)
+
+
 @pytest.mark.parametrize("hash_name", ["sha-1", "sha-224", "sha-256", "sha-384", "sha-512"])
 def test_fingerprints_by_every_hash(hash_name: str) -> None:
     pair = Pair(a_prints=prints("b", hash_name))

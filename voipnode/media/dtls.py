@@ -145,10 +145,12 @@ class DtlsAssociation:
         self._active = active
         self._prints = prints
         self._received = self._errors = 0
+        self._ahead = 0  # how much higher the numbers of our records in the clear are than OpenSSL's
         self._outbox: list[bytes] = []
         self._connection = self._fresh()
 
     def _fresh(self) -> SSL.Connection:
+        self._ahead = 0
         connection = self._identity.connection(self.remote)
         (connection.set_connect_state if self._active else connection.set_accept_state)()
         return connection
@@ -197,8 +199,13 @@ class DtlsAssociation:
         except SSL.Error as error:
             self._broken(error)
             return
-        if self.state is State.WAITING and not self._listen():
-            return
+        if self.state is State.WAITING:
+            if not self._listen():
+                return
+            # RFC 6347 §4.2.1: "the server MUST use the record sequence number in the ClientHello as the record sequence
+            # number in its initial ServerHello". OpenSSL begins at 1, which is a number that a HelloVerifyRequest to a
+            # repeated ClientHello has had: browsers then drop a record of our flight as one that they know.
+            self._ahead = max(_number(data) - 1, 0)
         if self.state is State.SHAKING:
             self._shake()
         elif self.state is State.DONE:
@@ -315,13 +322,24 @@ class DtlsAssociation:
         except SSL.WantReadError:
             pass
         datagram = b""
-        for record in _records(written):
+        for record in map(self._numbered, _records(written)):
             if datagram and len(datagram) + len(record) > MTU:
                 self._outbox.append(datagram)
                 datagram = b""
             datagram += record
         if datagram:
             self._outbox.append(datagram)
+
+    def _numbered(self, record: bytes) -> bytes:
+        """With its number on our count; what is encrypted (epoch 1) counts anew, from 0."""
+        if not self._ahead or record[3:5] != b"\0\0":
+            return record
+        return record[:5] + ((_number(record) + self._ahead) % (1 << 48)).to_bytes(6, "big") + record[11:]
+
+
+def _number(record: bytes) -> int:
+    """A record's sequence number (RFC 6347 §4.1)."""
+    return int.from_bytes(record[5:11], "big")
 
 
 def _records(data: bytes) -> Iterator[bytes]:
