@@ -10,7 +10,7 @@ DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg ch
 	libasound2-plugins libportaudio2 kamailio kamailio-tls-modules kamailio-websocket-modules dnsmasq-base coturn \
 	nftables iproute2 libspandsp2 asterisk-core-sounds-en-g722
 
-.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media captures clean
+.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media bench-nat captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -49,6 +49,10 @@ bench-sip: $(VENV)/.test $(VENV)/.peers
 # What a call's sound costs at 100 calls, how evenly it is sent and how well it is heard, beside baresip; some minutes.
 bench-media: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/media_load.py $(ARGS)
+
+# Calls through every pair of routers, with Chromium and baresip behind the other one; some twenty minutes. Root.
+bench-nat: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python benchmarks/nat_matrix.py $(ARGS)
 
 # Records the captures in pcaps/ anew, with real peers.
 captures: $(VENV)/.test $(VENV)/.peers

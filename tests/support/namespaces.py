@@ -116,8 +116,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.write_eof()
+    if not writer.is_closing():
+        with contextlib.suppress(OSError):
+            writer.write_eof()
 
 
 def _connect(namespace: str, to: tuple[str, int]) -> socket.socket:

@@ -34,11 +34,13 @@ class Stage:
         return cls(lab, pbx, turn, authority)
 
     def ice_servers(self, relay: str) -> tuple[dict[str, str], ...]:
-        """For a browser: STUN, and TURN over "udp", "tcp" or "tls"."""
+        """For a browser: STUN, and TURN over "udp", "tcp" or "tls" if wanted."""
+        stun = {"urls": f"stun:{RELAY}:{PORT}"}
+        if not relay:
+            return (stun,)
         turn = {
             "udp": f"turn:{RELAY}:{PORT}?transport=udp",
             "tcp": f"turn:{RELAY}:{PORT}?transport=tcp",
             "tls": f"turns:{RELAY}:{TLS_PORT}?transport=tcp",
         }[relay]
-        stun = {"urls": f"stun:{RELAY}:{PORT}"}
         return stun, {"urls": turn, "username": USER, "credential": PASSWORD}

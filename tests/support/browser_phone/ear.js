@@ -11,11 +11,10 @@ registerProcessor("listener", class extends AudioWorkletProcessor {
 const AUDIBLE = 0.02; // of full scale
 
 class Ear {
-  /** `mute` leaves the sound out of the element that must play a remote track for it to flow at all. */
   static async open(element) {
     const ear = new Ear();
     Object.assign(ear, { element, pieces: [], count: 0, firstSoundAt: 0 });
-    ear.context = new AudioContext({ sampleRate: 48000, sinkId: { type: "none" } });
+    ear.context = new AudioContext({ sampleRate: 16000, sinkId: { type: "none" } });
     await ear.context.resume();
     await ear.context.audioWorklet.addModule(URL.createObjectURL(new Blob([LISTENER], { type: "text/javascript" })));
     ear.worklet = new AudioWorkletNode(ear.context, "listener");

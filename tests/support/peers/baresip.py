@@ -58,6 +58,8 @@ class Baresip:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.times: dict[str, float] = {}  # when an event of that type came last, by the loop's clock
+        self._came = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -135,7 +137,11 @@ class Baresip:
             while True:
                 length = int((await self._reader.readuntil(b":"))[:-1])
                 payload = await self._reader.readexactly(length + 1)
-                self._events.put_nowait(json.loads(payload[:-1]))
+                event = json.loads(payload[:-1])
+                self._events.put_nowait(event)
+                async with self._came:
+                    self.times[event.get("type", "")] = asyncio.get_running_loop().time()
+                    self._came.notify_all()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
 
@@ -153,6 +159,12 @@ class Baresip:
                 if event.get("event") and event.get("type") in types:
                     return event
 
+    async def happened(self, kind: str, *, seconds: float = PATIENCE_S) -> float:
+        """When an event of that type came, now or soon, whatever came before or after it."""
+        async with within(seconds, f"{kind} from baresip", self.process.account), self._came:
+            await self._came.wait_for(lambda: kind in self.times)
+            return self.times[kind]
+
     async def registered(self) -> None:
         """Wait until it has registered at all its servers."""
         await self.process.line_with("} 200 OK", count=self._servers)
@@ -168,10 +180,11 @@ class Baresip:
     async def hear(self, seconds: float) -> None:
         """Wait until it has recorded so much of the call that is up; what comes of concealment counts as heard."""
 
-        def enough(content: bytes) -> bool:
-            return len(content) >= RECORDING_BYTES_PER_S * seconds
+        def enough(_: bytes) -> bool:
+            began = any(self.folder.glob("dump-*-dec.wav"))
+            return began and self.heard().stat().st_size >= RECORDING_BYTES_PER_S * seconds
 
-        with FileWatch(self.heard()) as watch:
+        with FileWatch(self.folder / "dump") as watch:  # by the folder: the recording may not have begun
             await asyncio.to_thread(watch.until_it, enough, PATIENCE_S)
 
     async def stop(self) -> None:

@@ -17,7 +17,7 @@ from tests.support.namespaces import Namespace
 
 PAGE = Path(__file__).parent.parent / "browser_phone"
 ORIGIN = "http://localhost"  # a secure context, which may use the microphone and yet speak plain WebSocket
-RATE_HZ = 48000
+RATE_HZ = 16000  # of what is heard
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
