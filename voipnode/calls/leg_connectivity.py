@@ -54,6 +54,7 @@ class LegConnectivity:
         self._gatherer = gatherer
         self._beside = beside
         self._waiting: tuple[Peer, int] | None = None  # a far side whose offer we have yet to answer
+        self._answered = False  # the call is
         self._remote: RemoteIce | None = None
         self._told: tuple[Addr, ...] = ()  # the default address of each component that our last description named
         self._plain: WithoutIce | None = None  # the way to a far side that knows no ICE
@@ -187,7 +188,13 @@ class LegConnectivity:
         if self._waiting is not None:
             peer, components = self._waiting
             self._waiting = None
-            self._ice.begin(peer, now, components=components)
+            self._ice.begin(peer, now, components=components, early=not self._answered)
+
+    def expect(self, now: float) -> None:
+        """The call is answered: check, if our answer was what was missing, and from now on there has to be a way."""
+        self._answered = True
+        self.begin(now)
+        self._ice.agent.expect(now)
 
     @property
     def wants_update(self) -> bool:

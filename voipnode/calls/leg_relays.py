@@ -85,6 +85,9 @@ class LegRelays:
     def begin(self, now: float) -> None:
         """Our answer goes out: nothing waits for it."""
 
+    def expect(self, now: float) -> None:
+        """The call is answered: nothing waits for that either."""
+
     @property
     def wants_update(self) -> bool:
         """Whether the far side has to be told of a choice: there is none."""

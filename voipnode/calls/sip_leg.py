@@ -351,7 +351,7 @@ class SipLeg:
         """It has the door: from now on its silence is watched, even before its sound is let through."""
         self.stream.expect(now)
         if self.connectivity is not None:
-            self.connectivity.begin(now)
+            self.connectivity.expect(now)
         self.flush(now)  # which sets the stream's timer
 
     @property

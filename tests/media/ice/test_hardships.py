@@ -184,6 +184,26 @@ def test_a_far_side_whose_router_gave_it_another_address_is_followed_once_the_ol
     assert "PathFailed" not in caller.words + callee.words
 
 
+def test_a_phone_that_rings_and_answers_no_check_yet_is_tried_again_when_it_is_picked_up() -> None:
+    """Its description came with a 183; some begin with ICE no sooner than their user with the call."""
+    world, caller, callee = two_hosts()
+    callee.cut = True
+    caller.agent.begin(description(callee), 0.0, early=True)
+    world.run(45.0)
+    assert caller.words == []  # 15.5 s of checks, and nothing is said
+    callee.cut = False
+    caller.agent.expect(45.0)
+    world.run(46.0)
+    assert caller.words == ["PathFound", "PathFound"]
+
+    caller.agent.begin(Peer(Credentials("othr", "o" * 24), description(callee).candidates), 46.0, early=True)
+    world.run(90.0)
+    caller.agent.expect(90.0)
+    world.run(200.0)
+    assert isinstance(caller.events[-1], PathFailed)
+    assert caller.events[-1].at == 110.0
+
+
 # -- restart
 
 

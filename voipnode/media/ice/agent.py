@@ -101,9 +101,12 @@ class IceAgent:
             fresh.take_over(self._session)
             self._session = fresh
 
-    def begin(self, peer: Peer, now: float, *, components: int = 2) -> None:
+    def begin(self, peer: Peer, now: float, *, components: int = 2, early: bool = False) -> None:
         """The far side's description is here, and ours was sent. Once more, with more candidates, these are tried too;
-        other credentials are another party's (a fork), or the other half of a restart."""
+        other credentials are another party's (a fork), or the other half of a restart.
+
+        `early`: the call is not answered yet; that there is no way counts from `expect`.
+        """
         session = self._session
         if session.peer is not None:
             if session.peer.credentials == peer.credentials:
@@ -111,7 +114,11 @@ class IceAgent:
                 return
             self._session = self._new_session(session.credentials, session.candidates)
             self._previous = session if session.route(1) is not None else self._previous
-        self._session.begin(peer, components, now)
+        self._session.begin(peer, components, now, early=early)
+
+    def expect(self, now: float) -> None:
+        """The call is answered: from now on there has to be a way."""
+        self._session.expect(now)
 
     def restart(self, candidates: Iterable[Candidate] = ()) -> None:
         """§9: fresh credentials, and all is checked anew once the far side's are known; meanwhile all stays in use."""

@@ -61,15 +61,15 @@ class IceConnectivity:
             [Found(Kind(one.kind), one.component, one.address, one.base, one.server.address[0]) for one in gathered],
         )
 
-    def begin(self, peer: Peer, now: float, *, components: int) -> None:
-        """Check the far side's candidates."""
+    def begin(self, peer: Peer, now: float, *, components: int, early: bool = False) -> None:
+        """Check the far side's candidates; `early`: before the call is answered."""
         self._release_at = None
         if self._gatherer is not None:  # while the first checks are on their way, relays learn whom to let in
             relays = [candidate.address for candidate in self.agent.candidates if candidate.relayed]
             for relay in relays:
                 for candidate in peer.candidates:
                     self._gatherer.permit(relay, candidate.address[0], now)
-        self.agent.begin(peer, now, components=components)
+        self.agent.begin(peer, now, components=components, early=early)
 
     # -- packets in
 

@@ -72,6 +72,7 @@ class Session:
         self._check_at: float | None = None
         self._last_check_at = float("-inf")
         self._began_at = 0.0
+        self._patient_from: float | None = None
         self._outbox: list[Sent] = []
         self._events: deque[MediaEvent] = deque(maxlen=32)
 
@@ -93,23 +94,37 @@ class Session:
 
     # -- beginning
 
-    def begin(self, peer: Peer, components: int, now: float) -> None:
-        """The far side's description is here, and ours has been sent: check (§6.1)."""
+    def begin(self, peer: Peer, components: int, now: float, *, early: bool) -> None:
+        """The far side's description is here, and ours has been sent: check (§6.1).
+
+        `early`: the far side has not answered the call yet, and perhaps no check either: nothing fails before `expect`.
+        """
         self.peer = peer
         self.components = min(components, self.components)
         self._know(peer)
         told = max((candidate.component for candidate in self._remote.values()), default=self.components)
         self.components = min(self.components, told)  # §6.1.2.2
         self._began_at = now
+        self._patient_from = None if early else now
         if peer.lite:
             self._role.controlling = True  # §6.1.1
         self.role_switched()
         self._form()
-        early, self._early = list(self._early), deque(maxlen=_MAX_EARLY)
-        for asked in early:  # §7.3: what could not be done before the description was here
+        waiting, self._early = list(self._early), deque(maxlen=_MAX_EARLY)
+        for asked in waiting:  # §7.3: what could not be done before the description was here
             self._follow(peer, asked, now)
         self._check_at = now
         self._check(now)
+
+    def expect(self, now: float) -> None:
+        """The call is answered: from now on there has to be a way. What was tried in vain is tried again."""
+        if self.peer is None or self._patient_from is not None:
+            return
+        self._patient_from = now
+        for pair in self._checklist:
+            if pair.state is PairState.FAILED and self.route(pair.component) is None:
+                self._checklist.trigger(pair)
+        self._wake(now)
 
     def more(self, peer: Peer, now: float) -> None:
         """The far side has described itself again, perhaps with more candidates (RFC 8839 §4.4.3.1)."""
@@ -381,9 +396,9 @@ class Session:
 
     def _failure_at(self) -> float | None:
         """When patience ends: with a component that nothing works for."""
-        if self.peer is None or self.failed or len(self._in_use) >= self.components:
+        if self._patient_from is None or self.failed or len(self._in_use) >= self.components:
             return None
-        return self._began_at + self._times.patience_s
+        return self._patient_from + self._times.patience_s
 
     def on_deadline(self, now: float) -> None:
         """Do what is due."""
