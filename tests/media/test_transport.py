@@ -263,6 +263,18 @@ def test_the_earliest_deadline_counts_and_events_of_all_are_told() -> None:
     ]
 
 
+def test_keys_from_the_signalling_after_all_end_the_handshake() -> None:
+    transport, hands, protection = MediaTransport(a_stream()), Hands(), Turned()
+    transport.secure(protection, hands)
+    transport.receive(b"\x16hello", PEER, 0.0)
+    transport.secure(protection)
+    transport.receive(b"\x16hello", PEER, 0.1)
+    transport.receive(b"", PEER, 0.1)
+    assert [data for data, *_ in hands.got] == [b"\x16hello"]
+    assert transport.strays == 2
+    assert transport.next_deadline == transport.stream.next_deadline
+
+
 def test_what_is_taken_away_again_leaves_a_plain_leg() -> None:
     transport = MediaTransport(a_stream())
     transport.secure(Turned(), Hands())

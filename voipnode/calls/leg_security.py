@@ -8,7 +8,6 @@ from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.ports import RandomBits
 from voipnode.media.dtls import DtlsIdentity, PeerPrint
 from voipnode.media.dtls_srtp import DtlsSrtp, Terms
-from voipnode.media.protection import Protection
 from voipnode.media.srtp import ReceiveKey, SrtpProtection
 from voipnode.media.transport import MediaTransport
 from voipnode.sipstack.crypto_attributes import SUITES, CryptoLine, MasterKey
@@ -97,16 +96,12 @@ class LegSecurity:
             line = security.line
             receive = [ReceiveKey(*key) for key in security.receive_keys]
             self._srtp.key(line.suite.name, line.keys[0].key_salt, receive)
-            self._secure(self._srtp, None)
+            self._transport.secure(self._srtp)
         elif self._dtls is not None:
             self._keying = "dtls"
             if agreed.reachable or agreed.ice is not None:  # "nowhere", to hold: the association stays as it is
                 self._dtls.agree(self._terms(agreed, security), now)
-            self._secure(self._dtls, self._dtls)
-
-    def _secure(self, protection: Protection, handshake: DtlsSrtp | None) -> None:
-        if self._transport.protection is not protection:
-            self._transport.secure(protection, handshake)
+            self._transport.secure(self._dtls, self._dtls)
 
     def _terms(self, agreed: AudioSession, security: AgreedSecurity) -> Terms:
         prints = tuple(PeerPrint(each.hash_name, each.digest) for each in security.fingerprints)

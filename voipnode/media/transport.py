@@ -115,7 +115,12 @@ class MediaTransport:
         self._bind()
 
     def secure(self, protection: Protection | None, handshake: Handshake | None = None) -> None:
-        """Protect all packets from now on; None: in the clear. `handshake` makes the keys on this very path."""
+        """Protect all packets from now on; None: in the clear. `handshake` makes the keys on this very path.
+
+        What is in place already stays as it is.
+        """
+        if protection is self._protection and handshake is self._handshake:
+            return
         self._protection, self._handshake = protection, handshake
         self._bind()
 
