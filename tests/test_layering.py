@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "replay": ("calls", "media", "sipstack"),
 }
 # Nothing but the command line may import the wiring, and nothing below it may import the command line.
-TOP = ("app", "line", "settings", "tls_profiles", "traversal", "cli")
+# The doctor tries what every room's settings name against the world, so it may see them all.
+TOP = ("app", "line", "settings", "tls_profiles", "traversal", "doctor", "cli")
 IMPURE = {
     "asyncio",
     "socket",

@@ -78,7 +78,7 @@ class Line:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
-        dns = _dns(settings.dns)
+        dns = dns_of(settings.dns)
         families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in settings.hosts]
         resolver = Resolver(families, dns, HostsFile(self._loop.time), system=not settings.dns.servers)
         more = MorePorts() if port is not None else _more_ports(settings)
@@ -249,6 +249,7 @@ def _hosts(settings: SipSettings, interfaces: Interfaces) -> Callable[[], Sequen
     return lambda: [*named, *(host for host in interfaces.addresses() if (6 if ":" in host else 4) in versions)]
 
 
-def _dns(settings: DnsSettings) -> Dns:
+def dns_of(settings: DnsSettings) -> Dns:
+    """DNS by the servers of the settings, or by the system's."""
     own = tuple(Address(*server) for server in settings.addresses)
     return Dns(DnsServers(lambda: own or system_servers(), timeout_s=settings.timeout_s).ask)

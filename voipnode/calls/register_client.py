@@ -55,6 +55,10 @@ class RegisterClient:
         contacts = (contact, *(f"{old.partition('>')[0]}>;expires=0" for old in stale))
         return self._register(server, hop, contacts, self.interval_s(server), hear, now)
 
+    def query(self, server: AccountServer, hop: Hop, hear: Hear, now: float) -> str:
+        """Ask which bindings there are, and change none (RFC 3261 §10.2.3); returns the token."""
+        return self._register(server, hop, (), None, hear, now)
+
     def remove(self, binding: Binding, hear: Hear, now: float) -> str:
         """Take our contact, and no other, off a server (RFC 3261 §10.2.2); returns the token."""
         return self._register(binding.server, binding.hop, (f"{binding.contact};expires=0",), 0, hear, now)
@@ -130,10 +134,12 @@ class RegisterClient:
         return Failure(408, f"the server does not answer ({hop.remote}, {hop.transport})", server.name)
 
     def _register(
-        self, server: AccountServer, hop: Hop, contacts: tuple[str, ...], interval_s: int, hear: Hear, now: float
+        self, server: AccountServer, hop: Hop, contacts: tuple[str, ...], interval_s: int | None, hear: Hear, now: float
     ) -> str:
         headers = [("Contact", contact) for contact in contacts]
-        headers += [("Expires", str(interval_s)), ("Supported", self._supported)]
+        if interval_s is not None:
+            headers.append(("Expires", str(interval_s)))
+        headers.append(("Supported", self._supported))
         if server.rank not in self._series:  # one Call-ID for all that goes to one registrar (RFC 3261 §10.2)
             self._series[server.rank] = self._endpoint.series(credentials_of(self.account))
         request = OutsideRequest(

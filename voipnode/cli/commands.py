@@ -73,6 +73,21 @@ def check(settings: SettingsOption = None) -> None:
 
 
 @app.command()
+def doctor(
+    settings: SettingsOption = None,
+    state_dir: StateOption = None,
+    ntp: Annotated[str, typer.Option(metavar="HOST", help="Compare the clock with this time server's.")] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Play no tone on the loudspeaker.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Try what the settings name: ports, router, STUN, TURN, DNS, accounts, certificates, sound, clock, disk; say what
+    is wrong and what helps. Takes up to a quarter of a minute; the exit code is 1 where there is a problem."""
+    from voipnode.cli.doctor import examine_here
+
+    raise typer.Exit(examine_here(_settings_path(settings), state_dir, ntp=ntp, plays=not quiet, as_json=as_json))
+
+
+@app.command()
 def call(
     uri: Annotated[str, typer.Argument(metavar="URI", help="Whom to call, like sip:anna@192.168.1.20")],
     play: Annotated[
