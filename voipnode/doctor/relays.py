@@ -120,6 +120,9 @@ class Trial:
         if self._gatherer is not None:
             self._gatherer.receive(data, source, now, rtcp=rtcp)
 
+    def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+        """Our port at other addresses of this host is not open."""
+
     def receive_stream(self, stream: int, data: bytes, now: float) -> None:
         if self._gatherer is not None:
             self._gatherer.receive_stream(stream, data, now)
