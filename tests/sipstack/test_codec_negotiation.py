@@ -178,3 +178,35 @@ def test_well_known_mistakes_are_understood(numbers: str, rtpmap: str, named: st
 def test_packet_times_follow_what_the_far_side_likes_and_bears(attributes: tuple[str, ...], ptime_ms: int) -> None:
     _, session = OfferAnswer(1).receive_offer(body("100", "rtpmap:100 opus/48000/2", *attributes), US)
     assert session.ptime_ms == ptime_ms
+
+
+def test_comfort_noise_is_offered_for_each_clock_but_opus() -> None:
+    """RFC 3389 §4: 13 for 8000 Hz, a dynamic number for others; RFC 7587 §3.1.3: not beside Opus."""
+    quiet = replace(US, formats=(OPUS, PCMU, L16), comfort_noise=True)
+    media = parse(OfferAnswer(1).make_offer(quiet)).media[0]
+    noises = {number: each.clock_rate_hz for number, each in media.rtpmaps().items() if each.name == "CN"}
+    assert noises == {13: 8000, 100: 16000}
+    assert media.formats[:5] == ("96", "0", "97", "13", "100")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "sent", "received"),
+    [
+        (True, "0 13", 13, 13),
+        (True, "0 19", 19, 13),
+        (True, "0", None, None),
+        (False, "0 13", None, None),
+        (True, "96 13", None, None),
+    ],
+)
+def test_comfort_noise_is_used_where_both_have_it(
+    ours: bool, theirs: str, sent: int | None, received: int | None
+) -> None:
+    local, rtpmaps = replace(US, comfort_noise=ours), ("rtpmap:96 opus/48000/2", "rtpmap:19 CN/8000")
+    dialog = OfferAnswer(1)
+    dialog.make_offer(local)
+    asked = dialog.receive_answer(body(theirs, *rtpmaps))
+    answer, answered = OfferAnswer(1).receive_offer(body(theirs, *rtpmaps), local)
+    assert (asked.noise_send_payload_type, asked.noise_receive_payload_type) == (sent, received)
+    assert (answered.noise_send_payload_type, answered.noise_receive_payload_type) == (sent, sent)
+    assert (str(sent) in parse(answer).media[0].formats) == (sent is not None)

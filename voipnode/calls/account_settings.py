@@ -195,6 +195,11 @@ class AccountSettings(BaseModel):
         + ", ".join(codec_names())
         + ".",
     )
+    comfort_noise: bool = Field(
+        default=False,
+        description="Send nothing in pauses but what their noise is like, where the far side takes that (RFC 3389), and"
+        " let it do so too: saves half of the bandwidth, and costs the beginnings of soft words.",
+    )
     ptime_ms: Literal[10, 20, 30, 40, 50, 60] = 20
     dtmf_rtp: bool = Field(default=True, description="Digits as RTP telephone events (RFC 4733).")
     dtmf_info: bool = Field(default=True, description="Digits by SIP INFO (application/dtmf-relay, application/dtmf).")

@@ -141,6 +141,7 @@ class SipLeg:
             direction=DIRECTIONS[account.audio_direction],
             user=account.user_id,
             voip_metrics=media.settings.qos.voip_metrics,
+            comfort_noise=account.comfort_noise,
             security=self.security.local,
             offer_rtcp_mux=self.security.offers_handshake,  # one instead of two
         )
@@ -308,7 +309,8 @@ class SipLeg:
                 codec=_codec(agreed.format),
                 payload_type=agreed.format.payload_type,
                 fmtp=agreed.format.fmtp,
-                receive_codecs={number: _codec(coded) for number, coded in agreed.receive_payload_types.items()},
+                receive_codecs=_receive_codecs(agreed),
+                noise_payload_type=agreed.noise_send_payload_type,
                 event_payload_type=agreed.event_send_payload_type,
                 event_receive_payload_type=agreed.event_receive_payload_type,
                 ptime_ms=agreed.ptime_ms,
@@ -386,6 +388,14 @@ class SipLeg:
         self._path.close()
         self.transport.close()
         self._bind(None)  # a circle less for the garbage collector
+
+
+def _receive_codecs(agreed: AudioSession) -> dict[int, str]:
+    """What may come, by its number."""
+    codecs = {number: _codec(audio) for number, audio in agreed.receive_payload_types.items()}
+    if agreed.noise_receive_payload_type is not None:
+        codecs[agreed.noise_receive_payload_type] = f"CN/{agreed.format.clock_rate_hz}"
+    return codecs
 
 
 def _codec(audio: AudioFormat) -> str:

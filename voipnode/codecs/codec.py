@@ -63,8 +63,9 @@ class CodecType:
     (RFC 7587 §4.1). `rates_hz`: the rates at which it takes and gives sound, ascending. `ptimes_ms`: packet times that
     its encoder makes; its decoder takes any. `fmtp_at` says what to tell of our decoder in a house of that rate.
     `conceals`, `has_fec`, `has_dtx`: its decoder fills gaps itself, finds redundancy in the next packet, its encoder
-    may be silent. `cost_us`: processor time of encoding and decoding 20 ms of speech, at 16 kHz where it has that rate,
-    as `benchmarks/codecs.py` measured it: to be compared with each other.
+    may be silent. `speech` is False for comfort noise, which goes with a codec and is none. `cost_us`: processor time
+    of encoding and decoding 20 ms of speech, at 16 kHz where it has that rate, as `benchmarks/codecs.py` measured it:
+    to be compared with each other.
     """
 
     name: str
@@ -80,6 +81,7 @@ class CodecType:
     conceals: bool = False
     has_fec: bool = False
     has_dtx: bool = False
+    speech: bool = True
     fmtp_at: Callable[[int], str] = lambda limit_hz: ""
 
     def rate_within(self, limit_hz: int) -> int:

@@ -8,13 +8,14 @@ from types import MappingProxyType
 
 from voipnode.codecs import g711
 from voipnode.codecs.codec import CodecType, Decoder, Encoder
+from voipnode.codecs.comfort_noise import NoiseDecoder
 from voipnode.codecs.errors import UnknownCodecError
 from voipnode.codecs.g726 import G726Decoder, G726Encoder
 from voipnode.codecs.l16 import L16
 from voipnode.codecs.libav import LibavDecoder, LibavEncoder
 from voipnode.codecs.opus import OPUS
 
-__all__ = ["CodecType", "Decoder", "Encoder", "codec_names", "find_codec", "static_codec_name"]
+__all__ = ["CodecType", "Decoder", "Encoder", "codec_names", "comfort_noise", "find_codec", "static_codec_name"]
 
 
 def _law(name: str, payload_type: int, build: Callable[[], g711.G711]) -> CodecType:
@@ -95,10 +96,33 @@ _TYPES: tuple[CodecType, ...] = (
 )
 
 
+_NOISE_RATES_HZ = (8000, 16000, 48000)
+
+
+@cache
+def comfort_noise(clock_hz: int) -> CodecType:
+    """Comfort noise (RFC 3389) on the timeline of codecs of that clock; its decoder gives sound of any codec's rate."""
+    return CodecType(
+        name="CN",
+        payload_type=13 if clock_hz == 8000 else None,
+        clock_hz=clock_hz,
+        rates_hz=_NOISE_RATES_HZ,
+        cost_us=20,
+        conceals=True,
+        speech=False,
+        make_encoder=_no_speech,
+        make_decoder=NoiseDecoder,
+    )
+
+
+def _no_speech(rate_hz: int, ptime_ms: int, fmtp: str) -> Encoder:
+    raise ValueError("comfort noise describes silence and encodes no speech")
+
+
 def _by_name() -> dict[str, CodecType]:
     """By "name/clock", and by name alone where it is only one."""
     names = [codec.name.upper() for codec in _TYPES]
-    found = {f"{codec.name.upper()}/{codec.clock_hz}": codec for codec in _TYPES}
+    found = {f"{codec.name.upper()}/{codec.clock_hz}": codec for codec in (*_TYPES, *map(comfort_noise, (8000, 16000)))}
     return found | {name: codec for name, codec in zip(names, _TYPES, strict=True) if names.count(name) == 1}
 
 

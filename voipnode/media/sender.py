@@ -12,6 +12,7 @@ from voipnode.codecs.registry import CodecType, Encoder
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.dtmf import EventSender, event_code
 from voipnode.media.errors import LocalError
+from voipnode.media.pauses import Pauses
 from voipnode.media.rates import RateAdapter
 from voipnode.media.rtcp_session import Sent
 from voipnode.media.rtp import pack_header
@@ -57,6 +58,8 @@ class RtpSender:
         self._digits: deque[tuple[str, int, int]] = deque()  # digit, duration, gap in samples
         self._event: EventSender | None = None
         self._gap = 0
+        self._pauses: Pauses | None = None
+        self._noise_payload_type: int | None = None
         self.sent = Sent()
 
     @property
@@ -86,6 +89,7 @@ class RtpSender:
         event_payload_type: int | None,
         ptime_ms: int,
         fmtp: str = "",
+        noise_payload_type: int | None = None,
     ) -> None:
         """Take a negotiated format, for sound of `rate_hz`; an unfinished packet of another one is dropped, digits
         without a format too. The encoder goes on where its format did not change."""
@@ -104,6 +108,12 @@ class RtpSender:
             self._rate_hz = rate_hz
             self._frame_size = rate_hz // FRAMES_PER_S
             self._buffer = np.zeros(rate_hz * ptime_ms // 1000, dtype=np.float32)
+            self._pauses = None
+        if noise_payload_type is None:
+            self._pauses = None
+        elif self._pauses is None:
+            self._pauses = Pauses(rate_hz)
+        self._noise_payload_type = noise_payload_type
         self.run_at(self._frames_hz)
         if event_payload_type is None:
             self._digits.clear()
@@ -114,7 +124,8 @@ class RtpSender:
         self._frames_hz = rate_hz
         self._adapter.fit(rate_hz, self._rate_hz)
         self.shared_encoder = None
-        if self._form is not None and not self._form[0].stateful and rate_hz == self._rate_hz:
+        plain = self._form is not None and not self._form[0].stateful and self._pauses is None
+        if plain and self._form is not None and rate_hz == self._rate_hz:
             codec, _, ptime_ms, fmtp = self._form
             self.shared_encoder = codec.encoder(rate_hz, ptime_ms=ptime_ms, fmtp=fmtp)
         elif self._coded:
@@ -208,6 +219,8 @@ class RtpSender:
     def _packets(self, now: float) -> Sequence[bytes]:
         if self._digits or self._event is not None:
             return self._event_packets(now)
+        if self._pauses is not None and (note := self._pauses.note(self._buffer)) is not None:
+            return self._noise_packets(note, now)
         payload = self._coded or self._encode(self._buffer)
         if not payload:
             # Nothing worth sending: what comes after it begins a talk spurt (RFC 3551 §4.1).
@@ -216,6 +229,13 @@ class RtpSender:
         packet = self._packet(self._payload_type, self._timestamp, self._marker, payload, now)
         self._marker = False
         return [packet]
+
+    def _noise_packets(self, note: bytes, now: float) -> Sequence[bytes]:
+        """A description of the noise in place of sound (RFC 3389 §4: without a marker), or nothing."""
+        self._marker = True
+        if not note or self._noise_payload_type is None:
+            return _NOTHING
+        return [self._packet(self._noise_payload_type, self._timestamp, False, note, now)]
 
     def _event_packets(self, now: float) -> Sequence[bytes]:
         """Digits in place of audio; in the gaps between them nothing is said, so that the ends stand alone."""

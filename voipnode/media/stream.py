@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from voipnode.codecs.errors import UnknownCodecError
-from voipnode.codecs.registry import CodecType, Decoder, Encoder, find_codec
+from voipnode.codecs.registry import CodecType, Decoder, Encoder, comfort_noise, find_codec
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.dtmf import EventReceiver, Press
 from voipnode.media.errors import LocalError, ParseError
@@ -40,6 +40,7 @@ from voipnode.media.values import Addr, MediaPacket, StreamConfig, StreamIdentit
 
 __all__ = ["AudioStream", "MediaPacket", "StreamConfig", "StreamIdentity", "StreamStats"]
 
+STATIC_NOISE = 13  # comfort noise at 8000 Hz (RFC 3389 §4)
 HELD_PATIENCE = 15  # many telephones send nothing while they hold, though RTCP should go on (RFC 3264 §5.1)
 _MAX_SOURCES = 8  # how often we give way to a peer that speaks as the SSRC that is ours
 _MAX_WAITING = 256  # datagrams and events that nobody fetched
@@ -116,6 +117,7 @@ class AudioStream:
             config.event_payload_type,
             codec.ptime_within(config.ptime_ms),
             config.fmtp,
+            config.noise_payload_type,
         )
         self._tell(self._digits.run_at(codec.clock_hz), now)
         if not config.send:
@@ -139,7 +141,8 @@ class AudioStream:
     @property
     def codec_rate_hz(self) -> int:
         """The highest rate of sound that the agreed codecs have here; 8000 before there are any."""
-        return max((codec.rate_within(self._limit_hz) for codec in self._codecs.values()), default=8000)
+        speech = (codec for codec in self._codecs.values() if codec.speech)
+        return max((codec.rate_within(self._limit_hz) for codec in speech), default=8000)
 
     def run_at(self, rate_hz: int) -> None:
         """Frames are of `rate_hz` from now on, those pulled and those pushed."""
@@ -149,13 +152,18 @@ class AudioStream:
             self._fit_frames()
 
     def _receive_as(self, codecs: Mapping[int, CodecType]) -> None:
-        """What payload types stand for from now on; decoders of those that stay the same go on."""
+        """What payload types stand for from now on; decoders of those that stay the same go on.
+
+        Comfort noise of 8000 Hz is understood where it was not agreed on, too: gateways send it so.
+        """
+        if STATIC_NOISE not in codecs and any(codec.clock_hz == 8000 for codec in codecs.values()):
+            codecs = {**codecs, STATIC_NOISE: comfort_noise(8000)}
         self._decoders = {
             number: decoder for number, decoder in self._decoders.items() if codecs.get(number) is self._codecs[number]
         }
         self._codecs = codecs
         if self._playing is None:
-            self._play_as(next(iter(codecs.values())))
+            self._play_as(next(codec for codec in codecs.values() if codec.speech))
 
     def _play_as(self, codec: CodecType) -> None:
         """Packets of this codec come: the jitter buffer changes to its rate and clock."""
@@ -167,6 +175,8 @@ class AudioStream:
             old = self._jitter
             del self.__dict__["_jitter"]
             self._jitter.take_counters(old)
+            # Comfort noise has the rate of the speech around it.
+            self._decoders = {kind: each for kind, each in self._decoders.items() if self._codecs[kind].speech}
         self._fit_frames()
 
     def _sound_form(self, codec: CodecType) -> tuple[int, int]:
@@ -259,13 +269,17 @@ class AudioStream:
 
     def _receive_sound(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
         codec = self._codecs[packet.payload_type]
-        if codec is not self._playing:
+        if not codec.speech:
+            if self._playing is None or codec.clock_hz != self._playing.clock_hz:
+                return
+        elif codec is not self._playing:
             self._play_as(codec)
             if self._reception is not None:
                 self._reception.change_clock(codec.clock_hz)
         decoder = self._decoders.get(packet.payload_type)
         if decoder is None:
-            decoder = self._decoders[packet.payload_type] = codec.decoder(codec.rate_within(self._limit_hz))
+            rate_hz = codec.rate_within(self._limit_hz) if codec.speech else self._jitter.rate_hz
+            decoder = self._decoders[packet.payload_type] = codec.decoder(rate_hz)
         jitter = self._jitter
         age = 0 if arrived_at == now else int((now - arrived_at) * jitter.rate_hz)
         late = jitter.late

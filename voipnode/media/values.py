@@ -16,7 +16,8 @@ class StreamConfig:
     `codec` and `payload_type` are what we send. `receive_codecs` maps every audio payload type that we said we accept
     to its codec: the far side may switch between them at any packet (RFC 3264 §5.1); empty means just ours. Codecs are
     named as `codecs.registry.find_codec` knows them ("PCMU", "L16/16000"). `fmtp`: what the far side's decoder wants of
-    what we send. The two event payload types are telephone-event's (RFC 4733), None where it was not negotiated.
+    what we send. `noise_payload_type`: pauses are left out, and their noise is described under that number (RFC 3389).
+    The two event payload types are telephone-event's (RFC 4733), None where it was not negotiated.
     `ptime_ms` is a multiple of 10 from 10 to 200. `remote_rtp`, `remote_rtcp`: where the peer's SDP wants packets;
     None before it is known. `send`, `receive`: the direction seen from here (sendrecv, sendonly, recvonly, inactive).
     `rtcp_reduced_size`: the far side may send RTCP packets alone (RFC 5506). `voip_metrics`: it wants to be told how
@@ -31,6 +32,7 @@ class StreamConfig:
     receive_codecs: Mapping[int, str] = field(default_factory=dict)
     event_payload_type: int | None = None
     event_receive_payload_type: int | None = None
+    noise_payload_type: int | None = None
     ptime_ms: int = 20
     remote_rtp: Addr | None = None
     remote_rtcp: Addr | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from voipnode.sipstack.errors import LocalError
@@ -16,9 +17,11 @@ MIN_PTIME_MS = 10
 MAX_PTIME_MS = 60
 MAX_LOCAL_FORMATS = 16
 TELEPHONE_EVENT = "telephone-event"
+COMFORT_NOISE = "CN"
 DTMF_EVENTS = "0-15"  # the sixteen keys (RFC 4733 §3.2); what a line without fmtp means too (§2.4.1)
 
 FormatKey = tuple[str, int, int]
+NOTHING: Mapping[int, int] = MappingProxyType({})
 
 _DIRECTIONS = frozenset(direction.value for direction in Direction)
 
@@ -79,6 +82,7 @@ class LocalAudio:
     `host` is an IP address (a host name counts as IPv4), ports are 1 to 65535, `ptime_ms` is 10 to 60 in steps of 10.
     `event_payload_type` is the number for telephone-event, None for no RFC 4733 digits. `security`: how the audio is
     encrypted, None = not. `offer_rtcp_mux`: offer RTCP on RTP's port (RFC 5761); it is taken from whoever offers it.
+    `comfort_noise`: leave out silence and describe the noise in it (RFC 3389), both ways, where both agree.
     `voip_metrics`: tell how the call is heard here, and ask to be told (RFC 3611).
     `ice`: what an offer says about ICE, and an answer to one that speaks it (RFC 8839). Raises LocalError.
     """
@@ -96,6 +100,7 @@ class LocalAudio:
     offer_rtcp_mux: bool = False
     voip_metrics: bool = False
     ice: LocalIce | None = None
+    comfort_noise: bool = False
 
     def __post_init__(self) -> None:
         _check_formats(self.formats, self.event_payload_type)
@@ -132,6 +137,7 @@ class AudioSession:
     no telephone-event of the codec's clock was agreed. `send` and `receive` say what we do now; `remote_on_hold` that
     the far side wants to hear nothing for now. `remote_host` may be a name; where it is unspecified (0.0.0.0, ::, a
     name in .invalid) neither RTP nor RTCP may be sent (RFC 3264 §8.4): see `reachable`. `remote_rtcp_port` 0: none.
+    `noise_send_payload_type`, `noise_receive_payload_type`: comfort noise of the codec's clock, None where not agreed.
     `security`: the keys, None = in the clear. `rtcp_mux`: RTCP travels on RTP's ports, both ways. `rtcp_rsize`: RTCP
     may come in packets that begin with no report (RFC 5506). `voip_metrics`: the far side asked to be told how the call
     is heard here (RFC 3611 §5.2), and we are willing.
@@ -156,6 +162,8 @@ class AudioSession:
     rtcp_rsize: bool = False
     voip_metrics: bool = False
     ice: RemoteIce | None = None
+    noise_send_payload_type: int | None = None
+    noise_receive_payload_type: int | None = None
 
 
 def audio_section(
@@ -164,14 +172,18 @@ def audio_section(
     events: Mapping[int, int],
     direction: Direction,
     ptime_ms: int,
+    noises: Mapping[int, int] = NOTHING,
 ) -> MediaDescription:
-    """Our `m=audio` section: the formats in order, then telephone-event per clock rate (`events`: clock -> number)."""
+    """Our `m=audio` section: the formats in order, then comfort noise and telephone-event for each clock rate
+    (`noises`, `events`: clock -> number)."""
     attributes: list[Attribute] = []
     for audio in formats:
         # Static numbers "SHOULD" have their rtpmap as well (RFC 3264 §5.1).
         attributes.append(Attribute("rtpmap", str(audio.rtpmap)))
         if audio.fmtp:
             attributes.append(Attribute("fmtp", f"{audio.payload_type} {audio.fmtp}"))
+    for clock_rate_hz, number in noises.items():
+        attributes.append(Attribute("rtpmap", str(RtpMap(number, COMFORT_NOISE, clock_rate_hz))))
     for clock_rate_hz, number in events.items():
         attributes.append(Attribute("rtpmap", str(RtpMap(number, TELEPHONE_EVENT, clock_rate_hz))))
         attributes.append(Attribute("fmtp", f"{number} {DTMF_EVENTS}"))
@@ -183,5 +195,5 @@ def audio_section(
     attributes.append(Attribute(direction.value))
     if local.ice is not None:
         attributes += local.ice.attributes()
-    numbers = [audio.payload_type for audio in formats] + list(events.values())
+    numbers = [*(audio.payload_type for audio in formats), *noises.values(), *events.values()]
     return MediaDescription("audio", local.rtp_port, RTP_AVP, tuple(map(str, numbers)), attributes=tuple(attributes))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from voipnode.sipstack.audio import (
+    COMFORT_NOISE,
     TELEPHONE_EVENT,
     AudioFormat,
     AudioSession,
@@ -45,6 +46,8 @@ from voipnode.sipstack.sdp import (
 __all__ = ["AudioFormat", "AudioSession", "LocalAudio", "OfferAnswer"]
 
 DYNAMIC_PAYLOAD_TYPES = range(96, 128)  # RFC 3551 §6
+STATIC_NOISE = 13  # for 8000 Hz (RFC 3389 §4)
+OPUS_CLOCK_HZ = 48000
 
 
 class _Frame(NamedTuple):
@@ -98,11 +101,13 @@ class _Offer:
     slot: int
     formats: tuple[AudioFormat, ...]
     events: Mapping[int, int]
+    noises: Mapping[int, int]
     frame: _Frame
 
     def meanings(self) -> dict[int, RtpMap]:
         """What our numbers stand for: peers answer with them and leave out the rtpmap."""
         found = {audio.payload_type: audio.rtpmap for audio in self.formats}
+        found |= {number: RtpMap(number, COMFORT_NOISE, clock) for clock, number in self.noises.items()}
         return found | {number: RtpMap(number, TELEPHONE_EVENT, clock) for clock, number in self.events.items()}
 
 
@@ -163,17 +168,17 @@ class OfferAnswer:
         """Our offer, as SDP. Raises LocalError while another one of ours is open."""
         if self._pending:
             raise LocalError("an offer is open: receive its answer or abandon it")
-        formats, events = self._number(local)
+        formats, events, noises = self._number(local)
         direction = Direction(local.direction)
         slot = self._agreed.slot
         media = [_switched_off(section) for section in self._agreed.media]
-        section = audio_section(local, formats, events, direction, local.ptime_ms)
+        section = audio_section(local, formats, events, direction, local.ptime_ms, noises)
         frame = self._offered_frame(local)
         keys = () if local.security is None else local.security.attributes(self._agreed.security)
         media[slot : slot + 1] = [frame.around(section, keys)]
         body = self._publish(local, media, frame)
         self._before = self._agreed
-        self._offer = _Offer(local, tuple(media), slot, formats, events, frame)
+        self._offer = _Offer(local, tuple(media), slot, formats, events, noises, frame)
         self._pending = True
         return body
 
@@ -224,6 +229,10 @@ class OfferAnswer:
         for clock_rate_hz, number in events.items():
             self._numbers.bind(format_key(TELEPHONE_EVENT, clock_rate_hz), number)
 
+        noises = _common_noise(local, remote, ours.clock_rate_hz)
+        for clock_rate_hz, number in noises.items():
+            self._numbers.bind(format_key(COMFORT_NOISE, clock_rate_hz), number)
+
         direction = _our_direction(local, remote)
         ptime_ms = remote.ptime_for(local.ptime_ms)
         media = [_switched_off(section) for section in description.media]
@@ -231,11 +240,12 @@ class OfferAnswer:
         keys = () if local.security is None or security is None else local.security.answer_attributes(security)
         # An answer asks for extended reports where the offer spoke of them, and nowhere else (RFC 3611 §5.2).
         asking = replace(local, voip_metrics=local.voip_metrics and remote.voip_metrics)
-        media[slot] = frame.around(audio_section(asking, [receiving], events, direction, ptime_ms), keys)
+        media[slot] = frame.around(audio_section(asking, [receiving], events, direction, ptime_ms, noises), keys)
         answer = self._publish(local, media, frame)
         event = events.get(ours.clock_rate_hz)
         receive = {receiving.payload_type: receiving}
         session = _session(local, remote, sending, receive, event, event, security, rtcp_mux=remote.rtcp_mux)
+        session = _with_noise(session, noises.get(ours.clock_rate_hz))
         self._before, self._agreed = self._agreed, _Agreed(tuple(media), slot, session, frame)
         self._offer = None
         return answer, session
@@ -264,6 +274,7 @@ class OfferAnswer:
         mux = frame.rtcp_mux and remote.rtcp_mux
         receive = {receiving.payload_type: receiving}
         session = _session(local, remote, sending, receive, event, event, security, rtcp_mux=mux)
+        session = _with_noise(session, _common_noise(local, remote, ours.clock_rate_hz).get(ours.clock_rate_hz))
         self._agreed = _Agreed(self._agreed.media, slot, session, frame._replace(rtcp_mux=mux))
         return session
 
@@ -281,7 +292,7 @@ class OfferAnswer:
         protocol = RTP_AVP if local.security is None else local.security.profile(before.protocol, agreed)
         return before._replace(protocol=protocol, rtcp_mux=before.rtcp_mux or local.offer_rtcp_mux)
 
-    def _number(self, local: LocalAudio) -> tuple[tuple[AudioFormat, ...], dict[int, int]]:
+    def _number(self, local: LocalAudio) -> tuple[tuple[AudioFormat, ...], dict[int, int], dict[int, int]]:
         used: set[int] = set()
         formats = tuple(
             audio._replace(payload_type=self._numbers.assign(audio.key, audio.payload_type, used))
@@ -294,7 +305,13 @@ class OfferAnswer:
             for clock_rate_hz in sorted({audio.clock_rate_hz for audio in local.formats}):
                 key = format_key(TELEPHONE_EVENT, clock_rate_hz)
                 events[clock_rate_hz] = self._numbers.assign(key, local.event_payload_type, used)
-        return formats, events
+        noises: dict[int, int] = {}
+        if local.comfort_noise:
+            # Opus has its own (RFC 7587 §3.1.3 discourages this one for it).
+            for clock_rate_hz in sorted({audio.clock_rate_hz for audio in local.formats} - {OPUS_CLOCK_HZ}):
+                wanted = STATIC_NOISE if clock_rate_hz == 8000 else DYNAMIC_PAYLOAD_TYPES[0]
+                noises[clock_rate_hz] = self._numbers.assign(format_key(COMFORT_NOISE, clock_rate_hz), wanted, used)
+        return formats, events, noises
 
     def _choose(
         self, description: SessionDescription, local: LocalAudio
@@ -350,7 +367,10 @@ def _answered(offer: _Offer, remote: RemoteAudio, security: AgreedSecurity | Non
     event = remote.events.get(ours.clock_rate_hz) if ours.clock_rate_hz in offer.events else None
     event_receive = offer.events[ours.clock_rate_hz] if event is not None else None
     mux = offer.frame.rtcp_mux and remote.rtcp_mux  # RFC 5761 §5.1.1: the answerer may not begin it
-    return _session(offer.local, remote, sending, receiving, event, event_receive, security, rtcp_mux=mux)
+    session = _session(offer.local, remote, sending, receiving, event, event_receive, security, rtcp_mux=mux)
+    noise_receive = offer.noises.get(ours.clock_rate_hz)
+    noise = remote.noises.get(ours.clock_rate_hz) if noise_receive is not None else None
+    return _with_noise(session, noise, noise_receive)
 
 
 def _session(
@@ -403,6 +423,24 @@ def _first_common(formats: Sequence[AudioFormat], remote: RemoteAudio) -> tuple[
 def _common_event(local: LocalAudio, remote: RemoteAudio, clock_rate_hz: int) -> dict[int, int]:
     number = remote.events.get(clock_rate_hz)
     return {} if number is None or local.event_payload_type is None else {clock_rate_hz: number}
+
+
+def _common_noise(local: LocalAudio, remote: RemoteAudio, clock_rate_hz: int) -> dict[int, int]:
+    number = remote.noises.get(clock_rate_hz)
+    return (
+        {} if number is None or not local.comfort_noise or clock_rate_hz == OPUS_CLOCK_HZ else {clock_rate_hz: number}
+    )
+
+
+def _with_noise(session: AudioSession, number: int | None, receive: int | None = None) -> AudioSession:
+    """With comfort noise under the far side's number, and ours where it is another one."""
+    if number is None:
+        return session
+    return replace(
+        session,
+        noise_send_payload_type=number,
+        noise_receive_payload_type=number if receive is None else receive,
+    )
 
 
 def _switched_off(media: MediaDescription) -> MediaDescription:

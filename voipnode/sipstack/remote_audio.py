@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from voipnode.sipstack.audio import (
+    COMFORT_NOISE,
     MAX_PTIME_MS,
     MIN_PTIME_MS,
     STATIC_FORMATS,
@@ -43,7 +44,8 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RemoteAudio:
-    """The far side's audio: where it receives, its formats in its order (telephone-event apart: clock -> number)."""
+    """The far side's audio: where it receives, its formats in its order; telephone-event and comfort noise apart: clock
+    -> number."""
 
     host: str
     rtp_port: int
@@ -52,6 +54,7 @@ class RemoteAudio:
     reachable: bool
     formats: tuple[AudioFormat, ...]
     events: Mapping[int, int]
+    noises: Mapping[int, int]
     direction: Direction
     ptime_ms: float | None
     maxptime_ms: float | None
@@ -98,7 +101,7 @@ def examine(
     by_ice = ice is not None and not ice.mismatch
     if objection := _objection(connection, "" if by_ice else local.host):  # pairs are of one family by themselves
         return objection
-    formats, events = _formats(media, known)
+    formats, events, noises = _formats(media, known)
     ours = {audio.key for audio in local.formats}
     if not any(audio.key in ours for audio in formats):
         return Refusal(4, 305, "Incompatible media format")
@@ -112,6 +115,7 @@ def examine(
         reachable=not connection.is_unspecified or by_ice,
         formats=tuple(formats),
         events=events,
+        noises=noises,
         direction=description.direction_of(media),
         ptime_ms=media.ptime_ms,
         maxptime_ms=media.maxptime_ms,
@@ -144,11 +148,14 @@ def _version(host: str) -> int | None:
     return None if ip is None else ip.version
 
 
-def _formats(media: MediaDescription, known: Mapping[int, RtpMap]) -> tuple[list[AudioFormat], dict[int, int]]:
-    """The codecs in their order, and the number of telephone-event for each clock rate."""
+def _formats(
+    media: MediaDescription, known: Mapping[int, RtpMap]
+) -> tuple[list[AudioFormat], dict[int, int], dict[int, int]]:
+    """The codecs in their order, and the numbers of telephone-event and of comfort noise for each clock rate."""
     explained = media.rtpmaps()
     formats: list[AudioFormat] = []
     events: dict[int, int] = {}
+    noises: dict[int, int] = {}
     for text in media.formats:
         if not (text.isascii() and text.isdigit() and len(text) <= 3):
             continue
@@ -159,9 +166,11 @@ def _formats(media: MediaDescription, known: Mapping[int, RtpMap]) -> tuple[list
         rtpmap = _MISTAKES.get((rtpmap.name.lower(), rtpmap.clock_rate_hz, rtpmap.channels), rtpmap)
         if rtpmap.name.lower() == TELEPHONE_EVENT:
             events.setdefault(rtpmap.clock_rate_hz, number)
+        elif rtpmap.name.upper() == COMFORT_NOISE:
+            noises.setdefault(rtpmap.clock_rate_hz, number)
         else:
             formats.append(AudioFormat(rtpmap.name, rtpmap.clock_rate_hz, number, rtpmap.channels, media.fmtp(text)))
-    return formats, events
+    return formats, events, noises
 
 
 def _rtcp(media: MediaDescription, connection: Connection, local_host: str) -> tuple[str, int]:

@@ -94,7 +94,7 @@ def wait_until(device: SoundCard, is_open: bool) -> None:
     raise AssertionError(f"the card is {'not ' * is_open}open")
 
 
-def ticks(device: AudioDevice, cards: FakeCards, count: int) -> np.ndarray:
+def ticks(device: AudioDevice, cards: FakeCards, count: int, rate_hz: int = 8000) -> np.ndarray:
     """`count` times 10 ms in which a card with a clock like ours plays back what it hears."""
     heard = []
     out = np.zeros(480, np.float32)
@@ -102,18 +102,19 @@ def ticks(device: AudioDevice, cards: FakeCards, count: int) -> np.ndarray:
     for _ in range(count):
         cards.heard(tone.read())
         cards.fill(out)
-        heard.append(device.exchange(np.full(80, 0.25, np.float32)))
+        heard.append(device.exchange(np.full(rate_hz // 100, 0.25, np.float32)))
     return np.concatenate([*heard, out])
 
 
-def test_a_48_khz_card_is_heard_and_played_at_8_khz(bus: Bus, problems: list[Problem]) -> None:
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
+def test_a_48_khz_card_is_heard_and_played_at_the_houses_rate(bus: Bus, problems: list[Problem], rate_hz: int) -> None:
     cards = FakeCards()
-    device = SoundCard(AudioSettings(input_device="headset"), 8000, bus, cards)
-    assert not device.exchange(np.zeros(80, np.float32)).any()  # before the start: silence
+    device = SoundCard(AudioSettings(input_device="headset"), rate_hz, bus, cards)
+    assert not device.exchange(np.zeros(rate_hz // 100, np.float32)).any()  # before the start: silence
     device.start()
     assert cards.opened.acquire(timeout=GUARD_S)
-    sound = poll(lambda: ticks(device, cards, 200), lambda sound: sound[-4000:-480].any())
-    tone = measure_tone(sound[-8480:-480], 8000)
+    sound = poll(lambda: ticks(device, cards, 200, rate_hz), lambda sound: sound[-rate_hz // 2 : -480].any())
+    tone = measure_tone(sound[-rate_hz - 480 : -480], rate_hz)
     assert tone.frequency_hz == pytest.approx(1000, abs=0.5)
     assert tone.level_dbfs == pytest.approx(-12, abs=0.1)
     assert tone.snr_db > 50
