@@ -50,3 +50,12 @@ def test_our_ear_hears_our_keys(rate_hz: int) -> None:
     silence = np.zeros(rate_hz // 20, np.float32)
     parts = [part for digit in DIGITS for part in (silence, key_tone(digit, 40, rate_hz))]
     assert heard(np.concatenate((*parts, silence)), rate_hz) == DIGITS
+
+
+def test_a_tone_goes_on_from_frame_to_frame() -> None:
+    source = Tone(440, level_dbfs=-6)
+    frames = np.concatenate([source.next_frame() for _ in range(50)])
+    expected = 10 ** (-6 / 20) * np.sin(2 * np.pi * 440 * np.arange(4000) / 8000)
+    np.testing.assert_allclose(frames, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="do not fit"):
+        Tone(4000)

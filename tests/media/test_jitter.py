@@ -17,6 +17,26 @@ RATE = 8000
 PACKET = 160
 
 
+class PlainSamples:
+    """A decoder whose payload is the samples themselves."""
+
+    def decode_frame(self, payload: bytes) -> np.ndarray:
+        return np.frombuffer(payload, dtype=np.float32).copy()
+
+    def conceal(self, count: int) -> None:
+        return None
+
+    def decode_fec(self, payload: bytes, count: int) -> None:
+        return None
+
+
+PLAIN = PlainSamples()
+
+
+def put(buffer: JitterBuffer, timestamp: int, sound: np.ndarray, *, marker: bool = False) -> None:
+    buffer.put(timestamp, sound.tobytes(), PLAIN, marker=marker)
+
+
 def tone_at(start: int, count: int, frequency_hz: float = 440.0) -> np.ndarray:
     steps = np.arange(start, start + count)
     return (0.5 * np.sin(2 * np.pi * frequency_hz * steps / RATE)).astype(np.float32)
@@ -57,7 +77,7 @@ def play(
             delays.append(buffer.delay_ms)
         else:
             start = number * packet
-            buffer.put((first + start) & 0xFFFFFFFF, sound(start, packet), marker=number == 0)
+            put(buffer, (first + start) & 0xFFFFFFFF, sound(start, packet), marker=number == 0)
     return Line(buffer, np.concatenate(heard), delays)
 
 
@@ -149,14 +169,14 @@ def test_repeated_and_swapped_packets_change_nothing() -> None:
     heard = []
     for number in range(100):
         for _ in range(3):
-            buffer.put(number * PACKET, tone_at(number * PACKET, PACKET))
+            put(buffer, number * PACKET, tone_at(number * PACKET, PACKET))
         heard += [buffer.pull(), buffer.pull()]
     assert buffer.concealed == buffer.late == 0
     np.testing.assert_allclose(np.concatenate(heard)[400:], tone_at(0, 16000)[240:-160], atol=1e-6)
 
 
 def test_a_step_in_the_delay_is_waited_for_and_given_back_later() -> None:
-    line = play(lambda n: 0.110 if 200 <= n < 300 else 0.010, seconds=30)
+    line = play(lambda n: 0.110 if 200 <= n < 300 else 0.010, seconds=45)
     assert line.buffer.concealed <= 12 * 80
     assert max(line.delays_ms) == pytest.approx(115, abs=15)
     assert line.delays_ms[-1] < 45
@@ -184,7 +204,7 @@ def test_a_new_time_base_is_followed_at_its_second_packet() -> None:
     buffer = JitterBuffer(RATE)
     for number in range(100):
         base = 1000 if number < 50 else 3_000_000_000
-        buffer.put(base + number * PACKET, np.full(PACKET, 0.25, dtype=np.float32))
+        put(buffer, base + number * PACKET, np.full(PACKET, 0.25, dtype=np.float32))
         frames = [buffer.pull(), buffer.pull()]
     np.testing.assert_array_equal(np.concatenate(frames), 0.25)
     assert buffer.concealed <= 6 * 80
@@ -194,8 +214,8 @@ def test_one_wild_timestamp_is_ignored() -> None:
     buffer = JitterBuffer(RATE)
     for number in range(200):
         if number == 100:
-            buffer.put(3_000_000_000, np.ones(PACKET, dtype=np.float32))
-        buffer.put(number * PACKET, np.full(PACKET, 0.25, dtype=np.float32))
+            put(buffer, 3_000_000_000, np.ones(PACKET, dtype=np.float32))
+        put(buffer, number * PACKET, np.full(PACKET, 0.25, dtype=np.float32))
         frames = [buffer.pull(), buffer.pull()]
         if number > 2:
             np.testing.assert_array_equal(np.concatenate(frames), 0.25)
@@ -208,16 +228,16 @@ def test_after_a_pause_the_lead_is_set_afresh(marker: bool, skew: int) -> None:
     """Silence suppression: 2 s without packets, then a talk spurt whose timestamps are off by `skew`."""
     buffer = JitterBuffer(RATE)
     for number in range(50):
-        buffer.put(number * PACKET, tone_at(number * PACKET, PACKET))
+        put(buffer, number * PACKET, tone_at(number * PACKET, PACKET))
         buffer.pull(), buffer.pull()
     for _ in range(200):
         last = buffer.pull()
     assert not last.any()
     concealed = buffer.concealed
-    assert concealed <= 6 * 80
+    assert concealed == 12 * 80
     for number in range(150, 250):
         start = number * PACKET + skew
-        buffer.put(start, np.full(PACKET, 0.25, dtype=np.float32), marker=marker and number == 150)
+        put(buffer, start, np.full(PACKET, 0.25, dtype=np.float32), marker=marker and number == 150)
         frames = [buffer.pull(), buffer.pull()]
     np.testing.assert_array_equal(np.concatenate(frames), 0.25)
     assert buffer.concealed == concealed
@@ -232,7 +252,7 @@ def test_an_event_is_silence_whatever_sound_comes_for_its_time() -> None:
         at = number * PACKET
         if 20 <= number < 30:
             buffer.mute(20 * PACKET, (number - 19) * PACKET, ended=number == 29)
-        buffer.put(at, np.full(PACKET, 0.25, dtype=np.float32))
+        put(buffer, at, np.full(PACKET, 0.25, dtype=np.float32))
         heard += [buffer.pull(), buffer.pull()]
     sound = np.concatenate(heard)
     begin = first_sample_at(sound)
@@ -246,7 +266,7 @@ def test_before_the_first_packet_there_is_silence_and_no_concealment() -> None:
     buffer = JitterBuffer(RATE)
     assert not np.concatenate([buffer.pull() for _ in range(20)]).any()
     buffer.mute(0, 100, ended=False)
-    buffer.put(0, np.zeros(0, dtype=np.float32))
+    put(buffer, 0, np.zeros(0, dtype=np.float32))
     assert buffer.concealed == 0
 
 
@@ -263,7 +283,7 @@ def test_whatever_comes_frames_keep_coming_and_stay_bounded(seed: int) -> None:
             timestamp = (timestamp + dice.randrange(-6000, 6000)) & 0xFFFFFFFF
         size = dice.choice([1, 80, 160, 160, 160, 480, 2036])
         if dice.random() < 0.7:
-            buffer.put(timestamp, np.full(size, 0.5, dtype=np.float32), marker=dice.random() < 0.1)
+            put(buffer, timestamp, np.full(size, 0.5, dtype=np.float32), marker=dice.random() < 0.1)
         if dice.random() < 0.1:
             buffer.mute(
                 (timestamp + dice.randrange(-9000, 9000)) & 0xFFFFFFFF, dice.randrange(65536), ended=dice.random() < 0.5
@@ -275,3 +295,83 @@ def test_whatever_comes_frames_keep_coming_and_stay_bounded(seed: int) -> None:
             assert frame.dtype == np.float32
             assert np.abs(frame).max() <= 1.0
     assert buffer.concealed >= 0
+
+
+class Remembering(PlainSamples):
+    """A decoder that notes what it was asked, and may have redundancy or concealment of its own."""
+
+    def __init__(self, *, fec: bool = False, conceals: bool = False) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self._fec, self._conceals = fec, conceals
+
+    def decode_frame(self, payload: bytes) -> np.ndarray:
+        sound = super().decode_frame(payload)
+        self.calls.append(("decode", round(float(sound[0]) * 1000)))
+        return sound
+
+    def conceal(self, count: int) -> np.ndarray | None:
+        self.calls.append(("conceal", count))
+        return np.full(count, 0.5, dtype=np.float32) if self._conceals else None
+
+    def decode_fec(self, payload: bytes, count: int) -> np.ndarray | None:
+        self.calls.append(("fec", count))
+        return np.full(count, 0.25, dtype=np.float32) if self._fec else None
+
+
+def numbered(number: int) -> np.ndarray:
+    return np.full(PACKET, number / 1000, dtype=np.float32)
+
+
+def sent_in(order: list[int], decoder: Remembering) -> np.ndarray:
+    """Packets in this order, one each 20 ms; what was heard."""
+    buffer, heard = JitterBuffer(RATE), []
+    for number in order:
+        if number:
+            buffer.put(number * PACKET, numbered(number).tobytes(), decoder)
+        heard += [buffer.pull(), buffer.pull()]
+    return np.concatenate(heard)
+
+
+def test_a_decoder_gets_its_payloads_in_the_order_of_playout() -> None:
+    decoder = Remembering()
+    sent_in([1, 3, 2, 5, 4, 6, 7, 8], decoder)
+    decoded = [number for what, number in decoder.calls if what == "decode"]
+    assert decoded == sorted(decoded)
+
+
+def test_a_lost_packet_is_had_from_the_redundancy_in_the_next() -> None:
+    """At the place of packet 3 the buffer holds packet 4: its redundancy, then itself."""
+    decoder = Remembering(fec=True)
+    heard = sent_in([1, 2, 0, 4, 5, 6], decoder)
+    assert decoder.calls == [("decode", 1), ("decode", 2), ("fec", PACKET), ("decode", 4), ("decode", 5)]
+    np.testing.assert_array_equal(heard[3 * PACKET : 4 * PACKET], 0.25)
+
+
+def test_a_decoder_that_conceals_does_so_while_nothing_comes() -> None:
+    decoder = Remembering(conceals=True)
+    heard = sent_in([1, 2, 0, 0, 0, 0], decoder)
+    assert decoder.calls == [("decode", 1), ("decode", 2), *[("conceal", 80)] * 6]
+    np.testing.assert_array_equal(heard[-480:], 0.5)
+
+
+def test_a_packet_that_comes_when_those_behind_it_were_played_is_not_decoded() -> None:
+    decoder = Remembering()
+    sent_in([1, 2, 4, 5, 6, 7, 3, 8, 9], decoder)
+    assert ("decode", 3) not in decoder.calls
+
+
+@pytest.mark.parametrize(("rate_hz", "clock_hz"), [(8000, 8000), (16000, 8000), (16000, 16000), (48000, 48000)])
+def test_every_rate_and_clock_is_played_alike(rate_hz: int, clock_hz: int) -> None:
+    buffer, heard = JitterBuffer(rate_hz, clock_hz), []
+    steps = np.arange(rate_hz * 4)
+    tone = (0.5 * np.sin(2 * np.pi * 440 * steps / rate_hz)).astype(np.float32)
+    packet = rate_hz // 50
+    for number in range(200):
+        if number != 100:
+            put(buffer, (2**32 - 4000 + number * clock_hz // 50) & 0xFFFFFFFF, tone[number * packet :][:packet])
+        heard += [buffer.pull(), buffer.pull()]
+    assert buffer.concealed == packet
+    assert buffer.delay_ms == 25.0
+    played = np.concatenate(heard)[packet:]
+    np.testing.assert_allclose(played[packet // 2 : 100 * packet], tone[packet // 2 : 100 * packet], atol=1e-6)
+    np.testing.assert_allclose(played[101 * packet : 198 * packet], tone[101 * packet : 198 * packet], atol=1e-6)

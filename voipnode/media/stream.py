@@ -283,7 +283,7 @@ class AudioStream:
         jitter = self._jitter
         age = 0 if arrived_at == now else int((now - arrived_at) * jitter.rate_hz)
         late = jitter.late
-        jitter.put(packet.timestamp, decoder.decode_frame(packet.payload), marker=packet.marker, age=age)
+        jitter.put(packet.timestamp, packet.payload, decoder, marker=packet.marker, age=age)
         if jitter.late != late and self._reception is not None:
             self._reception.discard(packet.sequence)
 
