@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 from aioice.candidate import Candidate as AioiceCandidate
 
-from voipnode.sipstack.errors import ParseError, RemoteError
+from voipnode.sipstack.errors import ParseError, RemoteError, SipError
 from voipnode.sipstack.ice_attributes import IceCandidate, LocalIce, credentials_of, read_ice
 from voipnode.sipstack.offer_answer import AudioFormat, LocalAudio, OfferAnswer
 from voipnode.sipstack.sdp import parse
@@ -216,3 +217,20 @@ def test_with_ice_the_default_addresses_may_be_of_different_families() -> None:
     assert session.ice is not None
     with pytest.raises(RemoteError):
         OfferAnswer(1).receive_offer(offer(), replace(six, ice=None))
+
+
+@pytest.mark.fuzz
+def test_no_description_raises_anything_else() -> None:
+    dice = random.Random(8839)
+    sound = [offer(), offer("a=rtcp-mux\r\na=ice-lite\r\na=ice-pacing:20\r\n"), RFC_EXAMPLE]
+    for _ in range(3000):
+        data = bytearray(dice.choice(sound))
+        for _ in range(dice.randint(1, 4)):
+            at = dice.randrange(len(data))
+            piece = dice.choice([b"", b" ", b"\r\n", b"9" * 12, b"a=candidate:", b"::", b"0.0.0.0", dice.randbytes(3)])
+            data[at : at + dice.randrange(8)] = piece
+        try:
+            OfferAnswer(1).receive_offer(bytes(data), LOCAL)
+        except SipError:
+            continue
+        credentials_of(bytes(data))
