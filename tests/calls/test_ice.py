@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.switchboard import DOOR, Phone, Switchboard, answers, sdp
+from tests.support.switchboard import DOOR, Phone, Switchboard, answers, rings, sdp
 from voipnode.calls.events import CallChanged, CallPath
 from voipnode.calls.ice_settings import IceSettings
 from voipnode.calls.leg_connectivity import _peer
@@ -265,3 +265,19 @@ def test_every_address_of_this_host_is_offered_and_the_one_towards_the_peer_is_t
     assert [one.host for one in best] == ["2001:db8::10", "192.168.1.10", "10.9.9.9"]  # RFC 8421: IPv6 first, in turn
     assert len({one.foundation for one in best}) == 3
     assert b"c=IN IP4 192.168.1.10\r\n" in offer
+
+
+def test_while_it_rings_we_keep_the_name_that_our_offer_told_whatever_becomes_of_our_addresses() -> None:
+    board = switchboard()
+    ice = IcePhone(board, "192.168.1.20")
+    phone = board.phone("anna", "192.168.1.20", plan=rings)
+    board.ring(phone)
+    board.wire.run(1.0)
+    (leg,) = board.switch.calls[0].legs.values()
+    assert leg.connectivity is not None
+    assert not leg.connectivity.moved(1.0)
+    phone.endpoint.accept(phone.session, ice.sdp(), 1.0)
+    ice.begin(phone.of(sip.IncomingCall)[0].offer)
+    ice.run(2.0)
+    assert [event.chosen for event in paths(board)] == [False, True]
+    assert not leg.connectivity.moved(2.0)  # sound goes by no relay

@@ -90,6 +90,8 @@ class LegConnectivity:
     def gathered(self, now: float) -> None:
         """The servers have answered: descriptions tell of it from now on."""
         self._ice.agent.add(self._ice.candidates())
+        if self._gatherer is not None:
+            self._gatherer.keep_open(now)  # a phone may ring for longer than a router remembers (RFC 8445 §5.1.1.4)
 
     def moved(self, now: float) -> bool:
         """Relays were lost, and there are others: whether the far side has to be told, since sound went by them."""
@@ -97,8 +99,11 @@ class LegConnectivity:
         if self._plain is not None:
             self._plain.begin(now, relayed=self._plain.relayed)
             return self._plain.relayed
-        pair = agent.selected(RTP)
-        if pair is not None and not pair.local.relayed:
+        if agent.peer is None:  # it knows our name, and nothing can be told before it answers
+            agent.add(self._ice.candidates())
+            return False
+        pair = agent.route(RTP)
+        if pair is None or not pair.local.relayed:
             return False
         agent.restart(self._ice.candidates())
         return True

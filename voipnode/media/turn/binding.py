@@ -59,6 +59,10 @@ class Binding:
         """Ask every 15 s from now on, so that the router keeps the way to us open (RFC 6263 §4.1)."""
         self._keep_at = now + KEEP_OPEN_S if self.server is not None else None
 
+    def rest(self) -> None:
+        """Keep nothing open any more."""
+        self._keep_at = None
+
     def receive(self, message: Message, source: Addr, now: float) -> bool:
         """Take an answer; False where it is to none of our questions."""
         for server, requests in self._requests.items():

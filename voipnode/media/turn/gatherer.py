@@ -274,8 +274,10 @@ class Gatherer:
         return self._events.popleft() if self._events else None
 
     def close(self, now: float) -> None:
-        """Give the relays back; what goes out last is in the outbox."""
+        """Give the relays back, and let the router forget us; what goes out last is in the outbox."""
         self._closed = True
+        for binding in self._bindings.values():
+            binding.rest()
         self._give_up_at = self._seek_at = None
         self._hunt.close(now)
 
