@@ -186,6 +186,8 @@ class LegConnectivity:
         relayed = any(one.kind == "relay" and one.address in self._told for one in self._gatherer.found)
         plain.begin(now, relayed=relayed)
         plain.expect({self._peer_host, session.remote_host, session.remote_rtcp_host or session.remote_host}, now)
+        if session.reachable:
+            plain.tell((session.remote_host, session.remote_rtp_port), now)
         return plain
 
     def begin(self, now: float) -> None:

@@ -80,6 +80,8 @@ class LegRelays:
         told = {session.remote_host, session.remote_rtcp_host or session.remote_host} if session.reachable else set()
         self._hosts = (self._peer_host, *sorted(told - {self._peer_host}))
         self._way.expect(self._hosts, now)
+        if session.reachable:
+            self._way.tell((session.remote_host, session.remote_rtp_port), now)
         return session
 
     def begin(self, now: float) -> None:

@@ -52,9 +52,6 @@ class Paths:
             if isinstance(leg.connectivity, LegRelays):  # with ICE there are other candidates
                 self._tell(call, "", detail=f"no sound by the relay for {event.host}: {event.words}")
         elif isinstance(event, RelayFound | AddressMoved):
-            self._tell(
-                call, f"relay at {event.server}" if isinstance(event, RelayFound) else f"seen as {event.address}"
-            )
             if leg.connectivity is not None and leg.connectivity.moved(self._core.now):
                 self._moved(leg)
         elif isinstance(event, PathFailed):

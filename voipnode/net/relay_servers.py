@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from voipnode.media.turn.values import Server, Transport
@@ -32,7 +32,7 @@ class Wanted:
     port: int = 0
     transport: Literal["UDP", "TCP", "TLS", "AUTO"] = "UDP"
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     profile: str = ""
 
     def services(self) -> Iterator[tuple[Transport, str]]:

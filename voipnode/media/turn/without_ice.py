@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
-from voipnode.media.events import AddressesGathered, MediaEvent
+from voipnode.media.events import AddressesGathered, MediaEvent, PathFound
 from voipnode.media.turn.gatherer import Carried, Gatherer
 from voipnode.media.turn.values import RTCP, RTP
 from voipnode.media.values import Addr, MediaPacket
@@ -28,6 +29,8 @@ class WithoutIce:
         self._relayed = False
         self._bound: set[tuple[int, Addr]] = set()
         self._hosts: frozenset[str] = frozenset()
+        self._path = ""  # as it was told last
+        self._events: deque[MediaEvent] = deque(maxlen=8)
         self._now = 0.0
 
     def gather(self, now: float) -> None:
@@ -51,8 +54,17 @@ class WithoutIce:
 
     def expect(self, hosts: Iterable[str], now: float) -> None:
         """Let these hosts send to us through the relays: where the far side's SDP says that it is, and its SIP."""
-        self._hosts = frozenset(hosts)
+        self._now, self._hosts = now, frozenset(hosts)
         self._permit(now)
+
+    def tell(self, remote: Addr, now: float) -> None:
+        """Say by which way the sound goes to the far side, where it is another one than before."""
+        kind = "relay" if self._relayed else "srflx"
+        ours = next((one.address for one in self._gatherer.found if (one.kind, one.component) == (kind, RTP)), None)
+        path = "" if ours is None else f"{kind} {ours[0]}:{ours[1]} with {remote[0]}:{remote[1]}"
+        if path and path != self._path:
+            self._path = path
+            self._events.append(PathFound(now, path, 0.0, chosen=True))
 
     def _permit(self, now: float) -> None:
         for relay in self._relays.values():
@@ -104,7 +116,8 @@ class WithoutIce:
         return self._gatherer.outbox(now)
 
     def next_deadline(self) -> float | None:
-        return self._gatherer.next_deadline()
+        # What is to be told must not wait for the next packet.
+        return self._now if self._events else self._gatherer.next_deadline()
 
     def on_deadline(self, now: float) -> None:
         self._now = now
@@ -114,4 +127,4 @@ class WithoutIce:
         if self._gathering and self._gatherer.done:
             self._gathering = False
             return AddressesGathered(self._now)
-        return self._gatherer.next_event()
+        return self._events.popleft() if self._events else self._gatherer.next_event()
