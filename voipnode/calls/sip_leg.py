@@ -387,6 +387,8 @@ class SipLeg:
         self._path.flush(now)
         self._path.close()
         self.transport.close()
+        if self.transport.dropped.total:
+            log.info("media of %s that was not taken: %s", self.remote, self.transport.dropped)
         self._bind(None)  # a circle less for the garbage collector
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
 from voipnode.media.errors import MediaError
@@ -52,6 +52,10 @@ class ProtectionStats:
 
     def count(self, fault: Fault) -> None:
         setattr(self, fault, getattr(self, fault) + 1)
+
+    def __str__(self) -> str:
+        counts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return ", ".join(f"{count} {fault}" for fault, count in counts.items() if count) or "none"
 
     @property
     def suspicious(self) -> int:
