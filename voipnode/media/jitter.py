@@ -43,7 +43,7 @@ _ROOM_MS = 500
 _SPURT_MS = 200  # so long a pause that what follows is a new talk spurt even without a marker
 _MUTE_AHEAD_MS = 60  # silence laid out beyond the last report of an event that still goes on
 _BRIDGED_MS = 40  # the last part of a gap is predicted from both sides
-_OWN_MS = 120  # for so long a decoder that can conceal does so
+_CONCEALED_MS = 120  # what is longer is counted as a pause
 _SPLICE_PAUSE = 4  # frames between two splices
 _SPLICE_PATIENCE = 30  # frames to wait for a place that splices well
 _ALIKE = 0.7
@@ -286,11 +286,10 @@ class JitterBuffer:
         """Nothing is known of what comes: go on with what was."""
         concealer, line = self._concealer, self._line
         self._dry += count
-        filled = None
-        if not concealer.exhausted:
+        if not concealer.exhausted and self._dry <= _CONCEALED_MS * self._per_ms:
             self.concealed += count
-            if self._decoder is not None and self._dry <= _OWN_MS * self._per_ms:
-                filled = self._decoder.conceal(count)
+        # A decoder that can do it does it as long as the pause lasts: comfort noise is meant to (RFC 3389 §4).
+        filled = None if self._decoder is None else self._decoder.conceal(count)
         line.append(concealer.carry_on(line.tail(concealer.window), count) if filled is None else filled[:count])
 
     def _close(self, gap: int) -> None:
