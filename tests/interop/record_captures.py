@@ -84,6 +84,32 @@ async def p2p_call_baresip(folder: Path) -> None:
         await phone.stop()
 
 
+async def ice_call_baresip(folder: Path) -> None:
+    """The button rings baresip, which answers with ICE; its packets come from an address that only its checks show."""
+    phone = await Baresip.start(
+        folder / "phone",
+        microphone=write_tone(folder / "440.wav", 440.0),
+        answer="auto",
+        modules=("stun", "ice"),
+        media="medianat=ice",
+    )
+    audio = 'device = "files"\nmicrophone = "tone:1000"'
+    node = await Node.start(folder / "node", audio=audio, more="[sip.ice]\nenabled = true\n")
+
+    async def play() -> None:
+        await node.press(phone.uri)
+        await node.event("call.path", chosen=True)
+        await phone.event("CALL_RTPESTAB")
+        await asyncio.sleep(TALK_S)
+        phone.command("hangup")
+
+    try:
+        await _record("ice-call-baresip", node, play)
+    finally:
+        await node.stop()
+        await phone.stop()
+
+
 async def dtmf_rfc4733_baresip(folder: Path) -> None:
     """The button rings baresip, which answers and presses 1, 5 and #."""
     phone = await Baresip.start(folder / "phone", microphone=write_tone(folder / "440.wav", 440.0), answer="auto")
@@ -292,6 +318,7 @@ async def tls_call_baresip(folder: Path) -> None:
 
 SCENARIOS: tuple[Scenario, ...] = (
     p2p_call_baresip,
+    ice_call_baresip,
     dtmf_rfc4733_baresip,
     dtmf_info_linphone,
     cancelled_call_baresip,

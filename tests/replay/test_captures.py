@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from tests.support.sound import assert_tone_in
 from voipnode.calls.account_settings import AccountSettings
-from voipnode.calls.events import CallChanged, DtmfReceived, RegistrationChanged
+from voipnode.calls.events import CallChanged, CallPath, DtmfReceived, RegistrationChanged
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.cli.replay import replay_capture
 from voipnode.replay.capture import CaptureError, read_capture
@@ -68,6 +68,16 @@ def test_a_peer_to_peer_call_with_sound() -> None:
     outcome, _ = replay("p2p-call-baresip")
     assert states(outcome) == TALKED
     assert last(outcome).detail == "hung up by the far side"
+    assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
+
+
+def test_a_call_whose_way_ice_found() -> None:
+    """The checks are ours again, with the transactions of then: their recorded answers make the recorded pair."""
+    outcome, _ = replay("ice-call-baresip")
+    assert states(outcome) == TALKED
+    paths = [event for event in outcome.events if isinstance(event, CallPath)]
+    assert [event.chosen for event in paths] == [False, True]
+    assert " with prflx 127.0.0.1:" in paths[-1].pair
     assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
 
 

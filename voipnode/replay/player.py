@@ -20,7 +20,7 @@ from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
 from voipnode.calls.ways import Way, straight, through
 from voipnode.replay.registrations import aor_text
-from voipnode.replay.stand_ins import RATE_HZ, TICK_S, Ear, RecordedEntropy, RecordedPaths, VirtualClock, late_bits
+from voipnode.replay.stand_ins import RATE_HZ, TICK_S, Ear, RecordedEntropy, RecordedPaths, VirtualClock, recorded_bits
 from voipnode.replay.steps import (
     Answer,
     Digit,
@@ -92,8 +92,14 @@ class Player:
         self._leaving = False
         bus = Bus(lambda: self._clock.now)
         bus.subscribe(Event, self._outcome.events.append, who="replay")
-        settings = (settings or SipSettings()).model_copy(
-            update={"incoming_networks": EVERYBODY, "max_calls": 64, "max_call_duration_s": "infinite"}
+        settings = settings or SipSettings()
+        settings = settings.model_copy(
+            update={
+                "incoming_networks": EVERYBODY,
+                "max_calls": 64,
+                "max_call_duration_s": "infinite",
+                "ice": settings.ice.model_copy(update={"enabled": settings.ice.enabled or bool(script.ice)}),
+            }
         )
 
         def local_address(hop: Hop) -> Address:
@@ -104,7 +110,7 @@ class Player:
             tuple(accounts) or _accounts_of(script),
             endpoint=Endpoint(EndpointConfig(user_agent=user_agent), RecordedEntropy(script), local_address),
             local_address=local_address,
-            media=LegMedia(self._paths, late_bits(), settings, RATE_HZ, "replay"),
+            media=LegMedia(self._paths, recorded_bits(script), settings, RATE_HZ, "replay"),
             door=DoorBridge(Ear(self._outcome.heard), self._clock),
             bus=bus,
             find=self._find,

@@ -42,6 +42,9 @@ def make_script(capture: list[Seen], node: Address | None = None) -> Script:
     registrations.write(script)
     if not script.sent:
         raise CaptureError(f"nothing in this capture was sent by {script.node}")
+    for seen in capture:
+        if seen.transport == "UDP" and seen.source in writer.media_addresses:
+            writer.node_checked(seen)
     connections: dict[Address, int] = {}
     for seen in capture:
         if seen.destination in ends:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from voipnode.calls.hooks import Frame
+from voipnode.media.ice.values import CHECK_BITS, CREDENTIAL_BITS, credential_bits
 from voipnode.media.transport import MediaTransport
 from voipnode.media.turn.values import Server
 from voipnode.replay.steps import FarMedia, Script
@@ -139,6 +140,22 @@ class Ear:
     def exchange(self, loudspeaker: Frame) -> Frame:
         self._heard.append(loudspeaker.copy())
         return self._silence
+
+
+def recorded_bits(script: Script) -> Callable[[int], int]:
+    """Numbers as the node drew them for ICE: its names and passwords, and the transactions of its checks, to which the
+    far side's answers belong. All others are late ones."""
+    late = late_bits()
+
+    def bits(width: int) -> int:
+        if width == CREDENTIAL_BITS and script.ice and (drawn := credential_bits(script.ice[0])) is not None:
+            script.ice.popleft()
+            return drawn
+        if width == CHECK_BITS and script.checks:
+            return int.from_bytes(script.checks.popleft(), "big")
+        return late(width)
+
+    return bits
 
 
 def late_bits() -> Callable[[int], int]:

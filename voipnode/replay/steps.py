@@ -90,8 +90,9 @@ class Script:
     """A capture as steps for the player, with the values that were random then.
 
     `sent` is the node's SIP then, in words, without repeats, `digests` its answers to challenges; `rtp_ports` the
-    node's RTP ports in order of use. `accounts` are the registered ones as the REGISTERs show them, without passwords,
-    `places` where their servers were, `local` what the node calls its own address, by transport.
+    node's RTP ports in order of use, `ice` its ICE names and passwords, each pair as one word, and `checks` the
+    transactions of the checks that it sent. `accounts` are the registered ones as the REGISTERs show them, without
+    passwords, `places` where their servers were, `local` what the node calls its own address, by transport.
     """
 
     node: Address
@@ -103,6 +104,8 @@ class Script:
     sent: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     rtp_ports: list[int] = field(default_factory=list)
+    ice: deque[str] = field(default_factory=deque)
+    checks: deque[bytes] = field(default_factory=deque)
     call_ids: deque[str] = field(default_factory=deque)
     tags: deque[str] = field(default_factory=deque)
     branches: deque[str] = field(default_factory=deque)

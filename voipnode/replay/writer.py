@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from voipnode.media.dtmf_info import parse_info
+from voipnode.media.stun.message import is_stun
 from voipnode.replay.capture import Seen
 from voipnode.replay.registrations import aor_of
 from voipnode.replay.steps import Answer, Digit, HangUp, Ring, Script, credentials_in, describe, digests_of
 from voipnode.sipstack import sdp
 from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.ice_attributes import read_ice
 from voipnode.sipstack.message import Message, Request, Response
 from voipnode.sipstack.routing import DEFAULT_PORTS
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
+
+_BINDING_REQUEST = b"\0\1"
 
 
 class Writer:
@@ -52,8 +56,16 @@ class Writer:
             if media.port == 0 or connection is None:
                 continue
             self.media_addresses |= {Address(connection.address, media.port + odd) for odd in (0, 1)}
+            ice = read_ice(description, media)
+            if ice is not None and not ice.mismatch and self._first_time(f"ice {ice.ufrag}"):
+                self._script.ice.append(ice.ufrag + ice.password)
             if self._first_time(f"rtp {media.port}"):
                 self._script.rtp_ports.append(media.port)
+
+    def node_checked(self, seen: Seen) -> None:
+        """A datagram left one of the node's media ports: perhaps a check of ICE."""
+        if is_stun(seen.data) and seen.data[:2] == _BINDING_REQUEST and self._first_time(seen.data[8:20].hex()):
+            self._script.checks.append(seen.data[8:20])
 
     def _request(self, seen: Seen, request: Request) -> None:
         script, call_id = self._script, request.call_id

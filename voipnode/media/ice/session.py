@@ -22,7 +22,7 @@ from voipnode.media.ice.in_use import PairsInUse
 from voipnode.media.ice.nomination import Nomination
 from voipnode.media.ice.pair import Pair, PairEvent, PairState
 from voipnode.media.ice.requests import FORBIDDEN, ROLE_CONFLICT, Asked, request
-from voipnode.media.ice.values import Credentials, Pacer, Peer, RandomBits, Role, Sent, Times
+from voipnode.media.ice.values import CHECK_BITS, Credentials, Pacer, Peer, RandomBits, Role, Sent, Times
 from voipnode.media.stun.message import Kind as Class
 from voipnode.media.stun.message import Message, short_term_key
 from voipnode.media.values import Addr
@@ -30,7 +30,6 @@ from voipnode.media.values import Addr
 _MAX_EARLY = 16  # checks of the far side that came before its description
 _MAX_REFLEXIVE = 16  # candidates of the far side that only its checks show
 _MAX_PROVEN = 64
-_ID_BITS = 96
 
 
 class Session:
@@ -240,7 +239,7 @@ class Session:
 
     def _request(self, pair: Pair, *, nominates: bool = False) -> tuple[bytes, bytes]:
         assert self.peer is not None
-        transaction_id = self._random_bits(_ID_BITS).to_bytes(_ID_BITS // 8, "big")
+        transaction_id = self._random_bits(CHECK_BITS).to_bytes(CHECK_BITS // 8, "big")
         ours, theirs = self.credentials, self.peer.credentials
         return transaction_id, request(transaction_id, pair.local, ours, theirs, self._role, nominates=nominates)
 

@@ -15,6 +15,8 @@ RandomBits: TypeAlias = Callable[[int], int]
 
 _ICE_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # RFC 8839 §5.1, 6 bits each
 UFRAG_CHARS, PASSWORD_CHARS = 4, 24  # RFC 8445 §5.3: at least 24 and 128 random bits
+CREDENTIAL_BITS = 6 * (UFRAG_CHARS + PASSWORD_CHARS)
+CHECK_BITS = 96  # of a transaction id (RFC 8489 §5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,16 @@ class Credentials:
     @classmethod
     def draw(cls, random_bits: RandomBits) -> Credentials:
         """Fresh ones."""
-        drawn = random_bits(6 * (UFRAG_CHARS + PASSWORD_CHARS))
+        drawn = random_bits(CREDENTIAL_BITS)
         text = "".join(_ICE_CHARS[drawn >> 6 * place & 63] for place in range(UFRAG_CHARS + PASSWORD_CHARS))
         return cls(text[:UFRAG_CHARS], text[UFRAG_CHARS:])
+
+
+def credential_bits(text: str) -> int | None:
+    """The number of which `Credentials.draw` makes this fragment and password, one behind the other; None: none."""
+    if len(text) != UFRAG_CHARS + PASSWORD_CHARS or not set(text) <= set(_ICE_CHARS):
+        return None
+    return sum(_ICE_CHARS.index(char) << 6 * place for place, char in enumerate(text))
 
 
 @dataclass(frozen=True, slots=True)
