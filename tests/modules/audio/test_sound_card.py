@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.pulse_audio import pulse_audio
 from tests.support.sound import measure_tone
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import Problem
@@ -221,37 +219,8 @@ def test_a_recording_in_a_folder_that_does_not_exist_is_refused(bus: Bus) -> Non
 
 @pytest.fixture
 def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """PulseAudio with a null sink, whose monitor is the microphone: what is played is heard 40 ms later or so."""
-    if shutil.which("pulseaudio") is None or shutil.which("pactl") is None:
-        pytest.skip("pulseaudio and pulseaudio-utils are not installed")
-    if os.geteuid() != 0:
-        pytest.skip("the sound server is started for this test by root only; a user's own one is left alone")
-    pytest.importorskip("sounddevice", reason="sounddevice or PortAudio is not installed", exc_type=OSError)
-    runtime = tmp_path / "xdg"
-    runtime.mkdir(mode=0o700)
-    socket = runtime / "native"
-    for name, value in {
-        "XDG_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "PULSE_SERVER": f"unix:{socket}",
-        "PULSE_SINK": "spk", "PULSE_SOURCE": "spk.monitor",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--realtime=no", "--use-pid-file=no"]
-    for module in (
-        f"module-native-protocol-unix socket={socket} auth-anonymous=1",
-        "module-null-sink sink_name=spk rate=48000 channels=1",
-    ):
-        command += ["-L", module]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            for _ in range(500):
-                if subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode == 0:
-                    break
-                assert server.poll() is None, "pulseaudio ended at once"
-                threading.Event().wait(0.01)
-            yield
-        finally:
-            server.terminate()
-            server.wait(GUARD_S)
+    with pulse_audio(tmp_path, monkeypatch):
+        yield
 
 
 @pytest.mark.interop
