@@ -46,7 +46,7 @@ from voipnode.sipstack.own_address import Inside
 from voipnode.sipstack.routing import DEFAULT_PORTS
 from voipnode.sipstack.transport import Address, Hop
 from voipnode.tls_profiles import client_profiles, relay_profiles, server_profile
-from voipnode.traversal import port_mapping, rtp_pairs, wanted_servers
+from voipnode.traversal import port_mapping, rtp_pairs, server_memory, wanted_servers
 
 # Nobody's addresses (RFC 5737): the way to the first is the default route, so our address there is the network's.
 ANYWHERE = ("198.51.100.1", "127.0.0.1")
@@ -139,6 +139,7 @@ class Line:
                 hosts=_hosts(settings, Interfaces(self._loop.time)),
                 public=lambda: mapping.outer if mapping is not None else "",
                 inside=Inside(settings.nat.local_networks),
+                server_memory=server_memory(bus),
             ),
             door=DoorBridge(device, self.clock),
             bus=bus,
@@ -195,6 +196,7 @@ class Line:
         self.switch.unregister(self._loop.time())
         await self._desk.close()
         await self._all_over()
+        self.switch.abandon(self._loop.time())
         await self._finder.close()
         await self._servers.close()
         if self._mapping is not None:

@@ -10,6 +10,8 @@ from voipnode.calls.hooks import Bus
 from voipnode.calls.ports import LocalAddress
 from voipnode.calls.settings import SipSettings
 from voipnode.calls.traversal_settings import server_place
+from voipnode.media.turn.memory import ServerMemory
+from voipnode.media.turn.values import Server
 from voipnode.net.igd import Forwarding, find_igd
 from voipnode.net.port_mapping import PortMapping
 from voipnode.net.relay_servers import Wanted
@@ -34,6 +36,15 @@ def wanted_servers(settings: SipSettings) -> list[Wanted]:
         place, transport = turn.place, _TRANSPORTS[turn.wanted]
         found.append(Wanted(place.host, place.port, transport, turn.username, turn.password, relay_profile(index)))
     return found
+
+
+def server_memory(bus: Bus) -> ServerMemory:
+    """What calls learn about the servers, and people of them."""
+
+    def tell(server: Server, words: str) -> None:
+        bus.publish(Problem(where="sip.turn" if server.relays else "sip.stun", detail=words))
+
+    return ServerMemory(tell)
 
 
 def rtp_pairs(settings: SipSettings) -> int:

@@ -326,3 +326,17 @@ def test_a_held_call_asks_no_permission_for_nobodys_address() -> None:
     stage.run(1.0)
     for lent in stage.turn[TURN.address].lent.values():
         assert set(lent.permissions) == {OUTSIDE}
+
+
+def test_relays_are_given_back_by_a_node_that_stops_though_the_far_side_is_dead() -> None:
+    stage = Stage([TURN])
+    phone = stage.board.phone("anna", OUTSIDE, plan=answers)
+    stage.board.ring(phone)
+    stage.run(1.0)
+    assert len(stage.turn[TURN.address].lent) == 2
+    stage.board.wire.detach(phone.hop.remote)
+    stage.board.switch.hang_up_all(stage.board.wire.now)
+    stage.run(2.0)
+    stage.board.switch.abandon(stage.board.wire.now)
+    stage.run(2.1)
+    assert not stage.turn[TURN.address].lent

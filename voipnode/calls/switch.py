@@ -223,6 +223,12 @@ class Switch:
         for call in self.calls:
             self.hang_up(call.id, now, "the node stops")
 
+    def abandon(self, now: float) -> None:
+        """Let go of calls whose far side has not agreed to their end: of ports, and of relays at servers."""
+        for call in self.calls:
+            for leg in call.legs.values():
+                leg.close(now)
+
     def send_digits(self, call_id: str, digits: str, now: float) -> None:
         """Send digits by the first road of the account that the far side takes. Raises CallError, NotNowError."""
         self._core.now = now

@@ -167,6 +167,16 @@ def test_a_dead_stun_server_costs_its_time_once_and_then_a_fifth_of_a_second() -
     ]
 
 
+def test_a_fault_is_told_once_and_again_when_it_is_another() -> None:
+    told: list[str] = []
+    memory = ServerMemory(lambda server, words: told.append(words))
+    for users in ({"user": "other"}, {"user": "other"}):
+        lab = Lab([TURN], memory=memory)
+        lab.servers[TURN.address].users = users
+        lab.until_done()
+    assert told == ["the TURN server 203.0.113.20:3478 by UDP does not accept username and password (401)"]
+
+
 def test_a_server_that_is_back_serves_the_next_call() -> None:
     lab = Lab([TURN])
     lab.servers[TURN.address].silent = True
