@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.support.aio import run_test, within
 from tests.support.capture_net import Capture
 from tests.support.certificates import Authority
@@ -22,7 +24,7 @@ from tests.support.peers.baresip import Baresip
 from tests.support.peers.kamailio import USERS, Kamailio
 from tests.support.peers.linphone import Linphone
 from tests.support.running import running
-from tests.support.wav_files import write_tone
+from tests.support.wav_files import write_tone, write_wav
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
 TALK_S = 2.0
@@ -105,6 +107,41 @@ async def ice_call_baresip(folder: Path) -> None:
 
     try:
         await _record("ice-call-baresip", node, play)
+    finally:
+        await node.stop()
+        await phone.stop()
+
+
+async def g722_call_baresip(folder: Path) -> None:
+    """The button rings baresip, which takes G.722 alone, says 3 kHz and 6 kHz for 2 s and hangs up."""
+    both = 0.15 * sum(np.sin(2 * np.pi * hz * np.arange(20 * 48000) / 48000) for hz in (3000, 6000))
+    microphone = write_wav(folder / "both.wav", both, 48000)
+    phone = await Baresip.start(folder / "phone", microphone=microphone, answer="auto", codecs="G722/16000/1")
+    await _call(folder, "g722-call-baresip", phone)
+
+
+async def opus_call_baresip(folder: Path) -> None:
+    """The button rings baresip, which takes Opus alone, says 440 Hz for 2 s, presses 5 and hangs up."""
+    microphone = write_tone(folder / "440.wav", 440.0)
+    phone = await Baresip.start(folder / "phone", microphone=microphone, answer="auto", codecs="opus/48000/2")
+    await _call(folder, "opus-call-baresip", phone, digit="5")
+
+
+async def _call(folder: Path, name: str, phone: Baresip, digit: str = "") -> None:
+    node = await Node.start(folder / "node", audio='device = "files"\nmicrophone = "tone:1000"')
+
+    async def play() -> None:
+        await node.press(phone.uri)
+        await phone.event("CALL_RTPESTAB")
+        await asyncio.sleep(TALK_S)
+        if digit:
+            phone.command("sndcode", digit)
+            await node.event("dtmf.received", digit=digit)
+            await asyncio.sleep(0.5)
+        phone.command("hangup")
+
+    try:
+        await _record(name, node, play)
     finally:
         await node.stop()
         await phone.stop()
@@ -319,6 +356,8 @@ async def tls_call_baresip(folder: Path) -> None:
 SCENARIOS: tuple[Scenario, ...] = (
     p2p_call_baresip,
     ice_call_baresip,
+    g722_call_baresip,
+    opus_call_baresip,
     dtmf_rfc4733_baresip,
     dtmf_info_linphone,
     cancelled_call_baresip,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from tests.support.sound import assert_tone_in
+from tests.support.sound import assert_tone_in, fit_at
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.events import CallChanged, CallPath, DtmfReceived, RegistrationChanged
 from voipnode.cli.exit_codes import ExitCode
@@ -79,6 +79,23 @@ def test_a_call_whose_way_ice_found() -> None:
     assert [event.chosen for event in paths] == [False, True]
     assert " with prflx 127.0.0.1:" in paths[-1].pair
     assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
+
+
+def test_a_wide_band_call() -> None:
+    """G.722: 6 kHz beside 3 kHz, which no telephone of 8 kHz carries."""
+    outcome, _ = replay("g722-call-baresip")
+    assert states(outcome) == TALKED
+    sound = outcome.audio().astype(np.float64)[RATE_HZ // 2 : 3 * RATE_HZ // 2]
+    powers = {hz: fit_at(sound, hz, RATE_HZ).power for hz in (3000.0, 6000.0)}
+    assert all(10 * np.log10(2 * power) == pytest.approx(20 * np.log10(0.15), abs=1.5) for power in powers.values())
+    assert sum(powers.values()) > 0.99 * float(np.mean(sound**2))
+
+
+def test_an_opus_call_with_a_digit_on_its_clock() -> None:
+    outcome, _ = replay("opus-call-baresip")
+    assert digits(outcome) == [("5", "rtp", True)]
+    sound = outcome.audio().astype(np.float64)[RATE_HZ // 2 : 3 * RATE_HZ // 2]
+    assert fit_at(sound, 440.0, RATE_HZ).power > 0.9 * float(np.mean(sound**2))
 
 
 def test_digits_by_rtp_events() -> None:

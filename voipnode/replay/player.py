@@ -245,6 +245,8 @@ class Player:
 
 def _accounts_of(script: Script) -> tuple[AccountSettings, ...]:
     """The accounts that the capture shows, and the peer-to-peer one."""
-    own = {"auto_answer": script.answers_by_itself}
+    own: dict[str, object] = {"auto_answer": script.answers_by_itself}
+    if script.codecs:
+        own["audio_codecs"] = tuple(script.codecs)
     registered = (account.model_copy(update=own) for account in script.accounts)
-    return (*registered, AccountSettings(default=True, auto_answer=script.answers_by_itself))
+    return (*registered, AccountSettings(default=True).model_copy(update=own))

@@ -12,7 +12,7 @@ from voipnode.media.transport import MediaTransport
 from voipnode.media.turn.values import Server
 from voipnode.replay.steps import FarMedia, Script
 
-RATE_HZ = 8000
+RATE_HZ = 16000
 TICK_S = 0.010
 
 

@@ -89,15 +89,17 @@ class OwnRequest(Step):
 class Script:
     """A capture as steps for the player, with the values that were random then.
 
-    `sent` is the node's SIP then, in words, without repeats, `digests` its answers to challenges; `rtp_ports` the
-    node's RTP ports in order of use, `ice` its ICE names and passwords, each pair as one word, and `checks` the
-    transactions of the checks that it sent. `accounts` are the registered ones as the REGISTERs show them, without
-    passwords, `places` where their servers were, `local` what the node calls its own address, by transport.
+    `codecs` are those that the node spoke of, in its order. `sent` is the node's SIP then, in words, without repeats,
+    `digests` its answers to challenges; `rtp_ports` the node's RTP ports in order of use, `ice` its ICE names and
+    passwords, each pair as one word, and `checks` the transactions of the checks that it sent. `accounts` are the
+    registered ones as the REGISTERs show them, without passwords, `places` where their servers were, `local` what the
+    node calls its own address, by transport.
     """
 
     node: Address
     answers_by_itself: bool = False  # it answered a call without ringing first
     accounts: tuple[AccountSettings, ...] = ()
+    codecs: list[str] = field(default_factory=list)
     places: dict[Address, list[Hop]] = field(default_factory=dict)
     local: dict[str, Address] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from voipnode.media.dtmf_info import parse_info
+from voipnode.media.formats import codec_names, payload_format
 from voipnode.media.stun.message import is_stun
 from voipnode.replay.capture import Seen
 from voipnode.replay.registrations import aor_of
 from voipnode.replay.steps import Answer, Digit, HangUp, Ring, Script, credentials_in, describe, digests_of
 from voipnode.sipstack import sdp
+from voipnode.sipstack.audio import STATIC_FORMATS
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.ice_attributes import read_ice
 from voipnode.sipstack.message import Message, Request, Response
@@ -16,6 +18,8 @@ from voipnode.sipstack.transport import Address, Hop
 from voipnode.sipstack.uri import SipUri
 
 _BINDING_REQUEST = b"\0\1"
+_FORMATS = {name: payload_format(name, 48000) for name in codec_names()}
+_NAMES = {(each.name.lower(), each.clock_hz): name for name, each in _FORMATS.items()}
 
 
 class Writer:
@@ -55,6 +59,7 @@ class Writer:
             connection = description.connection_of(media)
             if media.port == 0 or connection is None:
                 continue
+            self._codecs(media)
             self.media_addresses |= {Address(connection.address, media.port + odd) for odd in (0, 1)}
             ice = read_ice(description, media)
             if ice is not None and not ice.mismatch and self._first_time(f"ice {ice.ufrag}"):
@@ -66,6 +71,16 @@ class Writer:
         """A datagram left one of the node's media ports: perhaps a check of ICE."""
         if is_stun(seen.data) and seen.data[:2] == _BINDING_REQUEST and self._first_time(seen.data[8:20].hex()):
             self._script.checks.append(seen.data[8:20])
+
+    def _codecs(self, media: sdp.MediaDescription) -> None:
+        """Which ones the node had then, and in which order it liked them."""
+        said, found = media.rtpmaps(), self._script.codecs
+        for text in media.formats:
+            number = int(text) if text.isdigit() else -1
+            rtpmap = said.get(number) or STATIC_FORMATS.get(number)
+            name = rtpmap and _NAMES.get((rtpmap.name.lower(), rtpmap.clock_rate_hz))
+            if name and name not in found:
+                found.append(name)
 
     def _request(self, seen: Seen, request: Request) -> None:
         script, call_id = self._script, request.call_id

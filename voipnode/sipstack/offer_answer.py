@@ -48,6 +48,7 @@ __all__ = ["AudioFormat", "AudioSession", "LocalAudio", "OfferAnswer"]
 DYNAMIC_PAYLOAD_TYPES = range(96, 128)  # RFC 3551 §6
 STATIC_NOISE = 13  # for 8000 Hz (RFC 3389 §4)
 OPUS_CLOCK_HZ = 48000
+COMMON_EVENT_HZ = 8000
 
 
 class _Frame(NamedTuple):
@@ -242,7 +243,7 @@ class OfferAnswer:
         asking = replace(local, voip_metrics=local.voip_metrics and remote.voip_metrics)
         media[slot] = frame.around(audio_section(asking, [receiving], events, direction, ptime_ms, noises), keys)
         answer = self._publish(local, media, frame)
-        event = events.get(ours.clock_rate_hz)
+        event = next(iter(events.values()), None)
         receive = {receiving.payload_type: receiving}
         session = _session(local, remote, sending, receive, event, event, security, rtcp_mux=remote.rtcp_mux)
         session = _with_noise(session, noises.get(ours.clock_rate_hz))
@@ -266,7 +267,7 @@ class OfferAnswer:
             raise _refused(remote)
         ours, sending = _first_common(local.formats, remote)
         receiving = ours._replace(payload_type=sending.payload_type)
-        event = _common_event(local, remote, ours.clock_rate_hz).get(ours.clock_rate_hz)
+        event = next(iter(_common_event(local, remote, ours.clock_rate_hz).values()), None)
         security = take_answer(local.security, self._agreed.media[slot], remote.security)
         if isinstance(security, str):
             raise _refused(Refusal(5, 399, security))
@@ -364,8 +365,9 @@ def _answered(offer: _Offer, remote: RemoteAudio, security: AgreedSecurity | Non
     ours = offered[taken[0].key]
     sending = ours._replace(payload_type=taken[0].payload_type, fmtp=taken[0].fmtp)
     receiving = {offered[audio.key].payload_type: offered[audio.key] for audio in taken}
-    event = remote.events.get(ours.clock_rate_hz) if ours.clock_rate_hz in offer.events else None
-    event_receive = offer.events[ours.clock_rate_hz] if event is not None else None
+    event_hz = _event_clock(remote, ours.clock_rate_hz)
+    event = remote.events.get(event_hz) if event_hz in offer.events else None
+    event_receive = offer.events[event_hz] if event is not None else None
     mux = offer.frame.rtcp_mux and remote.rtcp_mux  # RFC 5761 §5.1.1: the answerer may not begin it
     session = _session(offer.local, remote, sending, receiving, event, event_receive, security, rtcp_mux=mux)
     noise_receive = offer.noises.get(ours.clock_rate_hz)
@@ -421,8 +423,18 @@ def _first_common(formats: Sequence[AudioFormat], remote: RemoteAudio) -> tuple[
 
 
 def _common_event(local: LocalAudio, remote: RemoteAudio, clock_rate_hz: int) -> dict[int, int]:
+    clock_rate_hz = _event_clock(remote, clock_rate_hz)
     number = remote.events.get(clock_rate_hz)
     return {} if number is None or local.event_payload_type is None else {clock_rate_hz: number}
+
+
+def _event_clock(remote: RemoteAudio, clock_rate_hz: int) -> int:
+    """Of which clock the far side's events are beside a codec of that clock.
+
+    The codec's, since both share a timeline (RFC 3550 §5.2). But many phones have telephone-event/8000 alone, and send
+    it on whatever timeline there is (baresip beside Opus): without it no digit would open their door.
+    """
+    return clock_rate_hz if clock_rate_hz in remote.events else COMMON_EVENT_HZ
 
 
 def _common_noise(local: LocalAudio, remote: RemoteAudio, clock_rate_hz: int) -> dict[int, int]:
