@@ -281,3 +281,23 @@ def test_while_it_rings_we_keep_the_name_that_our_offer_told_whatever_becomes_of
     ice.run(2.0)
     assert [event.chosen for event in paths(board)] == [False, True]
     assert not leg.connectivity.moved(2.0)  # sound goes by no relay
+
+
+def test_with_rtcp_on_the_port_of_rtp_one_component_is_checked_and_carries_both() -> None:
+    board = switchboard()
+    ice = IcePhone(board, "192.168.1.20", ports=(7000,), lines="a=ice-options:ice2\r\na=rtcp-mux\r\n")
+
+    def answer(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            assert event.offer is not None
+            assert b"a=rtcp-mux\r\n" in event.offer
+            phone.endpoint.accept(event.session, ice.sdp(), phone.wire.now)
+            ice.begin(event.offer)
+
+    phone = board.phone("anna", "192.168.1.20", plan=answer)
+    board.ring(phone)
+    ice.run(8.0)
+    assert [event.chosen for event in paths(board)] == [False, True]
+    sent = board.paths.all[0].sent
+    assert not any(packet.rtcp for packet in sent)
+    assert {data[1] for data, _ in ice.heard} >= {0x00, 0xC8}  # PCMU and sender reports

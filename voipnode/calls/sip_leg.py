@@ -143,7 +143,8 @@ class SipLeg:
             voip_metrics=media.settings.qos.voip_metrics,
             comfort_noise=account.comfort_noise,
             security=self.security.local,
-            offer_rtcp_mux=self.security.offers_handshake,  # one instead of two
+            # One handshake instead of two, and half as many addresses to check and to relay (RFC 5761 §5.1.3).
+            offer_rtcp_mux=self.security.offers_handshake or media.settings.ice.enabled,
         )
         self.connectivity = self._connectivity(media, peer_host)
 

@@ -103,7 +103,7 @@ class IceAgent:
 
     def begin(self, peer: Peer, now: float, *, components: int = 2, early: bool = False) -> None:
         """The far side's description is here, and ours was sent. Once more, with more candidates, these are tried too;
-        other credentials are another party's (a fork), or the other half of a restart.
+        other credentials without a restart of ours are another party's, a fork: what was found goes by at once.
 
         `early`: the call is not answered yet; that there is no way counts from `expect`.
         """
@@ -113,7 +113,7 @@ class IceAgent:
                 session.more(peer, now)
                 return
             self._session = self._new_session(session.credentials, session.candidates)
-            self._previous = session if session.route(1) is not None else self._previous
+            self._previous = None
         self._session.begin(peer, components, now, early=early)
 
     def expect(self, now: float) -> None:
