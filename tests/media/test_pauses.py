@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.rtp_network import BOB, stream
+from voipnode.codecs.registry import find_codec
 from voipnode.media.pauses import Pauses
 from voipnode.media.rtp import RtpPacket
 
@@ -75,23 +76,24 @@ def test_on_the_wire_a_pause_is_a_description_a_second() -> None:
 
 
 @pytest.mark.parametrize("number", [13, 96])
-def test_a_description_is_heard_as_its_noise(number: int) -> None:
-    """Under 13 even where nothing was agreed; under another number where it was."""
+def test_a_description_is_heard_as_its_noise_until_speech_comes_again(number: int) -> None:
+    """Under 13 even where nothing was agreed; under another number where it was. One packet, two seconds of noise."""
     codecs = {0: "PCMU"} if number == 13 else {0: "PCMU", 96: "CN/8000"}
     engine = stream(1, BOB, receive_codecs=codecs)
+    word = find_codec("PCMU").encoder(8000).encode_frame(noise(-10))
     heard = []
-    for count in range(40):
-        kind, payload = (0, b"\xff" * 160) if count < 20 else (number, bytes([30]))
-        if count <= 20:
-            packet = RtpPacket(kind, count, count * 160, 5, payload, marker=False).serialize()
-            engine.receive(packet, BOB, count * 0.02)
+    for count in range(140):
+        kind, payload = (number, bytes([30])) if count == 20 else (0, word)
+        if count <= 20 or count >= 120:
+            sequence = count if count <= 20 else count - 99
+            packet = RtpPacket(kind, sequence, count * 160, 5, payload, marker=count == 120)
+            engine.receive(packet.serialize(), BOB, count * 0.02)
         heard += [engine.pull(count * 0.02), engine.pull(count * 0.02 + 0.01)]
-    assert engine.stats().malformed == 0
-    levels = [20 * np.log10(np.sqrt(np.mean(frame**2)) + 1e-9) for frame in heard]
-    assert not any(frame.any() for frame in heard[:42])
-    # From the place of the description to the end: nothing else has come since.
-    assert np.median(levels[44:]) == pytest.approx(-30, abs=1)
-    assert min(levels[44:]) > -34
+    levels = [20 * float(np.log10(np.sqrt(np.mean(frame**2)) + 1e-9)) for frame in heard]
+    assert levels[20:38] == pytest.approx([-10] * 18, abs=2)
+    assert levels[46:238] == pytest.approx([-30] * 192, abs=3)
+    assert levels[250:270] == pytest.approx([-10] * 20, abs=2)
+    assert engine.stats().malformed == engine.stats().lost == 0
 
 
 def test_noise_of_another_clock_than_the_speechs_is_passed_over() -> None:
