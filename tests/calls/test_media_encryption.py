@@ -121,8 +121,8 @@ def test_mandatory_says_why() -> None:
 def test_what_the_policy_offers() -> None:
     for policy, profile, lines in (
         ("none", b"RTP/AVP", 0),
-        ("best_effort", b"RTP/AVP", 6),
-        ("mandatory", b"RTP/SAVP", 6),
+        ("best_effort", b"RTP/AVP", 4),
+        ("mandatory", b"RTP/SAVP", 4),
     ):
         _, phone = called(policy, PLAIN)
         (call,) = phone.of(sip.IncomingCall)

@@ -147,6 +147,33 @@ async def _call(folder: Path, name: str, phone: Baresip, digit: str = "") -> Non
         await phone.stop()
 
 
+async def srtp_sdes_baresip(folder: Path) -> None:
+    """The button rings baresip, both encrypt by keys in the SDP; it talks for 2 s and hangs up."""
+    tone = write_tone(folder / "440.wav", 440.0)
+    more = '[[accounts]]\ndefault = true\nmedia_encryption = "mandatory"\nmedia_keying = ["sdes"]\n'
+    async with (
+        running(
+            Baresip.start(
+                folder / "phone", microphone=tone, answer="auto", modules=("srtp",), media="mediaenc=srtp-mand"
+            )
+        ) as phone,
+        running(
+            Node.start(
+                folder / "node",
+                audio='device = "files"\nmicrophone = "tone:1000"',
+                more=more + "sdes_in_clear_signalling = true\n",
+            )
+        ) as node,
+    ):
+        sip_port = phone.tls_port - 1  # UDP, or TCP where keys make an INVITE too long for a datagram
+        async with _capturing("srtp-sdes-baresip", f"port {sip_port} or {_media(node.rtp_start)}"):
+            await node.press(phone.uri)
+            await phone.event("CALL_RTPESTAB")
+            await asyncio.sleep(TALK_S)
+            phone.command("hangup")
+            await node.event("call.changed", state="Terminated")
+
+
 async def dtmf_rfc4733_baresip(folder: Path) -> None:
     """The button rings baresip, which answers and presses 1, 5 and #."""
     phone = await Baresip.start(folder / "phone", microphone=write_tone(folder / "440.wav", 440.0), answer="auto")
@@ -358,6 +385,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ice_call_baresip,
     g722_call_baresip,
     opus_call_baresip,
+    srtp_sdes_baresip,
     dtmf_rfc4733_baresip,
     dtmf_info_linphone,
     cancelled_call_baresip,

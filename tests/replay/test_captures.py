@@ -98,6 +98,14 @@ def test_an_opus_call_with_a_digit_on_its_clock() -> None:
     assert fit_at(sound, 440.0, RATE_HZ).power > 0.9 * float(np.mean(sound**2))
 
 
+def test_an_encrypted_call_is_read_by_the_keys_in_its_sdp() -> None:
+    outcome, _ = replay("srtp-sdes-baresip")
+    assert states(outcome) == TALKED
+    assert (last(outcome).encryption, last(outcome).cipher) == ("sdes", "AEAD_AES_256_GCM")
+    assert last(outcome).rejected_packets < 3
+    assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
+
+
 def test_digits_by_rtp_events() -> None:
     outcome, _ = replay("dtmf-rfc4733-baresip")
     assert digits(outcome) == [("1", "rtp", True), ("5", "rtp", True), ("#", "rtp", True)]

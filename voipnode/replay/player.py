@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 LINGER_S = 40.0  # after the last step, while a call goes on: longer than 64*T1, so that every transaction ends
 EVERYBODY = ("0.0.0.0/0", "::/0")
+NO_HANDSHAKES = "keys were agreed on by DTLS, and are in no capture: sound that has them is not played back"
 
 
 @dataclass(slots=True)
@@ -116,6 +117,8 @@ class Player:
             find=self._find,
         )
         self._switch.wake = self._collect
+        if "dtls" in script.keying:
+            self._outcome.refused.append(NO_HANDSHAKES)
 
     def play(self) -> Outcome:
         """Run every step, timer and tick in order of time, then let the calls that are left come to their end.
@@ -245,7 +248,12 @@ class Player:
 
 def _accounts_of(script: Script) -> tuple[AccountSettings, ...]:
     """The accounts that the capture shows, and the peer-to-peer one."""
-    own: dict[str, object] = {"auto_answer": script.answers_by_itself}
+    own: dict[str, object] = {
+        "auto_answer": script.answers_by_itself,
+        "media_encryption": script.media_encryption,
+        "media_keying": ("sdes",),
+        "sdes_in_clear_signalling": True,  # whatever was given then, was given
+    }
     if script.codecs:
         own["audio_codecs"] = tuple(script.codecs)
     registered = (account.model_copy(update=own) for account in script.accounts)

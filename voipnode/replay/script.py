@@ -5,6 +5,7 @@ The node's side is found by its User-Agent or Server field, or named by the call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.message import Message, Request, parse_message
 from voipnode.sipstack.stream import StreamFramer
 from voipnode.sipstack.transport import Address, Hop
+
+_SECURE = re.compile(rb"\nm=audio [0-9]+ \S*RTP/SAVP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ def make_script(capture: list[Seen], node: Address | None = None) -> Script:
     for item in messages:
         if item.seen.source in ends:
             writer.node_sent(item.seen, item.message)
+            _note_keys(script, item.message)
             registrations.node_sent(item.seen, item.message)
         else:
             registrations.node_heard(item.seen, item.message)
@@ -58,6 +62,19 @@ def make_script(capture: list[Seen], node: Address | None = None) -> Script:
             script.steps.append(FarMedia(seen.at, seen.data, source, seen.destination.port))
     script.steps.sort(key=lambda step: step.at)
     return script
+
+
+def _note_keys(script: Script, message: Message) -> None:
+    """What the node's own description says about encryption: an offer under a secure profile takes nothing less."""
+    body = message.body
+    if b"\na=crypto:" in body:
+        script.keying.add("sdes")
+    if b"\na=fingerprint:" in body:
+        script.keying.add("dtls")
+    if isinstance(message, Request) and message.method == "INVITE" and _SECURE.search(body) is not None:
+        script.media_encryption = "mandatory"
+    elif script.keying and script.media_encryption == "none":
+        script.media_encryption = "best_effort"
 
 
 def _sealed(capture: list[Seen]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from voipnode.calls.account_settings import AccountSettings
+from voipnode.calls.account_settings import AccountSettings, MediaEncryption
 from voipnode.sipstack.challenge import split_auth
 from voipnode.sipstack.message import Message, Request, Response
 from voipnode.sipstack.transport import Address, Hop
@@ -98,6 +98,8 @@ class Script:
 
     node: Address
     answers_by_itself: bool = False  # it answered a call without ringing first
+    media_encryption: MediaEncryption = "none"  # what its descriptions say about keys
+    keying: set[str] = field(default_factory=set)  # and how they were agreed on: "sdes", "dtls"
     accounts: tuple[AccountSettings, ...] = ()
     codecs: list[str] = field(default_factory=list)
     places: dict[Address, list[Hop]] = field(default_factory=dict)

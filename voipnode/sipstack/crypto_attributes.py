@@ -27,12 +27,16 @@ _WINDOW = re.compile(r"WSH=[1-9][0-9]{1,8}")
 
 
 class CryptoSuite(NamedTuple):
-    """A suite by its name in SDP: lengths in bytes; how many SRTP packets one master key may protect."""
+    """A suite by its name in SDP: lengths in bytes; how many SRTP packets one master key may protect.
+
+    What is not `offered` is taken from whoever offers it.
+    """
 
     name: str
     key_bytes: int
     salt_bytes: int
     lifetime: int = 1 << 48
+    offered: bool = True
 
     @property
     def key_salt_bytes(self) -> int:
@@ -41,7 +45,8 @@ class CryptoSuite(NamedTuple):
 
 
 # In our order of preference: whoever is asked takes the first that both have, and RFC 4568 §5.1.1 wants the stronger
-# first. The tag of 32 bits comes last: two guesses in 2**32 are not much for a door.
+# first. Tags of 32 bits are not offered: a guess in 2**32 is too good for a door, and each line is 80 bytes of an
+# INVITE that should fit into a datagram.
 SUITES = {
     suite.name: suite
     for suite in (
@@ -49,8 +54,8 @@ SUITES = {
         CryptoSuite("AEAD_AES_128_GCM", 16, 12),  # 28 octets
         CryptoSuite("AES_256_CM_HMAC_SHA1_80", 32, 14),  # RFC 6188 §4: 46 octets
         CryptoSuite("AES_CM_128_HMAC_SHA1_80", 16, 14),  # RFC 4568 §6.2.1: 30 octets
-        CryptoSuite("AES_256_CM_HMAC_SHA1_32", 32, 14),
-        CryptoSuite("AES_CM_128_HMAC_SHA1_32", 16, 14),
+        CryptoSuite("AES_256_CM_HMAC_SHA1_32", 32, 14, offered=False),
+        CryptoSuite("AES_CM_128_HMAC_SHA1_32", 16, 14, offered=False),
     )
 }
 

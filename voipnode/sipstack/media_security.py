@@ -59,7 +59,7 @@ class LocalSecurity:
         """What our offers say of it: at first all that we can, later on what is in use, so that nothing changes."""
         found: list[Attribute] = []
         if agreed is None or agreed.keying == "sdes":
-            lines = self.lines if agreed is None else (agreed.line,)
+            lines = [line for line in self.lines if line.suite.offered] if agreed is None else [agreed.line]
             found += [Attribute("crypto", str(line)) for line in lines]
         if agreed is None or agreed.keying == "dtls":
             found += self._dtls(Setup.ACTPASS, tls_id=True)  # RFC 8842 §5.2, §5.5: actpass in every offer
