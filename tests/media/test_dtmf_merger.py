@@ -45,6 +45,14 @@ def test_a_road_that_ends_first_leaves_the_time_of_the_others_running() -> None:
     assert merger.started("rtp", "5", 9.6), "a second press"
 
 
+def test_a_press_whose_end_is_never_told_swallows_nothing_a_minute_later() -> None:
+    merger = DigitMerger()
+    assert merger.started("inband", "5", 0.0, held=True)
+    assert not merger.started("rtp", "5", 59.0)
+    assert merger.started("inband", "6", 100.0, held=True)
+    assert merger.started("rtp", "6", 161.0)
+
+
 def test_a_code_that_comes_by_both_roads_keeps_its_order() -> None:
     merger = DigitMerger()
     told = [

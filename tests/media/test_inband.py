@@ -142,6 +142,18 @@ def test_digits_sent_are_heard_at_the_far_side_in_place_of_our_sound(rate_hz: in
     assert np.array_equal(said[-1], noise[-1]), "our own sound goes on"
 
 
+def test_a_tone_during_which_nobody_listens_any_more_is_over_when_somebody_does() -> None:
+    leg = InbandDigits(RATE_HZ)
+    held = list(frames(keys("5", Press(on_ms=1000.0)), RATE_HZ))
+    for number, frame in enumerate(held[:60]):
+        leg.hear(frame, number / 100)
+    assert leg.next_event() is not None
+    leg.hear(np.zeros(80, np.float32), 30.0)
+    ended = leg.next_event()
+    assert isinstance(ended, DigitEnded)
+    assert ended.at == pytest.approx(0.59)
+
+
 def test_what_waits_is_dropped_when_we_may_not_speak() -> None:
     leg = InbandDigits(RATE_HZ)
     leg.send("1")

@@ -89,6 +89,8 @@ def _leave(code: ExitCode) -> None:
 def _print_words(console: Console, settings_path: Path | None, reports: Sequence[Report]) -> None:
     console.print(f"[bold]Settings[/bold]\n  {MARKS[Level.GOOD]}  {settings_path or 'the defaults'}: no problems")
     for report in reports:
+        if not report.findings:  # not wanted by these settings
+            continue
         console.print(f"[bold]{escape(report.title)}[/bold]")
         for finding in report.findings:
             console.print(f"  {MARKS[finding.level]}  {escape(finding.words)}")

@@ -10,6 +10,7 @@ from voipnode.doctor.addresses import check_addresses
 from voipnode.doctor.certificates import check_certificates
 from voipnode.doctor.clock import check_clock
 from voipnode.doctor.findings import Case, Check, Report, examine
+from voipnode.doctor.forwarding import check_forwarding
 from voipnode.doctor.names import check_names
 from voipnode.doctor.nat import check_nat
 from voipnode.doctor.ports import check_ports
@@ -31,6 +32,7 @@ CHECKS = (
     Check("Addresses", 4.0, check_addresses),
     Check("DNS", 9.0, check_names),
     Check("Router (NAT), STUN", LIMIT_S, check_nat),
+    Check("Router, port forwarding", 9.0, check_forwarding),
     Check("TURN", LIMIT_S, check_relays),
     Check("Accounts", LIMIT_S, check_registrars),
     Check("Certificates", LIMIT_S, check_certificates),

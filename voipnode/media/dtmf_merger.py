@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW_S = 2.0
+MAX_HELD_S = 60.0  # a press whose end is never told (the call was put on hold meanwhile) swallows nothing later
 _MAX_WAITING = 64
 
 
@@ -43,7 +43,7 @@ class DigitMerger:
         press.roads.add(road)
         if held:
             press.holding.add(road)
-            press.until = math.inf
+            press.until = now + max(MAX_HELD_S, self._window_s)
         if twin is None:
             self._presses.append(press)
         return twin is None

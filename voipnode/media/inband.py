@@ -23,6 +23,7 @@ from voipnode.media.events import DigitEchoed, DigitEnded, DigitStarted, MediaEv
 ROAD = "inband"
 REMEMBERED_S = 2.0  # how long our own sound may be under way until it comes back
 HUSH_S = 0.5  # after a telephone event ended, what the jitter buffer still holds of its tone may be heard
+PAUSE_S = 0.5  # nobody listened for so long (the call was on hold): what sounded is over
 MAX_WAITING_DIGITS = 64
 MAX_FRAMES = 60 * FRAMES_PER_S  # of one tone, or pause
 _MAX_EVENTS = 64
@@ -43,6 +44,7 @@ class InbandDigits:
         self._hushed_until = -math.inf
         self._deaf_until = 0  # in ticks
         self._ticks = 0
+        self._heard_at = -math.inf
         self._taken: dict[str, tuple[int, int]] = {}  # first and last tick of the last press that counted
         self._sent: dict[str, int] = {}  # the tick until which a digit that we sent may come back
         self._waiting: deque[Frame] = deque()
@@ -71,6 +73,9 @@ class InbandDigits:
 
     def hear(self, frame: Frame, now: float) -> None:
         """Listen to 10 ms of what the far side says."""
+        if now - self._heard_at > PAUSE_S and self._told is not None:
+            self._ended(self._told[0], self._heard_at)
+        self._heard_at = now
         self._ticks += 1
         heard = self._detector.hear(frame)
         if heard is None:
