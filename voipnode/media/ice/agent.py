@@ -45,6 +45,8 @@ class IceAgent:
         self._previous: Session | None = None  # before a restart: in use until the new one has a way
         self._session = self._new_session(Credentials.draw(random_bits), candidates)
         self._outbox: list[Sent] = []
+        self._deadline: float | None = None
+        self._is_planned = False  # that is known: it is asked for with every packet of a call, and moves with few
         self.strangers = 0
 
     def _new_session(self, credentials: Credentials, candidates: Iterable[Candidate]) -> Session:
@@ -90,6 +92,7 @@ class IceAgent:
 
     def take_role(self, *, controlling: bool) -> None:
         """Before anything was checked: who made the offer is known now."""
+        self._is_planned = False
         if self._session.peer is None and self._previous is None:
             self._role.controlling = controlling
             self._session.role_switched()
@@ -107,6 +110,7 @@ class IceAgent:
 
         `early`: the call is not answered yet; that there is no way counts from `expect`.
         """
+        self._is_planned = False
         session = self._session
         if session.peer is not None:
             if session.peer.credentials == peer.credentials:
@@ -118,10 +122,12 @@ class IceAgent:
 
     def expect(self, now: float) -> None:
         """The call is answered: from now on there has to be a way."""
+        self._is_planned = False
         self._session.expect(now)
 
     def restart(self, candidates: Iterable[Candidate] = ()) -> None:
         """§9: fresh credentials, and all is checked anew once the far side's are known; meanwhile all stays in use."""
+        self._is_planned = False
         if self._session.route(1) is not None:
             self._previous = self._session
         kept = list(candidates) or [one for one in self._session.candidates if one.foundation != "prflx"]
@@ -131,6 +137,7 @@ class IceAgent:
 
     def receive(self, data: bytes, source: Addr, component: int, base: Addr, now: float) -> None:
         """Take a STUN message that came to that base. Never raises; what proves nothing is counted and dropped."""
+        self._is_planned = False
         try:
             message = parse(data)
         except ParseError:
@@ -199,11 +206,17 @@ class IceAgent:
     # -- time, packets and events out
 
     def next_deadline(self) -> float | None:
+        if not self._is_planned:
+            self._deadline, self._is_planned = self._plan(), True
+        return self._deadline
+
+    def _plan(self) -> float | None:
         times = [one.next_deadline() for one in (self._session, self._previous) if one is not None]
         return min((at for at in times if at is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
         """Do what is due at `now`; early or late calls are harmless."""
+        self._is_planned = False
         for session in (self._previous, self._session):
             if session is not None:
                 session.on_deadline(now)
