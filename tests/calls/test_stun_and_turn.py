@@ -11,6 +11,7 @@ import pytest
 from tests.support.switchboard import DOOR, Path, Phone, Switchboard, answers, rings, sdp
 from tests.support.turn_server import TurnServer
 from voipnode.calls.events import CallPath
+from voipnode.calls.ice_settings import IceSettings
 from voipnode.calls.network_settings import NatSettings
 from voipnode.calls.settings import SipSettings
 from voipnode.media.turn.channel_data import is_channel_data
@@ -33,9 +34,11 @@ class Stage:
 
     servers: Sequence[Server]
     nat: NatSettings = field(default_factory=NatSettings)
+    ice: IceSettings = field(default_factory=IceSettings)
 
     def __post_init__(self) -> None:
-        self.board = Switchboard(settings=SipSettings(nat=self.nat, incoming_networks=("0.0.0.0/0",)))
+        settings = SipSettings(nat=self.nat, ice=self.ice, incoming_networks=("0.0.0.0/0",))
+        self.board = Switchboard(settings=settings)
         media = self.board.switch._core._media
         object.__setattr__(media, "random_bits", random.Random(1).getrandbits)
         object.__setattr__(media, "servers", lambda: self.servers)
@@ -234,6 +237,20 @@ def test_a_call_in_rings_at_once_and_is_answered_with_the_relay() -> None:
     assert stage.board.states[-1] == "Ringing"
     stage.board.switch.answer(stage.board.switch.calls[0].id, stage.board.wire.now)
     stage.run(1.0)
+    assert address_in(phone.of(sip.CallAnswered)[0].body)[0] == "203.0.113.20"
+
+
+@pytest.mark.parametrize("ice", [False, True], ids=["without ICE", "with ICE here and none there"])
+def test_who_answers_before_the_servers_do_waits_for_them(ice: bool) -> None:
+    stage = Stage([TURN], ice=IceSettings(enabled=ice))
+    phone = stage.board.phone("anna", OUTSIDE)
+    phone.call(DOOR)
+    stage.board.wire.run(0.05)  # nothing goes to the servers yet
+    stage.board.switch.answer(stage.board.switch.calls[0].id, stage.board.wire.now)
+    stage.board.wire.run(0.1)
+    assert (stage.board.states[-1], phone.of(sip.CallAnswered)) == ("Ringing", [])
+    stage.run(0.5)
+    assert stage.board.states[-1] == "Active"
     assert address_in(phone.of(sip.CallAnswered)[0].body)[0] == "203.0.113.20"
 
 

@@ -182,7 +182,7 @@ class LegConnectivity:
         """What goes on where the far side knows no ICE: the way of the default address that we have told it."""
         if self._gatherer is None:
             return None
-        plain = WithoutIce(self._gatherer)
+        plain = WithoutIce(self._gatherer, gathering=not self._gatherer.done)
         relayed = any(one.kind == "relay" and one.address in self._told for one in self._gatherer.found)
         plain.begin(now, relayed=relayed)
         plain.expect({self._peer_host, session.remote_host, session.remote_rtcp_host or session.remote_host}, now)

@@ -17,14 +17,15 @@ class WithoutIce:
     """The `Connectivity` of a leg with TURN or STUN alone.
 
     Where it `begin`s with relays all packets go by these; where it has none, packets go as they would without it, and
-    the router's way to us is kept open. Whose packets are taken is for the stream to decide.
+    the router's way to us is kept open. Whose packets are taken is for the stream to decide. `gathering`: the servers
+    have been asked already, and somebody waits for their answers.
     """
 
     proves = False  # anybody can send to a port, and whoever has the permitted host's address by a relay
 
-    def __init__(self, gatherer: Gatherer) -> None:
+    def __init__(self, gatherer: Gatherer, *, gathering: bool = False) -> None:
         self._gatherer = gatherer
-        self._gathering = False
+        self._gathering = gathering
         self._relays: dict[int, Addr] = {}
         self._relayed = False
         self._bound: set[tuple[int, Addr]] = set()
