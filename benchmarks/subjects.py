@@ -168,7 +168,7 @@ def start_node(
         "--state-dir",
         str(folder / "state"),
     ]
-    return _start("voipnode", command, sip_port, folder / "output.log").wait_for("is running")
+    return start_program("voipnode", command, sip_port, folder / "output.log").wait_for("is running")
 
 
 def start_baresip(folder: Path, *, account: str = "audio_codecs=PCMU,PCMA", microphone_s: int = 10) -> Subject:
@@ -190,10 +190,11 @@ def start_baresip(folder: Path, *, account: str = "audio_codecs=PCMU,PCMA", micr
     (folder / "accounts").write_text(account)
     (folder / "contacts").write_text("")
     command = ["baresip", "-4", "-f", str(folder)]
-    return _start("baresip", command, sip_port, folder / "output.log").wait_for("baresip is ready")
+    return start_program("baresip", command, sip_port, folder / "output.log").wait_for("baresip is ready")
 
 
-def _start(name: str, command: list[str], sip_port: int, log: Path) -> Subject:
+def start_program(name: str, command: list[str], sip_port: int, log: Path) -> Subject:
+    """Run it on the first core, its output in `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*on_core(0), *command],
