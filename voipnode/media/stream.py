@@ -1,7 +1,7 @@
 """One call's audio as an engine without I/O: datagrams and 10 ms frames in, datagrams and 10 ms frames out.
 
-receive -> whose is it (source) -> what is it -> audio: decode -> jitter buffer -> resample -> pull
-                                              -> telephone-event: digits, and silence in the jitter buffer
+receive -> whose is it (source) -> what is it -> sound: playout -> pull
+                                              -> telephone-event: digits, and silence in the playout
 push -> resample -> sender: packets of a ptime, or digits -> outbox
 on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence watch
 """
@@ -9,11 +9,9 @@ on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from functools import cached_property
 
 from voipnode.codecs.errors import UnknownCodecError
-from voipnode.codecs.registry import CodecType, Decoder, Encoder, comfort_noise, find_codec
+from voipnode.codecs.registry import CodecType, Encoder, find_codec
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.dtmf import EventReceiver, Press
 from voipnode.media.errors import LocalError, ParseError
@@ -25,10 +23,11 @@ from voipnode.media.events import (
     RemoteByeReceived,
     RemoteSilent,
 )
-from voipnode.media.jitter import MAX_DELAY_MS, JitterBuffer
+from voipnode.media.jitter import MAX_DELAY_MS
 from voipnode.media.losses import LossPattern
+from voipnode.media.playout import Playout
 from voipnode.media.quality import Quality, rate
-from voipnode.media.rates import RATES_HZ, RateAdapter
+from voipnode.media.rates import RATES_HZ
 from voipnode.media.reception import Reception
 from voipnode.media.rtcp import is_rtcp
 from voipnode.media.rtcp_session import RtcpSession
@@ -40,7 +39,6 @@ from voipnode.media.values import Addr, MediaPacket, StreamConfig, StreamIdentit
 
 __all__ = ["AudioStream", "MediaPacket", "StreamConfig", "StreamIdentity", "StreamStats"]
 
-STATIC_NOISE = 13  # comfort noise at 8000 Hz (RFC 3389 §4)
 HELD_PATIENCE = 15  # many telephones send nothing while they hold, though RTCP should go on (RFC 3264 §5.1)
 _MAX_SOURCES = 8  # how often we give way to a peer that speaks as the SSRC that is ours
 _MAX_WAITING = 256  # datagrams and events that nobody fetched
@@ -73,10 +71,7 @@ class AudioStream:
         self._symmetric = symmetric
         self._silence_timeout_s = silence_timeout_s
         self._config: StreamConfig | None = None
-        self._codecs: Mapping[int, CodecType] = {}
-        self._decoders: dict[int, Decoder] = {}  # by payload type, made when the first packet of it comes
-        self._playing: CodecType | None = None  # the codec that the jitter buffer's rate and clock are of
-        self._adapter = RateAdapter(rate_hz, rate_hz)  # from its rate to the frames'
+        self._playout = Playout(rate_hz)
         self._latch = SourceLatch(symmetric=symmetric)
         self.proven = False  # set by the transport: what reaches us is the peer's, by its keys or the way that it came
         self._digits = EventReceiver()
@@ -109,7 +104,7 @@ class AudioStream:
         before = self._config
         expected = before is not None and before.receive
         self._config = config
-        self._receive_as(codecs or {config.payload_type: codec})
+        self._playout.configure(codecs or {config.payload_type: codec})
         self._sender.configure(
             codec,
             codec.rate_within(self._limit_hz),
@@ -123,7 +118,7 @@ class AudioStream:
         if not config.send:
             self._sender.pause()
         if not config.receive:
-            self._forget_sound()
+            self._playout.forget()
         resumed = before is not None and config.receive and (not before.receive or (before.held and not config.held))
         if config.receive and (resumed or not expected):
             self._heard_at, self._told_silent = now, False
@@ -141,64 +136,18 @@ class AudioStream:
     @property
     def codec_rate_hz(self) -> int:
         """The highest rate of sound that the agreed codecs have here; 8000 before there are any."""
-        speech = (codec for codec in self._codecs.values() if codec.speech)
-        return max((codec.rate_within(self._limit_hz) for codec in speech), default=8000)
+        return self._playout.codec_rate_hz
 
     def run_at(self, rate_hz: int) -> None:
         """Frames are of `rate_hz` from now on, those pulled and those pushed."""
         if rate_hz != self._frames_hz:
             self._frames_hz = rate_hz
             self._sender.run_at(rate_hz)
-            self._fit_frames()
-
-    def _receive_as(self, codecs: Mapping[int, CodecType]) -> None:
-        """What payload types stand for from now on; decoders of those that stay the same go on.
-
-        Comfort noise of 8000 Hz is understood where it was not agreed on, too: gateways send it so.
-        """
-        if STATIC_NOISE not in codecs and any(codec.clock_hz == 8000 for codec in codecs.values()):
-            codecs = {**codecs, STATIC_NOISE: comfort_noise(8000)}
-        self._decoders = {
-            number: decoder for number, decoder in self._decoders.items() if codecs.get(number) is self._codecs[number]
-        }
-        self._codecs = codecs
-        if self._playing is None:
-            self._play_as(next(codec for codec in codecs.values() if codec.speech))
-
-    def _play_as(self, codec: CodecType) -> None:
-        """Packets of this codec come: the jitter buffer changes to its rate and clock."""
-        before, self._playing = self._playing, codec
-        if before is None or self._sound_form(before) == self._sound_form(codec):
-            self._fit_frames()
-            return
-        if "_jitter" in self.__dict__:
-            old = self._jitter
-            del self.__dict__["_jitter"]
-            self._jitter.take_counters(old)
-            # Comfort noise has the rate of the speech around it.
-            self._decoders = {kind: each for kind, each in self._decoders.items() if self._codecs[kind].speech}
-        self._fit_frames()
-
-    def _sound_form(self, codec: CodecType) -> tuple[int, int]:
-        return codec.rate_within(self._limit_hz), codec.clock_hz
-
-    def _fit_frames(self) -> None:
-        rate_hz = self._playing.rate_within(self._limit_hz) if self._playing is not None else self._frames_hz
-        self._adapter.fit(rate_hz, self._frames_hz)
-
-    @cached_property
-    def _jitter(self) -> JitterBuffer:
-        """Made when it is first needed: many legs only ring, and a second of sound is 40 kB."""
-        rate_hz, clock_hz = (self._limit_hz, None) if self._playing is None else self._sound_form(self._playing)
-        return JitterBuffer(rate_hz, clock_hz)
+            self._playout.run_at(rate_hz)
 
     def expect(self, now: float) -> None:
         """The far side is to speak from now on: its silence counts from here, however long ago all was agreed."""
         self._heard_at, self._told_silent = now, False
-
-    def _forget_sound(self) -> None:
-        if "_jitter" in self.__dict__:
-            self._jitter.reset()
 
     def _aim(self) -> None:
         """Our RTP goes to the source that proved itself, else where signalling said."""
@@ -230,7 +179,7 @@ class AudioStream:
             self._malformed += 1
             return
         kind = packet.payload_type
-        if kind not in self._codecs and kind != self._config.event_receive_payload_type:
+        if kind not in self._playout.codecs and kind != self._config.event_receive_payload_type:
             self._malformed += 1
             return
         if self.proven:
@@ -245,7 +194,7 @@ class AudioStream:
         if source != self._latch.current:
             return None
         packet = RtpPacket.plain(data)
-        if packet is None or packet.payload_type not in self._codecs or packet.ssrc != self._latch.ssrc:
+        if packet is None or packet.payload_type not in self._playout.codecs or packet.ssrc != self._latch.ssrc:
             return None
         return packet
 
@@ -265,27 +214,15 @@ class AudioStream:
         if packet.payload_type == config.event_receive_payload_type:
             self._receive_event(packet, now)
         elif fresh:
-            self._receive_sound(packet, arrived_at, now)
+            self._receive_sound(packet, reception, now - arrived_at)
 
-    def _receive_sound(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
-        codec = self._codecs[packet.payload_type]
-        if not codec.speech:
-            if self._playing is None or codec.clock_hz != self._playing.clock_hz:
-                return
-        elif codec is not self._playing:
-            self._play_as(codec)
-            if self._reception is not None:
-                self._reception.change_clock(codec.clock_hz)
-        decoder = self._decoders.get(packet.payload_type)
-        if decoder is None:
-            rate_hz = codec.rate_within(self._limit_hz) if codec.speech else self._jitter.rate_hz
-            decoder = self._decoders[packet.payload_type] = codec.decoder(rate_hz)
-        jitter = self._jitter
-        age = 0 if arrived_at == now else int((now - arrived_at) * jitter.rate_hz)
-        late = jitter.late
-        jitter.put(packet.timestamp, packet.payload, decoder, marker=packet.marker, age=age)
-        if jitter.late != late and self._reception is not None:
-            self._reception.discard(packet.sequence)
+    def _receive_sound(self, packet: RtpPacket, reception: Reception, age_s: float) -> None:
+        playout = self._playout
+        codec = playout.codec
+        if not playout.put(packet, age_s):
+            reception.discard(packet.sequence)
+        if playout.codec is not codec:
+            reception.change_clock(playout.clock_hz)
 
     def _new_source(self, packet: RtpPacket, now: float) -> Reception:
         """Another SSRC: another numbering and another time base (RFC 3550 §8)."""
@@ -294,11 +231,9 @@ class AudioStream:
         if self._reception is not None:
             self._lost_before += self._reception.lost
             self._doubled_before += self._reception.duplicates
-        self._forget_sound()
+        self._playout.new_source()
         self._tell(self._digits.reset(), self._heard_at)
-        self._decoders.clear()  # what they remember is another's voice
-        clock_hz = 8000 if self._playing is None else self._playing.clock_hz
-        self._reception = Reception(packet.ssrc, packet.sequence, clock_hz)
+        self._reception = Reception(packet.ssrc, packet.sequence, self._playout.clock_hz)
         return self._reception
 
     def _leave_source(self, now: float) -> None:
@@ -332,7 +267,7 @@ class AudioStream:
             return
         self._tell(presses, now)
         duration, ended = int.from_bytes(packet.payload[-2:], "big"), bool(packet.payload[-3] & 0x80)
-        self._jitter.mute(packet.timestamp, duration, ended=ended)
+        self._playout.mute(packet.timestamp, duration, ended=ended)
 
     def _tell(self, presses: list[Press], now: float) -> None:
         for press in presses:
@@ -417,8 +352,7 @@ class AudioStream:
     def pull(self, now: float) -> Frame:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
         the first packet and while we do not receive. The frame is the caller's to keep."""
-        frame = self._jitter.pull()
-        return self._adapter.frame(frame) if self._adapter.busy else frame
+        return self._playout.pull()
 
     def push(self, frame: Frame, now: float) -> None:
         """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
@@ -470,12 +404,13 @@ class AudioStream:
         self._send_rtcp(self._rtcp.goodbye(now, self._sender.sent, self._sender.timestamp_at(now), self._reception))
         self._rtcp.stop()
         self._patience_s = None
-        self._forget_sound()
+        self._playout.forget()
 
     def stats(self) -> StreamStats:
         """How the stream fares so far."""
         reception, about_us, trip = self._reception, self._rtcp.about_us, self._rtcp.round_trip_s
-        per_ms = self._jitter.rate_hz / 1000
+        buffer = self._playout.buffer
+        per_ms = buffer.rate_hz / 1000
         pattern = reception.loss_pattern() if reception else LossPattern()
         quality = self._quality(pattern) if reception else None
         metrics = self._rtcp.metrics_about_us
@@ -485,15 +420,15 @@ class AudioStream:
             packets_received=self._packets,
             bytes_received=self._bytes,
             lost=self._lost_before + (reception.lost if reception else 0),
-            late=self._jitter.late,
+            late=buffer.late,
             duplicates=self._doubled_before + (reception.duplicates if reception else 0),
             malformed=self._malformed,
             strangers=self._strangers + self._latch.strangers,
             jitter_ms=reception.jitter_ms if reception else 0.0,
-            delay_ms=self._jitter.delay_ms,
-            concealed_ms=self._jitter.concealed / per_ms,
-            stretched_ms=self._jitter.stretched / per_ms,
-            squeezed_ms=self._jitter.squeezed / per_ms,
+            delay_ms=buffer.delay_ms,
+            concealed_ms=buffer.concealed / per_ms,
+            stretched_ms=buffer.stretched / per_ms,
+            squeezed_ms=buffer.squeezed / per_ms,
             round_trip_ms=None if trip is None else trip * 1000,
             remote_lost=about_us.lost if about_us else None,
             remote_jitter_ms=about_us.jitter / self._sender.clock_hz * 1000 if about_us else None,
@@ -506,8 +441,8 @@ class AudioStream:
     def _quality(self, pattern: LossPattern) -> Quality:
         """How the far side sounds here: from losses, and from half the round trip with what is waited at its ends."""
         ptime_ms = self._config.ptime_ms if self._config else 20
-        delay_ms = 500 * (self._rtcp.round_trip_s or 0.0) + self._jitter.delay_ms + ptime_ms
-        codec = self._playing.name if self._playing else ""
+        delay_ms = 500 * (self._rtcp.round_trip_s or 0.0) + self._playout.buffer.delay_ms + ptime_ms
+        codec = self._playout.codec.name if self._playout.codec else ""
         return rate(codec, pattern, delay_ms)
 
     def _voip_metrics(self) -> VoipMetrics | None:
@@ -515,7 +450,7 @@ class AudioStream:
         if reception is None or self._config is None:
             return None
         pattern = reception.loss_pattern()
-        buffer_ms, ptime_ms = self._jitter.delay_ms, self._config.ptime_ms
+        buffer_ms, ptime_ms = self._playout.buffer.delay_ms, self._config.ptime_ms
         return voip_metrics(
             reception.ssrc,
             pattern,
