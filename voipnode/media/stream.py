@@ -1,7 +1,7 @@
 """One call's audio as an engine without I/O: datagrams and 10 ms frames in, datagrams and 10 ms frames out.
 
-receive -> whose is it (source) -> what is it -> sound: playout -> pull
-                                              -> telephone-event: digits, and silence in the playout
+receive -> whose is it (source) -> what is it -> sound: receiver -> pull
+                                              -> telephone-event: digits, and silence in the receiver
 push -> resample -> sender: packets of a ptime, or digits -> outbox
 on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence watch
 """
@@ -25,9 +25,9 @@ from voipnode.media.events import (
 )
 from voipnode.media.jitter import MAX_DELAY_MS
 from voipnode.media.losses import LossPattern
-from voipnode.media.playout import Playout
 from voipnode.media.quality import Quality, rate
 from voipnode.media.rates import RATES_HZ
+from voipnode.media.receiver import SoundReceiver
 from voipnode.media.reception import Reception
 from voipnode.media.rtcp import is_rtcp
 from voipnode.media.rtcp_session import RtcpSession
@@ -71,7 +71,7 @@ class AudioStream:
         self._symmetric = symmetric
         self._silence_timeout_s = silence_timeout_s
         self._config: StreamConfig | None = None
-        self._playout = Playout(rate_hz)
+        self._receiver = SoundReceiver(rate_hz)
         self._latch = SourceLatch(symmetric=symmetric)
         self.proven = False  # set by the transport: what reaches us is the peer's, by its keys or the way that it came
         self._digits = EventReceiver()
@@ -104,7 +104,7 @@ class AudioStream:
         before = self._config
         expected = before is not None and before.receive
         self._config = config
-        self._playout.configure(codecs or {config.payload_type: codec})
+        self._receiver.configure(codecs or {config.payload_type: codec})
         self._sender.configure(
             codec,
             codec.rate_within(self._limit_hz),
@@ -118,7 +118,7 @@ class AudioStream:
         if not config.send:
             self._sender.pause()
         if not config.receive:
-            self._playout.forget()
+            self._receiver.forget()
         resumed = before is not None and config.receive and (not before.receive or (before.held and not config.held))
         if config.receive and (resumed or not expected):
             self._heard_at, self._told_silent = now, False
@@ -136,14 +136,14 @@ class AudioStream:
     @property
     def codec_rate_hz(self) -> int:
         """The highest rate of sound that the agreed codecs have here; 8000 before there are any."""
-        return self._playout.codec_rate_hz
+        return self._receiver.codec_rate_hz
 
     def run_at(self, rate_hz: int) -> None:
         """Frames are of `rate_hz` from now on, those pulled and those pushed."""
         if rate_hz != self._frames_hz:
             self._frames_hz = rate_hz
             self._sender.run_at(rate_hz)
-            self._playout.run_at(rate_hz)
+            self._receiver.run_at(rate_hz)
 
     def expect(self, now: float) -> None:
         """The far side is to speak from now on: its silence counts from here, however long ago all was agreed."""
@@ -179,7 +179,7 @@ class AudioStream:
             self._malformed += 1
             return
         kind = packet.payload_type
-        if kind not in self._playout.codecs and kind != self._config.event_receive_payload_type:
+        if kind not in self._receiver.codecs and kind != self._config.event_receive_payload_type:
             self._malformed += 1
             return
         if self.proven:
@@ -194,7 +194,7 @@ class AudioStream:
         if source != self._latch.current:
             return None
         packet = RtpPacket.plain(data)
-        if packet is None or packet.payload_type not in self._playout.codecs or packet.ssrc != self._latch.ssrc:
+        if packet is None or packet.payload_type not in self._receiver.codecs or packet.ssrc != self._latch.ssrc:
             return None
         return packet
 
@@ -217,12 +217,12 @@ class AudioStream:
             self._receive_sound(packet, reception, now - arrived_at)
 
     def _receive_sound(self, packet: RtpPacket, reception: Reception, age_s: float) -> None:
-        playout = self._playout
-        codec = playout.codec
-        if not playout.put(packet, age_s):
+        receiver = self._receiver
+        codec = receiver.codec
+        if not receiver.put(packet, age_s):
             reception.discard(packet.sequence)
-        if playout.codec is not codec:
-            reception.change_clock(playout.clock_hz)
+        if receiver.codec is not codec:
+            reception.change_clock(receiver.clock_hz)
 
     def _new_source(self, packet: RtpPacket, now: float) -> Reception:
         """Another SSRC: another numbering and another time base (RFC 3550 §8)."""
@@ -231,9 +231,9 @@ class AudioStream:
         if self._reception is not None:
             self._lost_before += self._reception.lost
             self._doubled_before += self._reception.duplicates
-        self._playout.new_source()
+        self._receiver.new_source()
         self._tell(self._digits.reset(), self._heard_at)
-        self._reception = Reception(packet.ssrc, packet.sequence, self._playout.clock_hz)
+        self._reception = Reception(packet.ssrc, packet.sequence, self._receiver.clock_hz)
         return self._reception
 
     def _leave_source(self, now: float) -> None:
@@ -267,7 +267,7 @@ class AudioStream:
             return
         self._tell(presses, now)
         duration, ended = int.from_bytes(packet.payload[-2:], "big"), bool(packet.payload[-3] & 0x80)
-        self._playout.mute(packet.timestamp, duration, ended=ended)
+        self._receiver.mute(packet.timestamp, duration, ended=ended)
 
     def _tell(self, presses: list[Press], now: float) -> None:
         for press in presses:
@@ -352,7 +352,7 @@ class AudioStream:
     def pull(self, now: float) -> Frame:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
         the first packet and while we do not receive. The frame is the caller's to keep."""
-        return self._playout.pull()
+        return self._receiver.pull()
 
     def push(self, frame: Frame, now: float) -> None:
         """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
@@ -404,12 +404,12 @@ class AudioStream:
         self._send_rtcp(self._rtcp.goodbye(now, self._sender.sent, self._sender.timestamp_at(now), self._reception))
         self._rtcp.stop()
         self._patience_s = None
-        self._playout.forget()
+        self._receiver.forget()
 
     def stats(self) -> StreamStats:
         """How the stream fares so far."""
         reception, about_us, trip = self._reception, self._rtcp.about_us, self._rtcp.round_trip_s
-        buffer = self._playout.buffer
+        buffer = self._receiver.buffer
         per_ms = buffer.rate_hz / 1000
         pattern = reception.loss_pattern() if reception else LossPattern()
         quality = self._quality(pattern) if reception else None
@@ -441,8 +441,8 @@ class AudioStream:
     def _quality(self, pattern: LossPattern) -> Quality:
         """How the far side sounds here: from losses, and from half the round trip with what is waited at its ends."""
         ptime_ms = self._config.ptime_ms if self._config else 20
-        delay_ms = 500 * (self._rtcp.round_trip_s or 0.0) + self._playout.buffer.delay_ms + ptime_ms
-        codec = self._playout.codec.name if self._playout.codec else ""
+        delay_ms = 500 * (self._rtcp.round_trip_s or 0.0) + self._receiver.buffer.delay_ms + ptime_ms
+        codec = self._receiver.codec.name if self._receiver.codec else ""
         return rate(codec, pattern, delay_ms)
 
     def _voip_metrics(self) -> VoipMetrics | None:
@@ -450,7 +450,7 @@ class AudioStream:
         if reception is None or self._config is None:
             return None
         pattern = reception.loss_pattern()
-        buffer_ms, ptime_ms = self._playout.buffer.delay_ms, self._config.ptime_ms
+        buffer_ms, ptime_ms = self._receiver.buffer.delay_ms, self._config.ptime_ms
         return voip_metrics(
             reception.ssrc,
             pattern,

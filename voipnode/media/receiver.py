@@ -16,7 +16,7 @@ from voipnode.media.rtp import RtpPacket
 STATIC_NOISE = 13  # comfort noise at 8000 Hz (RFC 3389 §4)
 
 
-class Playout:
+class SoundReceiver:
     """Plays one source. `limit_hz`: no codec is run at a higher rate. Frames are of `run_at`'s rate, at first of this.
 
     Decoders and the jitter buffer are made when they are first needed: many legs only ring, and half a second of sound
