@@ -192,6 +192,7 @@ def test_a_device_that_describes_somebody_else_is_not_looked_at() -> None:
         router.location_host = "127.0.0.2"
         with pytest.raises(RouterError, match="no router that forwards ports has answered within 1 s"):
             await found(1.0)
+        assert router.visits == 0
 
     run_test(play())
 

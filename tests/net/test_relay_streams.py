@@ -19,12 +19,10 @@ from voipnode.net.tls import TlsProfile
 
 
 class Echo:
-    """A server that says back what it hears, or reads nothing at all."""
+    """A server that says back what it hears, until it is paused."""
 
     def __init__(self) -> None:
-        self.reads = True
         self.heard = b""
-        self.met = asyncio.Event()
         self._transports: list[asyncio.Transport] = []
 
     async def open(self, certificate: Path | None = None) -> int:
@@ -37,8 +35,9 @@ class Echo:
 
     def admit(self, transport: asyncio.Transport) -> None:
         self._transports.append(transport)
-        self.met.set()
-        if not self.reads:
+
+    def pause(self) -> None:
+        for transport in self._transports:
             transport.pause_reading()
 
     def close(self) -> None:
@@ -180,25 +179,37 @@ def test_the_end_of_a_connection_is_told(run: Run) -> None:
     run(main())
 
 
+def test_what_waits_for_a_connection_is_bounded(run: Run) -> None:
+    async def main() -> None:
+        echo, heard = Echo(), Heard()
+        streams = RelayStreams()
+        number = streams.open(Server(("127.0.0.1", await echo.open()), "TCP"), heard.on_data, heard.on_closed)
+        sent = [streams.send(number, b"\x40" * 100) for _ in range(MAX_WAITING + 5)]
+        assert (sent.count(False), streams.dropped) == (5, 5)
+        await heard.until(MAX_WAITING * 100)
+        await streams.close_all()
+        echo.close()
+
+    run(main())
+
+
 def test_sound_that_would_be_late_is_dropped_and_requests_are_not(run: Run) -> None:
     async def main() -> None:
         echo, heard = Echo(), Heard()
-        echo.reads = False
         streams = RelayStreams()
         number = streams.open(Server(("127.0.0.1", await echo.open()), "TCP"), heard.on_data, heard.on_closed)
-        for _ in range(MAX_WAITING + 5):
-            streams.send(number, b"\x40" * 100)
-        assert streams.dropped == 5
-        await echo.met.wait()
+        streams.send(number, b"\x40")
+        await heard.until(1)
+        echo.pause()
         sent = 0
-        while streams.send(number, b"\x40" * 60_000) and sent < 1000:
+        while streams.send(number, b"\x40" * 20_000) and sent < 5000:
             sent += 1
             await asyncio.sleep(0)
-        assert sent < 1000
-        assert streams.dropped == 6
+        assert (sent < 5000, streams.dropped) == (True, 1)
+        assert streams.send(number, b"\0" * 20)  # a request
         assert heard.words is None
         await streams.close_all()
         echo.close()
 
-    assert MAX_UNSENT_BYTES < 60_000
+    assert MAX_UNSENT_BYTES < 20_000
     run(main())

@@ -82,13 +82,14 @@ class IgdRouter:
         self.gateway = GATEWAY
         self.location_host = "127.0.0.1"  # what its answers say
         self.asked: list[str] = []
+        self.visits = 0  # requests by HTTP
         self.news = asyncio.Event()
         self._count = 0
 
     @classmethod
     async def start(cls, outer: str = "203.0.113.1") -> IgdRouter:
         router = cls(outer)
-        router._server = await asyncio.start_server(router._serve, "127.0.0.1", 0)
+        router._server = await asyncio.start_server(router._serve, "0.0.0.0", 0)  # at 127.0.0.2 as well
         router.port = router._server.sockets[0].getsockname()[1]
         router._ssdp = _multicast_socket()
         asyncio.get_running_loop().add_reader(router._ssdp, router._searched)
@@ -120,6 +121,7 @@ class IgdRouter:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            self.visits += 1
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             found = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
             body = (await reader.readexactly(int(found[1]))).decode() if found else ""

@@ -40,6 +40,7 @@ class TurnServer:
         self.lifetime_s = 600
         self.nonce = "nonce-1"
         self.algorithms = b""  # PASSWORD-ALGORITHMS that it offers
+        self.chosen: bytes | None = None  # PASSWORD-ALGORITHM of the last request
         self.anonymous = False  # wants USERHASH instead of USERNAME
         self.sees: Callable[[Addr], Addr] = lambda client: client  # how a NAT shows the client
         self.refuse: dict[Method, tuple[int, str]] = {}
@@ -182,7 +183,7 @@ class TurnServer:
         return name if name in self.users and not self.anonymous else None
 
     def _key(self, request: Message, user: str) -> bytes:
-        chosen = request.value(Attribute.PASSWORD_ALGORITHM)
+        chosen = self.chosen = request.value(Attribute.PASSWORD_ALGORITHM)
         assert chosen is None or request.value(Attribute.PASSWORD_ALGORITHMS) == self.algorithms
         return long_term_key(user, REALM, self.users[user], sha256=chosen is not None and chosen[:2] == b"\0\2")
 

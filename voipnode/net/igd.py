@@ -125,8 +125,7 @@ async def find_igd(source_host: str, timeout_s: float) -> Igd:
 
     def answered(headers: Mapping[str, Any]) -> None:
         location, host = str(headers.get("location", "")), str(headers.get("_host", ""))
-        # A device describes itself, and nothing else: nobody in the network has us open pages elsewhere.
-        if not answers.full() and urlsplit(location).hostname == host and urlsplit(location).scheme == "http":
+        if not answers.full():
             answers.put_nowait((location, host))
 
     listeners = [
@@ -184,7 +183,8 @@ def _requester(host: str) -> Any:
 
     class Requester(client.UpnpRequester):  # type: ignore[misc,name-defined]  # its base is there with the extra alone
         async def async_http_request(self, http_request: Any) -> Any:
-            if urlsplit(http_request.url).hostname != host:
+            # A device speaks of itself, and of nothing else: nobody in the network has us open pages elsewhere.
+            if urlsplit(http_request.url).hostname != host or urlsplit(http_request.url).scheme != "http":
                 raise exceptions.UpnpConnectionError(f"it sends us to {http_request.url}")
             timeout = aiohttp.ClientTimeout(total=3.0)
             try:

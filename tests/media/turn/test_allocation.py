@@ -65,6 +65,8 @@ class Ladder:
         while (at := self.client.next_deadline()) is not None and at <= until:
             self.now = max(at, self.now)
             self.client.on_deadline(self.now)
+            due = self.client.next_deadline()
+            assert due is None or due > self.now, "it would be called without end"
             self.settle()
         self.now = until
 
@@ -174,6 +176,7 @@ def test_password_algorithms_and_hidden_names(chosen: str, anonymous: bool) -> N
     ladder.run(3.5)
     assert ladder.events == [Allocated()]
     assert ladder.asked() == ["0 allocate", "0 allocate", "3 refresh"]
+    assert ladder.server.chosen == {"": None, "md5": b"\0\1\0\0", "sha256": b"\0\2\0\0"}[chosen]
 
 
 def test_a_challenge_made_weaker_on_the_way_is_not_answered() -> None:
@@ -222,6 +225,19 @@ def test_a_relay_is_kept_while_data_flows_and_before_its_lifetime_ends() -> None
     ]
 
 
+@pytest.mark.parametrize("method", [Method.CREATE_PERMISSION, Method.CHANNEL_BIND])
+def test_what_stayed_without_an_answer_is_asked_for_again(method: Method) -> None:
+    ladder = Ladder()
+    ladder.start()
+    ladder.lose = lambda data: not is_channel_data(data) and parse(data).method is method
+    ladder.client.bind(PEER, 0.0)
+    ladder.run(45.0)
+    ladder.lose = lambda data: False
+    ladder.run(90.0)
+    assert ladder.client.peers.is_granted(PEER[0])
+    assert is_channel_data(ladder.client.wrap(b"sound", PEER))
+
+
 def test_a_silent_relay_is_asked_for_every_three_seconds() -> None:
     ladder = Ladder()
     ladder.start()
@@ -243,6 +259,22 @@ def test_a_dead_server_is_noticed_within_eight_seconds_and_a_lost_answer_is_not_
     assert isinstance(event, AllocationLost)
     assert event.refusal.words == "does not answer"
     assert ladder.client.next_deadline() is None
+
+
+def test_data_shows_that_a_server_lives_whose_answers_are_lost() -> None:
+    ladder = Ladder()
+    ladder.start()
+    ladder.client.bind(PEER, 0.0)
+    ladder.settle()
+    relayed = ladder.client.address
+    assert relayed is not None
+    for second in range(1, 600):
+        ladder.run(float(second))
+        ladder.lost_back = 0 if second < 530 or second > 560 else 100  # around the refresh at 540
+        for data, _ in ladder.server.from_peer(relayed, PEER, b"sound", ladder.now):
+            ladder.arrive(data)
+    assert ladder.events == [Allocated()]
+    assert ladder.client.is_open
 
 
 def test_a_server_that_was_restarted_no_longer_knows_the_relay() -> None:

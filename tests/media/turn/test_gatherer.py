@@ -45,6 +45,7 @@ class Lab:
             server.sees = mapped
         self.memory = memory or ServerMemory()
         self.now = 0.0
+        self.delays: dict[Addr, float] = {}  # each way, where it is another
         self.opened: list[Server] = []
         self.refused: str = ""  # why no connection comes about
         self._framers: dict[int, Framer] = {}
@@ -74,9 +75,10 @@ class Lab:
             else:
                 client = ("10.1.0.2", 30000 + packet.stream)
                 messages = self._framers[packet.stream].feed(packet.data)
+            delay_s = self.delays.get(packet.remote, DELAY_S)
             for message in messages:
-                for answer in server.receive(message, client, self.now + DELAY_S):
-                    self._arrivals.append((self.now + 2 * DELAY_S, len(self._arrivals), answer, packet.remote, packet))
+                for answer in server.receive(message, client, self.now + delay_s):
+                    self._arrivals.append((self.now + 2 * delay_s, len(self._arrivals), answer, packet.remote, packet))
 
     def start(self) -> None:
         self.gatherer.start(self.now)
@@ -95,6 +97,8 @@ class Lab:
                 self._arrive(*self._arrivals.pop(0))
             else:
                 self.gatherer.on_deadline(self.now)
+                due = self.gatherer.next_deadline()
+                assert due is None or due > self.now, "it would be called without end"
             self._send()
         self.now = until
 
@@ -212,6 +216,32 @@ def test_the_second_server_is_asked_a_quarter_of_a_second_later() -> None:
         ("relay", RTP, ("203.0.113.21", 50001)),
         ("relay", RTCP, ("203.0.113.21", 50002)),
     ]
+
+
+def test_a_slow_server_gets_its_relays_back_when_another_one_was_quicker() -> None:
+    lab = Lab([TURN, OTHER])
+    lab.delays[TURN.address] = 0.1  # 0.4 s in all
+    assert lab.until_done() == 0.33
+    assert lab.servers[OTHER.address].lent
+    lab.run(2.0)
+    assert not lab.servers[TURN.address].lent
+    assert ("relay", RTP, ("203.0.113.21", 50001)) in lab.found
+
+
+def test_what_is_lent_after_the_time_is_given_back() -> None:
+    lab = Lab([TURN])
+    lab.delays[TURN.address] = 0.3  # 1.2 s in all
+    assert lab.until_done() == 1.0
+    lab.run(5.0)
+    assert not lab.servers[TURN.address].lent
+    assert lab.found == []
+
+
+def test_without_a_router_there_is_no_other_address() -> None:
+    lab = Lab([STUN])
+    lab.servers[STUN.address].sees = lambda client: client
+    assert lab.until_done() == 0.04
+    assert lab.found == []
 
 
 def test_a_full_server_sends_us_to_the_next_at_once() -> None:

@@ -289,8 +289,8 @@ class Allocation:
     def next_deadline(self) -> float | None:
         times = [self._requests.next_deadline()]
         if self.is_open:
-            times += [self._renew_at, self.peers.next_deadline()]
-            times += [] if self._asked else [self._heard_at + KEEP_ALIVE_S]
+            times.append(self.peers.next_deadline())
+            times += [] if self._asked else [self._renew_at, self._heard_at + KEEP_ALIVE_S]
         return min((at for at in times if at is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
@@ -306,8 +306,9 @@ class Allocation:
             self._ask(Ask(Method.REFRESH, software, patience_s=DEAD_AFTER_S), now)
 
     def _unanswered(self, ask: Ask, now: float) -> None:
-        if not ask.essential:
-            return  # the next keep-alive tells whether the server is dead; what was not permitted is asked for again
+        if not ask.essential:  # keep-alives tell whether the server is dead
+            self.peers.unanswered([host for host, _ in ask.peers], ask.channel, now)
+            return
         if self.is_open and now - self._heard_at < DEAD_AFTER_S:
             self._asked = False  # it lives, as other packets show: the answer itself was lost
             return

@@ -266,9 +266,10 @@ class Gatherer:
         self._hunt.on_deadline(now)
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up(now)
+        self._settle(now)
         if self._seek_at is not None and now >= self._seek_at:
             self._seek(now)
-        self._settle(now)
+            self._settle(now)
 
     def next_event(self) -> MediaEvent | None:
         return self._events.popleft() if self._events else None

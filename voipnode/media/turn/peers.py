@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from voipnode.media.errors import ParseError
@@ -100,6 +100,16 @@ class Peers:
     def refused(self, host: str) -> None:
         """The server does not; it is not asked again."""
         self._hosts.pop(host, None)
+
+    def unanswered(self, hosts: Iterable[str], number: int, now: float) -> None:
+        """Nothing came back: `due` asks once more."""
+        channel = self._by_number.get(number)
+        if channel is not None:
+            channel.renew_at = now
+            return
+        for host in hosts:
+            if host in self._hosts:
+                self._hosts[host].renew_at = now
 
     def bound(self, number: int, now: float) -> None:
         """The server has taken the channel."""
