@@ -19,6 +19,7 @@ from tests.support.wire import Link
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.settings import AccountSettings, complete_accounts
 from voipnode.sipstack import events as sip
+from voipnode.sipstack.transport import Hop
 
 ANNA = "192.168.1.20"
 
@@ -406,6 +407,20 @@ def test_sdes_keys_do_not_travel_over_udp() -> None:
     assert phone.of(sip.SessionEnded)[1].status == 488
     board.wire.run(100.0)
     board.assert_quiet()
+
+
+def test_over_tls_sdes_keys_are_given_and_taken_and_one_hop_without_it_is_enough_to_keep_them() -> None:
+    chosen = AccountSettings(media_encryption="mandatory", auto_answer=True, media_keying=("sdes",))
+    board = Switchboard(account=chosen)
+    phone = board.phone("anna", ANNA)
+    hop = Hop("TLS", phone.address, domain=ANNA)
+    for transport in ("UDP", "TCP", "WS"):
+        with pytest.raises(NotNowError, match="only over TLS"):
+            board.switch.ring([board.way(phone, hop, Hop(transport, phone.address))], chosen, 0.0, authorised=True)
+    call = board.switch.ring([board.way(phone, hop)], chosen, 0.0, authorised=True)
+    (leg,) = board.switch.call(call).legs.values()
+    assert leg.security.local is not None
+    assert len(leg.security.local.lines) == 6
 
 
 def test_settings_that_could_only_fail_are_refused() -> None:

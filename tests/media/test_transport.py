@@ -127,6 +127,7 @@ def test_protection_stands_between_the_stream_and_the_network() -> None:
     transport.receive(Turned().protect(one_packet(), rtcp=False), PEER, 0.02)
     transport.receive(one_packet(), PEER, 0.02)
     assert transport.dropped.forged == 1
+    assert (transport.stats().forged, transport.stats().replayed, transport.stats().undecipherable) == (1, 0, 0)
     assert stream.stats().malformed == 0  # what is forged never reaches it
 
 
@@ -180,7 +181,7 @@ def test_without_keys_nothing_passes_either_way() -> None:
     stream.push(FRAME, 0.01)
     assert not list(transport.outbox(0.01))
     transport.receive(one_packet(), PEER, 0.02)
-    assert transport.dropped.unkeyed == 2
+    assert transport.dropped.unkeyed == transport.stats().undecipherable == 2
     assert stream.stats().strangers == stream.stats().packets_received == 0
 
 

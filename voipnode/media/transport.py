@@ -12,6 +12,7 @@ stream need not guess whose it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from voipnode.media.events import MediaEvent
@@ -20,7 +21,7 @@ from voipnode.media.rtcp import is_rtcp
 from voipnode.media.stream import AudioStream
 from voipnode.media.turn.gatherer import Carried
 from voipnode.media.turn.values import RTCP
-from voipnode.media.values import Addr, MediaPacket
+from voipnode.media.values import Addr, MediaPacket, StreamStats
 
 _STUN_END, _DTLS, _DTLS_END, _CHANNEL, _CHANNEL_END, _RTP, _RTP_END = 4, 20, 64, 64, 80, 128, 192  # RFC 7983 §7
 
@@ -139,6 +140,12 @@ class MediaTransport:
     def protection(self) -> Protection | None:
         """What protects the packets; None: they are in the clear."""
         return self._protection
+
+    def stats(self) -> StreamStats:
+        """How the stream fares, with what was kept from it."""
+        dropped = self.dropped
+        rest = dropped.malformed + dropped.unkeyed + dropped.expired
+        return replace(self.stream.stats(), replayed=dropped.replayed, forged=dropped.forged, undecipherable=rest)
 
     def _bind(self) -> None:
         self.stream.proven = self._protection is not None or (

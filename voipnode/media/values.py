@@ -97,6 +97,9 @@ class StreamStats:
     round_trip_ms: float | None
     remote_lost: int | None
     remote_jitter_ms: float | None
+    replayed: int = 0  # SRTP: came before, or too late to tell
+    forged: int = 0  # SRTP: not protected by the peer's keys
+    undecipherable: int = 0  # SRTP: in the clear or cut off; before there were keys, or after their lifetime
     discarded: int = 0  # came too late to be played; the latest packets are not counted yet
     loss_bursts: int = 0  # stretches in which losses followed each other closely (RFC 3611 §4.7.2)
     mos: float | None = None
