@@ -84,6 +84,10 @@ class Gatherer:
         self._sought = 0
         self._lender: Server | None = None  # whose relays we have, or had last
         self._closed = False
+        # When there is something to do; reckoned anew when something happened. Sound that comes and goes moves nothing
+        # to an earlier time, and it must not cost the reckoning fifty times a second.
+        self._next_at: float | None = None
+        self._stale = True
         self.done = False
 
     def _reaches(self, server: Server) -> bool:
@@ -125,6 +129,7 @@ class Gatherer:
 
     def start(self, now: float) -> None:
         """Ask all servers. `done` at once where there are none."""
+        self._stale = True
         self._give_up_at = now + self._patience_s
         for binding in self._bindings.values():
             binding.start(now)
@@ -159,6 +164,7 @@ class Gatherer:
 
     def keep_open(self, now: float) -> None:
         """Have the router keep the way to each socket open, where nothing else (ICE) does."""
+        self._stale = True
         for binding in self._bindings.values():
             binding.keep(now)
 
@@ -221,11 +227,13 @@ class Gatherer:
 
     def permit(self, relay: Addr, host: str, now: float) -> None:
         """Let an address send to us through that relay."""
+        self._stale = True
         if (found := self._relay(relay)) is not None:
             found.permit(host, now)
 
     def bind(self, relay: Addr, peer: Addr, now: float) -> None:
         """Have a relay speak with a peer in short frames; this permits it, too."""
+        self._stale = True
         if (found := self._relay(relay)) is not None:
             found.bind(peer, now)
 
@@ -256,11 +264,18 @@ class Gatherer:
         return packets
 
     def next_deadline(self) -> float | None:
+        if self._stale:
+            self._stale = False
+            self._next_at = self._reckon()
+        return self._next_at
+
+    def _reckon(self) -> float | None:
         times = [self._give_up_at, self._seek_at, self._hunt.next_deadline()]
         times += [binding.next_deadline() for binding in self._bindings.values()]
         return min((at for at in times if at is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
+        self._stale = True
         for binding in self._bindings.values():
             binding.on_deadline(now)
         self._hunt.on_deadline(now)
@@ -276,6 +291,7 @@ class Gatherer:
 
     def close(self, now: float) -> None:
         """Give the relays back, and let the router forget us; what goes out last is in the outbox."""
+        self._stale = True
         self._closed = True
         for binding in self._bindings.values():
             binding.rest()
@@ -290,6 +306,7 @@ class Gatherer:
 
     def _settle(self, now: float) -> None:
         """See what has come of it."""
+        self._stale = True
         lost = self._hunt.look(now)
         if self._closed:
             return
