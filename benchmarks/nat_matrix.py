@@ -135,8 +135,11 @@ async def play(case: Case, folder: Path) -> Result:
     return result
 
 
-async def turn_dies(relay: str, folder: Path) -> list[str]:
-    """kill -9 of the TURN server in the middle of a call that goes through it; what both sides say, and when."""
+async def turn_dies(relay: str, folder: Path, *, returns: bool) -> list[str]:
+    """kill -9 of the TURN server in the middle of a call that goes through it; what both sides say, and when.
+
+    `returns`: it is started again at once, knowing nothing of its relays.
+    """
     stage = await Stage.open(folder, Nat.SYMMETRIC, Nat.SYMMETRIC)
     case = Case("node-chromium", Nat.SYMMETRIC, Nat.SYMMETRIC, relay)
     node = await NodeTelephone.start(
@@ -149,10 +152,16 @@ async def turn_dies(relay: str, folder: Path) -> list[str]:
     way, mark, phone_mark = await node.way(), len(node.node.events), len(phone.phone.events)
     stage.turn.kill()
     killed_at = time.time()
-    words = [f"TURN by {relay}, the node's way is {way}; the server is killed"]
-    with contextlib.suppress(AssertionError):
-        await node.node.event("call.changed", state="Terminated", after=mark, seconds=DEATH_S)
-    words += [f"  the call is still up after {DEATH_S} s"] * (time.time() - killed_at >= DEATH_S)
+    words = [f"TURN by {relay}, the node's way is {way}; the server is killed" + returns * " and started again"]
+    if returns:
+        await stage.turn_again(folder)
+        with contextlib.suppress(AssertionError):
+            await phone.phone.received(20)
+            words.append(f"  {time.time() - killed_at:5.1f} s  Chromium has had 20 more packets of sound")
+    else:
+        with contextlib.suppress(AssertionError):
+            await node.node.event("call.changed", state="Terminated", after=mark, seconds=DEATH_S)
+        words += [f"  the call is still up after {DEATH_S} s"] * (time.time() - killed_at >= DEATH_S)
     for event in node.node.events[mark:]:
         if event["event"].startswith("call."):
             after_s = datetime.datetime.fromisoformat(event["time"]).timestamp() - killed_at
@@ -198,10 +207,12 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases with these words in their line")
     parser.add_argument("--keep", type=Path, help="keep settings, recordings, and logs of failures in this folder")
     parser.add_argument("--turn-dies", nargs="+", choices=("udp", "tcp", "tls"), help="kill -9 of the TURN server")
+    parser.add_argument("--and-returns", action="store_true", help="and it is started again")
     arguments = parser.parse_args()
     for relay in arguments.turn_dies or ():
         with tempfile.TemporaryDirectory() as scratch:
-            print("\n".join(run_test(turn_dies(relay, Path(scratch)))), flush=True)
+            words = run_test(turn_dies(relay, Path(scratch), returns=arguments.and_returns))
+            print("\n".join(words), flush=True)
     if arguments.turn_dies:
         return 0
     print("pair: A-B, A calls  behind A                 behind B                           heard by A, B  first sound")

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.aio import PATIENCE_S
+from tests.support.aio import PATIENCE_S, at_end
 from tests.support.nat_lab import PBX, RELAY, Site
 from tests.support.nat_stage import Stage
 from tests.support.node import Node
@@ -198,6 +198,7 @@ class NodeTelephone:
             + f'auto_answer = true\naudio_codecs = ["PCMU"]\n{account}',
             inside=await site.host(),
         )
+        at_end(node.stop)
         await node.account("registered")
         return cls(node, recording, hz)
 

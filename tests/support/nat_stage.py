@@ -23,6 +23,7 @@ class Stage:
     pbx: Kamailio
     turn: Coturn
     authority: Authority
+    certificate: Path
 
     @classmethod
     async def open(cls, folder: Path, a: Nat, b: Nat) -> Stage:
@@ -31,7 +32,14 @@ class Stage:
         certificate = authority.issue("pbx.test", "turn.test", PBX, RELAY)
         pbx = await Kamailio.start(folder / "pbx", host=PBX, certificate=certificate, inside=lab.public)
         turn = await Coturn.start(folder / "turn", host=RELAY, certificate=certificate, inside=lab.public)
-        return cls(lab, pbx, turn, authority)
+        return cls(lab, pbx, turn, authority, certificate)
+
+    async def turn_again(self, folder: Path) -> None:
+        """Start the TURN server anew, with no memory of its relays."""
+        await self.turn.stop()
+        self.turn = await Coturn.start(
+            folder / "turn", host=RELAY, certificate=self.certificate, inside=self.lab.public
+        )
 
     def ice_servers(self, relay: str) -> tuple[dict[str, str], ...]:
         """For a browser: STUN, and TURN over "udp", "tcp" or "tls" if wanted."""

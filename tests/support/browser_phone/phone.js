@@ -41,12 +41,13 @@ const phone = {
   /** Our description with the candidates in it that were found in good time; SIP has no trickling here. */
   async gathered(connection, description) {
     await connection.setLocalDescription(description);
-    if (connection.iceGatheringState !== "complete") {
-      await new Promise((done) => {
-        connection.onicegatheringstatechange = () => connection.iceGatheringState === "complete" && done();
-        setTimeout(done, GATHERING_MS); // a firewall that swallows UDP keeps a STUN server silent for 10 s
-      });
-    }
+    // After a restart of ICE the state is still "complete" for a moment, of the gathering before.
+    const done = () => connection.iceGatheringState === "complete" && connection.localDescription.sdp.includes("a=candidate:");
+    await new Promise((go) => {
+      connection.onicegatheringstatechange = () => done() && go();
+      if (done()) go();
+      setTimeout(go, GATHERING_MS); // a firewall that swallows UDP keeps a STUN server silent for 10 s
+    });
     return connection.localDescription.sdp;
   },
 
@@ -134,8 +135,9 @@ const phone = {
     this.tell("over", why);
   },
 
-  /** What the connection is and how it does: the pair in use, DTLS, codec, counts of packets. */
+  /** What the connection is and how it does: the pair in use, DTLS, codec, counts of packets (-1: there is none). */
   async statistics() {
+    if (!this.call?.connection) return { pair: null, received: -1 };
     const report = await this.call.connection.getStats();
     const all = [...report.values()];
     const transport = all.find(({ type }) => type === "transport");

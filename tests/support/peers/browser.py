@@ -127,6 +127,18 @@ class BrowserPhone:
         """Wait until so much has been heard, from the first sound on."""
         await self._page.wait_for_function("count => phone.ear.count >= count", arg=int(seconds * RATE_HZ))
 
+    async def received(self, packets: int) -> None:
+        """Wait until so many more packets of sound have come; fails when the call is over before."""
+        async with within(PATIENCE_S, f"{packets} packets at the page", lambda: f"there were {self.events}"):
+            wanted = packets + await self._packets()
+            while await self._packets() < wanted:
+                pass  # each question goes there and back
+
+    async def _packets(self) -> int:
+        count = int((await self.ask("phone.statistics()"))["received"])
+        assert count >= 0, f"the call is over: {self.events}"
+        return count
+
     async def heard(self) -> NDArray[np.float64]:
         """What was heard, at RATE_HZ, from the first sound on; full scale 1.0."""
         raw = base64.b64decode(await self.ask("phone.ear.heard()"))
