@@ -1,7 +1,8 @@
-"""What a call's sound costs, and how evenly it is sent: `python benchmarks/media_load.py --help`.
+"""What a call's sound costs, how evenly it is sent and how well it is heard: `python benchmarks/media_load.py --help`.
 
 A hundred callers, with RTP both ways for all of them, at the node and then at baresip; processor time from /proc, send
-jitter from the kernel's receive timestamps. The last line of the output is JSON.
+jitter from the kernel's receive timestamps. Then what is heard behind bad networks (`listening.py`), of both as well.
+The last line of the output is JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import listening
 from subjects import BenchmarkError, Sample, Subject, need, on_core, start_baresip, start_node
 
 CALLERS = Path(__file__).with_name("media_callers.py")
@@ -151,6 +153,14 @@ def measure_kind(kind: Kind, args: argparse.Namespace, folder: Path) -> Result:
     return ours
 
 
+def listen(*, alone: bool) -> dict[str, float]:
+    """The node's PESQ and delay behind each bad network, after a table with baresip."""
+    print("\nOne call with real speech, behind bad networks", flush=True)
+    tables = listening.measure(subjects=("voipnode",) if alone else tuple(listening.SUBJECTS))
+    listening.print_table(tables, listening.JSON_ROWS)
+    return listening.figures(tables["voipnode"])
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100, help="at the same time (100)")
@@ -161,6 +171,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--real-time", action="store_true", help="the node runs before ordinary programs (sip.qos.real_time)"
     )
+    parser.add_argument("--no-listening", action="store_true", help="cost and send jitter only")
     parser.add_argument("--alone", action="store_true", help="without baresip")
     return parser.parse_args()
 
@@ -184,10 +195,12 @@ def main() -> int:
                     complaints.append(f"{kind.name}: {result.missing} packets are missing")
                 if result.mixes_right < args.calls:
                     complaints.append(f"{kind.name}: {args.calls - result.mixes_right} callers heard the wrong mix")
+        show_quoted()
+        if args.only is None and not args.no_listening:
+            figures |= listen(alone=args.alone)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 2
-    show_quoted()
     for complaint in complaints:
         print(f"NOT CLEAN: {complaint}")
     print(json.dumps({**figures, "ok": not complaints}))
