@@ -48,6 +48,7 @@ class TurnServer:
         self.alternate: Addr | None = None
         self.signs = True
         self.silent = False
+        self.no_pairs = False  # knows no even ports
         self.asked: list[tuple[float, str]] = []  # requests in words, with their times
         self.relayed: list[tuple[Addr, Addr, bytes]] = []  # from a relayed address, to a peer, what
         self.lent: dict[Addr, Lent] = {}
@@ -122,6 +123,8 @@ class TurnServer:
             return self._error(request, 300, "Try Alternate", key=key)
         if client in self.lent and self.lent[client].ends_at > now:
             return self._error(request, 437, "Allocation Mismatch", key=key)
+        if self.no_pairs and request.value(Attribute.EVEN_PORT) is not None:
+            return self._error(request, 508, "Insufficient Capacity", key=key)
         port = self._port + 1
         token = request.value(Attribute.RESERVATION_TOKEN)
         reserved = b""

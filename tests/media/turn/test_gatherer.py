@@ -159,6 +159,14 @@ def test_an_even_port_and_the_next_one_take_a_round_trip_more() -> None:
     assert relays == [("relay", RTP, ("203.0.113.20", 50002)), ("relay", RTCP, ("203.0.113.20", 50003))]
 
 
+def test_any_ports_will_do_where_a_server_has_no_even_ones() -> None:
+    lab = Lab([TURN], even_port=True)
+    lab.servers[TURN.address].no_pairs = True
+    lab.until_done()
+    relays = [one for one in lab.found if one[0] == "relay"]
+    assert relays == [("relay", RTP, ("203.0.113.20", 50001)), ("relay", RTCP, ("203.0.113.20", 50002))]
+
+
 def test_a_dead_stun_server_costs_its_time_once_and_then_a_fifth_of_a_second() -> None:
     lab = Lab([STUN])
     lab.servers[STUN.address].silent = True

@@ -66,9 +66,6 @@ class Peers:
         found = self._hosts.get(host)
         return found is not None and found.granted
 
-    def has_channel(self, peer: Addr) -> bool:
-        return peer in self._channels
-
     # -- renewing
 
     def due(self, now: float) -> tuple[list[str], list[Channel]]:
