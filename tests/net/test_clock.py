@@ -170,11 +170,13 @@ def test_what_came_is_taken_in_before_each_tick_and_only_while_the_clock_runs(lo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logging.getLogger("voipnode.net.mishaps"), "disabled", True)
         loop.advance(0.0205)
+        loop.now += 0.03
+        loop.advance(0.0)
     first()
     second()
     loop.advance(1.0)
-    assert told == ["started", *["read", "one", "two"] * 2, "stopped"]
-    assert clock.mishaps.count == 2
+    assert told == ["started", *["read", "one", "two"] * 2, "read", *["one", "two"] * 3, "stopped"]
+    assert clock.mishaps.count == 3
 
 
 class FakeAlarm:

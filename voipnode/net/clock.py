@@ -69,9 +69,10 @@ class MediaClock:
     """Calls every subscriber 100 times a second, on an absolute schedule: lateness does not add up.
 
     After a stall at most 10 missed ticks are made up for at once. It runs only while somebody is subscribed. A
-    subscriber that raises is logged and called again at the next tick. `intake` is read before each tick. `precise` is
-    the monotonic time; not the loop's own, because uvloop's stands still during a turn and knows whole milliseconds
-    only. `alarm` makes the timers that wake it; without, or where the system has none, they are the loop's.
+    subscriber that raises is logged and called again at the next tick. `intake` is read at each wake-up, before the
+    tick. `precise` is the monotonic time; not the loop's own, because uvloop's stands still during a turn and knows
+    whole milliseconds only. `alarm` makes the timers that wake it; without, or where the system has none, they are the
+    loop's.
     """
 
     def __init__(
@@ -221,9 +222,10 @@ class MediaClock:
     def _run(self, due: int) -> None:
         assert self._loop is not None
         now = self._loop.time()
+        # Once, however many ticks are made up for: what comes meanwhile would keep a busy node from ever playing it.
+        self._take_in()
         for _ in range(due):
             self._ticks += 1
-            self._take_in()
             for tick, _send in self._listeners:
                 try:
                     tick(now)

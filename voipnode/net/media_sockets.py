@@ -21,7 +21,7 @@ from voipnode.net.datagram import SockAddr
 OnDatagram: TypeAlias = Callable[[bytes, SockAddr, float], None]
 
 MAX_DATAGRAM_BYTES = 4096  # a longer one is no audio
-ROUNDS = 32  # of one datagram per socket in one reading: bounded, so that a flood leaves room for timers
+ROUNDS = 16  # of one datagram per socket in one reading: bounded, so that a flood leaves room for all else
 SO_TIMESTAMPNS = (
     35  # socket(7): a note with the time of arrival, by the wall clock; the socket module has no name for it
 )
