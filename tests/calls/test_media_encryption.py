@@ -325,6 +325,21 @@ def test_the_door_calls_and_shakes_hands(setup: str, profile: str) -> None:
     assert ear.hears(2.0) > 20
 
 
+def test_a_hello_that_is_faster_than_the_answer_waits_for_it() -> None:
+    board = with_hands()
+    phone = board.phone("anna", ANNA)
+    board.ring(phone)
+    board.wire.run(0.5)
+    (path,) = board.paths.all
+    ear = HandshakeEar(path, ANNA, phone.of(sip.IncomingCall)[0].offer, THEIRS, active=True)
+    ear.shake(0.5)
+    assert not path.sent
+    phone.endpoint.accept(phone.session, handshake_sdp(ANNA, THEIRS.fingerprint, "active"), 0.5)
+    board.wire.run(1.0)
+    ear.shake(1.0)  # with what was said already: it repeats nothing in this time
+    assert board.last.cipher == "AEAD_AES_256_GCM"
+
+
 @pytest.mark.parametrize("setup", ["actpass", "active", "passive"])
 def test_the_door_is_called_and_shakes_hands_once_the_caller_is_proven(setup: str) -> None:
     board = with_hands()
