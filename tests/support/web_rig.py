@@ -99,9 +99,18 @@ class FakeDoor:
         self.change(call, CallState.RINGING, CallReason.INITIATED, "incoming", remote, light="amber-flash")
         return call
 
-    def picked_up(self, call: str) -> None:
+    def picked_up(self, call: str, encryption: str = "", cipher: str = "") -> None:
         known = self.calls[call]
-        self.change(call, CallState.ACTIVE, CallReason.ACCEPTED_BY_REMOTE, known.direction, known.remote, light="blue")
+        self.change(
+            call,
+            CallState.ACTIVE,
+            CallReason.ACCEPTED_BY_REMOTE,
+            known.direction,
+            known.remote,
+            light="blue",
+            encryption=encryption,
+            cipher=cipher,
+        )
 
     def open(self, call: str, duration_s: float = 7.0) -> None:
         """The far side presses 1: the door opens."""
@@ -121,10 +130,27 @@ class FakeDoor:
         self.bus.publish(LightChanged(at=self.now, colour="blue"))
 
     def change(
-        self, call: str, state: CallState, reason: CallReason, direction: str, remote: str, *, light: str
+        self,
+        call: str,
+        state: CallState,
+        reason: CallReason,
+        direction: str,
+        remote: str,
+        *,
+        light: str,
+        encryption: str = "",
+        cipher: str = "",
     ) -> None:
         event = CallChanged(
-            at=self.now, call=call, state=state, reason=reason, direction=direction, remote=remote, account=""
+            at=self.now,
+            call=call,
+            state=state,
+            reason=reason,
+            direction=direction,
+            remote=remote,
+            account="",
+            encryption=encryption,
+            cipher=cipher,
         )
         self.calls[call] = event
         self.bus.publish(event)

@@ -100,8 +100,10 @@ def test_a_call_is_placed_watched_answered_sent_digits_and_ended() -> None:
         answer = await client.post("/api/v1/calls", json={"to": DESK})
         assert (answer.status_code, answer.json()) == (201, {"id": "c1"})
         assert answer.headers["location"] == "/api/v1/calls/c1"
-        rig.door.picked_up("c1")
-        assert (await client.get("/api/v1/calls/c1")).json()["state"] == "Active"
+        rig.door.picked_up("c1", "sdes", "AEAD_AES_256_GCM")
+        call = (await client.get("/api/v1/calls/c1")).json()
+        assert (call["state"], call["encryption"], call["cipher"]) == ("Active", "sdes", "AEAD_AES_256_GCM")
+        assert call["rejected_packets"] == 0
         assert (await client.post("/api/v1/calls/c1/dtmf", json={"digits": "4a#"})).status_code == 204
         assert (await client.delete("/api/v1/calls/c1")).status_code == 204
         rig.door.ring_in()

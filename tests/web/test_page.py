@@ -168,6 +168,23 @@ def test_an_incoming_call_is_answered_and_digits_are_sent(page: Any, site: Site)
     assert site.rig.door.seen == [AnswerCall(call="c1"), SendDtmf(call="c1", digits="#")]
 
 
+@pytest.mark.parametrize(
+    ("encryption", "cipher", "words", "title"),
+    [
+        ("none", "", "not encrypted", ""),
+        ("sdes", "AEAD_AES_256_GCM", "in a call, encrypted", "AEAD_AES_256_GCM (SDES)"),
+        ("dtls", "AES_CM_128_HMAC_SHA1_80", "in a call, encrypted", "AES_CM_128_HMAC_SHA1_80 (DTLS)"),
+    ],
+)
+def test_each_call_says_whether_it_is_encrypted(
+    page: Any, site: Site, encryption: str, cipher: str, words: str, title: str
+) -> None:
+    call = site.do(site.rig.door.ring_in)
+    site.do(lambda: site.rig.door.picked_up(call, encryption, cipher))
+    shows(page, "#calls", words)
+    sync_api.expect(page.locator("#calls .call-words")).to_have_attribute("title", title)
+
+
 def test_it_works_with_the_keyboard_alone(page: Any, site: Site) -> None:
     page.get_by_label("SIP address to ring").focus()
     page.keyboard.type("desk@192.0.2.10")
