@@ -151,7 +151,10 @@ class _Caller:
         )
 
     def _changed(self, event: CallChanged) -> None:
-        line = f"{event.state.lower()}: {event.remote} {event.detail}".strip()
+        words = event.detail
+        if event.state is CallState.ACTIVE and event.cipher and event.cipher not in words:
+            words += f", encrypted ({event.cipher}, {event.encryption.upper()})"
+        line = f"{event.state.lower()}: {event.remote} {words}".strip()
         self._console.print(escape(line))
         if self._status is not None:
             self._status.update(escape(line))

@@ -134,6 +134,11 @@ def read_security(description: SessionDescription, media: MediaDescription) -> R
     )
 
 
+def unread(media: MediaDescription) -> RemoteSecurity:
+    """The same for who encrypts nothing: only the profile counts."""
+    return RemoteSecurity(media.protocol.upper(), (), (), None, "", said=False)
+
+
 def crypto_lines(media: MediaDescription) -> tuple[CryptoLine, ...]:
     """The valid `a=crypto` lines that can be served, each tag once (RFC 4568 §5.1.1); the first of a tag counts."""
     found: dict[int, CryptoLine] = {}

@@ -19,7 +19,7 @@ from voipnode.sipstack.audio import (
 )
 from voipnode.sipstack.bundle import with_transport
 from voipnode.sipstack.ice_attributes import RemoteIce, read_ice
-from voipnode.sipstack.media_security import PLAIN_PROFILES, PROFILES, RemoteSecurity, read_security
+from voipnode.sipstack.media_security import PLAIN_PROFILES, PROFILES, RemoteSecurity, read_security, unread
 from voipnode.sipstack.sdp import Connection, Direction, MediaDescription, RtpMap, SessionDescription
 from voipnode.sipstack.sdp_fields import literal_ip
 
@@ -119,7 +119,7 @@ def examine(
         direction=description.direction_of(media),
         ptime_ms=media.ptime_ms,
         maxptime_ms=media.maxptime_ms,
-        security=read_security(description, media),
+        security=read_security(description, media) if local.security is not None else unread(media),
         rtcp_mux=media.rtcp_mux,
         rtcp_rsize=media.attribute("rtcp-rsize") is not None,
         voip_metrics=_wants_voip_metrics(description, media),
