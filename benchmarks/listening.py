@@ -29,7 +29,7 @@ from subjects import BenchmarkError, Subject, on_core
 
 from tests.support.fidelity import mean_opinion
 from tests.support.listening import NETWORKS, Sound, find_lag, level, listen
-from tests.support.speech import prompts, voices
+from tests.support.speech import longest, voices
 
 SPEECH_S, SHORT_S = 40.0, 16.0
 DRIFT, DRIFT_S = 200e-6, 180.0  # the last 40 s are rated
@@ -139,8 +139,7 @@ def _measure_one(name: str, rows: Sequence[str], seconds: float, seed: int, voic
 
 
 def _speech(seconds: float, voice: int) -> Sound:
-    sentences = sorted(prompts(voices()[voice], RATE), key=len, reverse=True)
-    return level(np.concatenate(sentences)[: int(seconds * RATE)])
+    return level(longest(voices()[voice], seconds, RATE))
 
 
 def _call(port: int, row: str, seconds: float, voice: int, seed: int) -> Heard:

@@ -21,25 +21,41 @@ def voices() -> list[Path]:
 
 def prompts(voice: Path, rate_hz: int = 8000, *, monkeys: bool = False) -> Iterator[NDArray[np.float32]]:
     """Everything that a voice says, one array per file; what begins with "tt-" is for fun, and mostly monkeys."""
-    for path in sorted(path for path in voice.rglob("*.g722") if path.name.startswith("tt-") == monkeys):
-        resampler = av.AudioResampler("flt", "mono", rate_hz)
-        with av.open(str(path), format="g722") as container:
-            parts = [
-                piece.to_ndarray()[0] for frame in container.decode(audio=0) for piece in resampler.resample(frame)
-            ]
-        if parts:
-            yield np.concatenate(parts).astype(np.float32)
+    for path in sorted(_files(voice, monkeys=monkeys)):
+        sound = _read(path, rate_hz)
+        if len(sound):
+            yield sound
+
+
+def _files(voice: Path, *, monkeys: bool = False) -> list[Path]:
+    return [path for path in voice.rglob("*.g722") if path.name.startswith("tt-") == monkeys]
+
+
+def _read(path: Path, rate_hz: int) -> NDArray[np.float32]:
+    resampler = av.AudioResampler("flt", "mono", rate_hz)
+    with av.open(str(path), format="g722") as container:
+        parts = [piece.to_ndarray()[0] for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
 
 
 @cache
+def longest(voice: Path, seconds: float, rate_hz: int) -> NDArray[np.float32]:
+    """Some seconds of a voice, beginning with its longest sentences."""
+    sound, wanted = np.zeros(0, np.float32), round(seconds * rate_hz)
+    for path in sorted(_files(voice), key=lambda path: (-path.stat().st_size, path)):
+        sound = np.concatenate((sound, _read(path, rate_hz)))
+        if len(sound) >= wanted:
+            break
+    sound = sound[:wanted]
+    sound.setflags(write=False)
+    return sound
+
+
 def speech(seconds: float, rate_hz: int) -> NDArray[np.float32]:
     """Some seconds of the first voice, beginning with its longest sentences; skips where none is installed."""
     if not voices():
         pytest.skip("no real speech here (Debian: asterisk-core-sounds-en-g722)")
-    sentences = sorted(prompts(voices()[0], rate_hz), key=len, reverse=True)
-    sound = np.concatenate(sentences)[: round(seconds * rate_hz)]
-    sound.setflags(write=False)
-    return sound
+    return longest(voices()[0], seconds, rate_hz)
 
 
 def speech_pcm(seconds: float, rate_hz: int) -> NDArray[np.int16]:

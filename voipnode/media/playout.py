@@ -80,19 +80,21 @@ class Playout:
         """Whether so much sound is ahead, all of it real: packets that wait are decoded for it."""
         while self.line.left < count:
             packet = self._waiting.first
-            if packet is None or packet.start > self.end:
+            late = -1 if packet is None else self.end - packet.start
+            if late < 0:
                 return False
-            self.line.append(self._next_sound())
+            self.line.append(self._next_sound(late))
         return not self._concealer.filling
 
     def lengthen(self) -> None:
         """Lay out the next sound, whatever it is made of."""
         packet = self._waiting.first
-        gap = None if packet is None else packet.start - self.end
+        end = self.end
+        gap = None if packet is None else packet.start - end
         if gap is not None and gap <= 0:
-            self.line.append(self._next_sound())
+            self.line.append(self._next_sound(-gap))
             return
-        muted = self._mute[1] - self.end if self._mute[0] <= self.end else 0
+        muted = self._mute[1] - end if self._mute[0] <= end else 0
         if muted > 0:
             self._concealer.reset()
             count = min(self._size, muted, muted if gap is None else gap)
@@ -102,10 +104,11 @@ class Playout:
         else:
             self._close(gap)
 
-    def _next_sound(self) -> Frame:
-        """The first waiting packet's sound, as far as it is not too late."""
-        late = self.end - self._first.start
-        sound = self._decode()[max(late, 0) :]
+    def _next_sound(self, late: int) -> Frame:
+        """The first waiting packet's sound without its first `late` samples, whose place is taken."""
+        sound = self._decode()
+        if late:
+            sound = sound[late:]
         if len(sound):
             self.dry = 0
             if self._concealer.filling:
