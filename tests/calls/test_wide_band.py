@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from tests.support import switchboard
+from tests.support.audio import find_tone_hz
 from tests.support.switchboard import DOOR, Device, Phone, Switchboard, answers
 from voipnode.calls.hooks import Frame
 from voipnode.calls.settings import AccountSettings
+from voipnode.codecs.registry import find_codec
+from voipnode.dsp.tones import Tone
 from voipnode.media.rtp import RtpPacket
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.sdp import parse
@@ -101,3 +106,31 @@ def test_a_caller_with_nothing_that_we_take_is_refused_in_words() -> None:
     phone.call(DOOR, offer=sdp("0 8"))
     house.wire.run(1.0)
     assert phone.of(sip.SessionEnded)[0].status == 488
+
+
+def test_early_sound_and_ringback_have_the_doors_rate() -> None:
+    """183 with G.722 after a ringback tone: each at its own rate, neither without a frame."""
+
+    def early(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            phone.endpoint.ring(event.session, phone.wire.now)
+            phone.wire.at(1.0, lambda: phone.endpoint.ring(event.session, phone.wire.now, 183, None, sdp("9")))
+
+    house = board()
+    phone = house.phone("anna", "192.168.1.20", plan=early)
+    house.ring(phone)
+    encoder = find_codec("G722").encoder(WIDE_HZ)
+    tone = Tone(3000, rate_hz=WIDE_HZ)
+
+    def packet(number: int) -> None:
+        payload = encoder.encode_frame(np.concatenate([tone.next_frame(), tone.next_frame()]))
+        data = RtpPacket(9, number, number * 160, 5, payload, marker=False).serialize()
+        house.paths.all[0].receive(data, ("192.168.1.20", 7000), house.wire.now)
+
+    for number in range(100):
+        house.wire.at(1.1 + 0.02 * number, partial(packet, number))
+    house.wire.run(3.0)
+    heard = np.concatenate(house.device.heard)
+    assert {len(frame) for frame in house.device.heard} == {160}
+    assert find_tone_hz(heard[WIDE_HZ // 4 : WIDE_HZ // 2], WIDE_HZ) == pytest.approx(425, abs=3)
+    assert find_tone_hz(heard[2 * WIDE_HZ : 2 * WIDE_HZ + 8000], WIDE_HZ) == pytest.approx(3000, abs=3)

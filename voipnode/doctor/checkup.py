@@ -9,6 +9,7 @@ from pathlib import Path
 from voipnode.doctor.addresses import check_addresses
 from voipnode.doctor.certificates import check_certificates
 from voipnode.doctor.clock import check_clock
+from voipnode.doctor.codecs import check_codecs
 from voipnode.doctor.findings import Case, Check, Report, examine
 from voipnode.doctor.forwarding import check_forwarding
 from voipnode.doctor.names import check_names
@@ -37,6 +38,7 @@ CHECKS = (
     Check("Accounts", LIMIT_S, check_registrars),
     Check("Certificates", LIMIT_S, check_certificates),
     Check("Sound", 9.0, check_sound),
+    Check("Codecs", 2.0, check_codecs),
     Check("Clock", 8.0, check_clock),
     Check("Memory", 8.0, check_state),
 )

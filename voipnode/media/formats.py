@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from voipnode.codecs.errors import UnknownCodecError
+from voipnode.codecs.opus_library import opus_library
 from voipnode.codecs.registry import codec_names, find_codec
 from voipnode.media.errors import LocalError
 
-__all__ = ["PayloadFormat", "codec_names", "payload_format"]
+__all__ = ["PayloadFormat", "codec_names", "opus_engine", "payload_format"]
 
 
 class PayloadFormat(NamedTuple):
@@ -31,3 +32,9 @@ def payload_format(name: str, limit_hz: int) -> PayloadFormat:
     except UnknownCodecError as error:
         raise LocalError(str(error)) from error
     return PayloadFormat(codec.name, codec.clock_hz, codec.channels, codec.payload_type, codec.fmtp_at(limit_hz))
+
+
+def opus_engine() -> str:
+    """The library that conceals losses and knows redundancy, by its version; "" where FFmpeg's codec stands in."""
+    library = opus_library()
+    return "" if library is None else library.version
