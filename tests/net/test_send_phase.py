@@ -17,9 +17,9 @@ def test_short_work_waits_for_nothing() -> None:
     assert worked(SendPhase(), 0.2, 100) == 0.0
 
 
-def test_it_rises_until_the_work_fits_and_no_further() -> None:
+def test_it_rises_at_once_to_where_the_work_fits_with_room() -> None:
     phase = SendPhase()
-    assert [worked(phase, 1.2) for _ in range(5)] == [0.5, 1.0, 1.5, 1.5, 1.5]
+    assert [worked(phase, ms) for ms in (0.2, 0.3, 0.6, 0.9, 1.2, 1.4)] == [0.0, 0.5, 1.0, 1.0, 2.0, 2.0]
 
 
 def test_a_single_late_tick_is_forgiven() -> None:
@@ -32,9 +32,9 @@ def test_it_has_an_end() -> None:
 
 def test_it_falls_one_step_after_half_a_minute_that_had_room_for_it() -> None:
     phase = SendPhase()
-    assert worked(phase, 1.2, 3) == 1.5
-    assert worked(phase, 0.9, 2 * CALM_WINDOWS) == 1.5  # too near to the step below
-    assert worked(phase, 0.6, CALM_WINDOWS) == 1.0
-    assert worked(phase, 0.6, 5 * CALM_WINDOWS) == 1.0
-    assert worked(phase, 0.1, CALM_WINDOWS - 1) == 1.0
-    assert worked(phase, 0.1, CALM_WINDOWS + 1) == 0.0
+    assert worked(phase, 1.2) == 2.0
+    assert worked(phase, 1.2, 2 * CALM_WINDOWS) == 2.0  # no room in the step below
+    assert worked(phase, 1.1, CALM_WINDOWS - 1) == 2.0
+    assert worked(phase, 1.1) == 1.5
+    assert worked(phase, 1.1, 5 * CALM_WINDOWS) == 1.5
+    assert worked(phase, 0.1, 3 * CALM_WINDOWS) == 0.0

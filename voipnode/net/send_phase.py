@@ -11,19 +11,21 @@ STEPS_S = (0.0, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004)
 AT_ONCE_S = 0.00025  # work that is so short may go without waiting
 WINDOW = 50  # ticks after which a look is taken
 FORGIVEN = 1  # late ones among them
+ROOM = 1.3
 CALM_WINDOWS = 60  # half a minute in which a shorter delay would have done
 
 
 class SendPhase:
     """Chooses `delay_s`, one of `STEPS_S`, from the times that the work of the ticks took.
 
-    Up by a step as soon as more than one tick in fifty took longer; down only after half a minute, since every change
-    is jitter too.
+    Up as soon as more than one tick in fifty took longer, and then with room to spare; down a step only after half a
+    minute, since every change is jitter too.
     """
 
     def __init__(self) -> None:
         self._step = 0
-        self._seen = self._late = self._late_below = self._calm = 0
+        self._worked_s: list[float] = []
+        self._calm = 0
 
     @property
     def delay_s(self) -> float:
@@ -31,23 +33,20 @@ class SendPhase:
 
     def note(self, worked_s: float) -> None:
         """The work of a tick was done so long after the tick was due."""
-        self._seen += 1
-        if worked_s > _reach_s(self._step):
-            self._late += 1
-        if worked_s > 0.8 * _reach_s(max(self._step - 1, 0)):
-            self._late_below += 1
-        if self._seen == WINDOW:
-            self._look()
+        self._worked_s.append(worked_s)
+        if len(self._worked_s) == WINDOW:
+            self._look(sorted(self._worked_s)[-1 - FORGIVEN])
+            self._worked_s.clear()
 
-    def _look(self) -> None:
-        self._calm = self._calm + 1 if self._late_below <= FORGIVEN else 0
-        if self._late > FORGIVEN and self._step < len(STEPS_S) - 1:
-            self._step += 1
-            self._calm = 0
-        elif self._calm >= CALM_WINDOWS and self._step:
-            self._step -= 1
-            self._calm = 0
-        self._seen = self._late = self._late_below = 0
+    def _look(self, longest_s: float) -> None:
+        if longest_s > _reach_s(self._step):
+            roomy = [step for step in range(len(STEPS_S)) if _reach_s(step) >= ROOM * longest_s]
+            self._step, self._calm = min(roomy, default=len(STEPS_S) - 1), 0
+            return
+        fits_below = self._step > 0 and ROOM * longest_s <= _reach_s(self._step - 1)
+        self._calm = self._calm + 1 if fits_below else 0
+        if self._calm == CALM_WINDOWS:
+            self._step, self._calm = self._step - 1, 0
 
 
 def _reach_s(step: int) -> float:
