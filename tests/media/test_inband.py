@@ -123,12 +123,16 @@ def test_during_a_telephone_event_and_shortly_after_tones_are_not_heard() -> Non
 
 
 def test_after_a_change_of_rate_nothing_counts_until_all_can_be_remembered_again() -> None:
-    leg = InbandDigits(RATE_HZ)
-    leg.run_at(RATE_HZ)
-    leg.run_at(16000)
-    leg.run_at(RATE_HZ)
-    told = talk(np.concatenate((quiet(1.0), keys("1"), quiet(1.0), keys("2"))), leg=leg)
-    assert digits(told) == "2"
+    leg = InbandDigits(16000)
+
+    def change(number: int, leg: InbandDigits, now: float) -> None:
+        if number == 100:
+            leg.run_at(16000)
+            leg.run_at(RATE_HZ)
+
+    leg.run_at(RATE_HZ)  # before the first frame: nothing can be forgotten
+    code = np.concatenate((keys("5"), quiet(1.0), keys("1"), quiet(1.5), keys("2")))
+    assert digits(talk(code, leg=leg, at=change)) == "52"
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])

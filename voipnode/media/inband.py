@@ -51,11 +51,13 @@ class InbandDigits:
         self._listen_at(rate_hz)
 
     def run_at(self, rate_hz: int) -> None:
-        """Frames are of `rate_hz` from now on. What we said before is forgotten, so nothing is heard for as long."""
+        """Frames are of `rate_hz` from now on. What we said before is forgotten, so nothing is heard for as long; at
+        the beginning of a call nothing was said."""
         if rate_hz != self._memory.rate_hz:
             self._listen_at(rate_hz)
             self._waiting.clear()
-            self._deaf_until = self._ticks + int(REMEMBERED_S * FRAMES_PER_S)
+            if self._ticks:
+                self._deaf_until = self._ticks + int(REMEMBERED_S * FRAMES_PER_S)
 
     def _listen_at(self, rate_hz: int) -> None:
         self._detector = DtmfDetector(rate_hz)
