@@ -108,6 +108,23 @@ def test_tones_are_digits_where_the_account_hears_them() -> None:
     assert all(event.authorised for event in board.digits)
 
 
+class WideMicrophone(Device):
+    """A door of 16 kHz, as it is by default."""
+
+    rate_hz = 16000
+
+    def exchange(self, loudspeaker: Sound) -> Sound:
+        self.heard.append(loudspeaker.copy())
+        return np.zeros(160, np.float32)
+
+
+def test_in_a_house_of_16_khz_a_narrow_telephone_is_heard_from_the_first_key_on() -> None:
+    board = Switchboard(account=HEARING, device=WideMicrophone(), rate_hz=16000)
+    in_call(board)
+    talk(board, saying(keys("15")), 1.0)
+    assert roads(board) == [("1", "inband"), ("5", "inband")]
+
+
 def test_by_default_nobody_hears_them() -> None:
     board = Switchboard()
     in_call(board)
