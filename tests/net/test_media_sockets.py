@@ -37,6 +37,19 @@ class Ear:
         self.sock.close()
 
 
+async def times_are_noted(sockets: MediaSockets, peer: socket.socket) -> None:
+    """Wait until the kernel notes times of arrival, which it begins a moment after the first socket asks for them."""
+    probe = Ear(sockets)
+    waited_s = 0.0
+    async with asyncio.timeout(10):
+        while waited_s < 0.005:
+            peer.sendto(b"?", probe.address)
+            await asyncio.sleep(0.01)
+            sockets.read()
+            waited_s = time.monotonic() - probe.at[-1]
+    probe.close()
+
+
 @pytest.fixture
 def peer() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
@@ -61,6 +74,7 @@ def test_while_the_clock_runs_what_came_waits_for_its_tick_and_keeps_its_time(ru
         sockets = MediaSockets()
         one, two = Ear(sockets), Ear(sockets)
         sockets.clock_started()
+        await times_are_noted(sockets, peer)
         await asyncio.sleep(0)
         sockets.read()  # what comes is not before this
         sent: list[tuple[float, float]] = []

@@ -33,7 +33,8 @@ _TRUNCATED = int(socket.MSG_TRUNC)  # an enumeration's member would cost more th
 class MediaSockets:
     """Reads the sockets that were added and calls `on_datagram(data, source, at)` for each datagram, in turn.
 
-    `at` is the time of arrival on the loop's clock; it never goes back, and is never ahead of the loop's.
+    `at` is the time of arrival on the loop's clock; it never goes back, and is never ahead of the loop's. The kernel
+    begins to note times a moment after the first socket of the machine asks for them; until then it is that of reading.
     `on_datagram` must not raise; it may remove sockets and add others. To be used in one loop. `oversize` counts
     datagrams that were too long to be taken.
     """
