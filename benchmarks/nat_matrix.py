@@ -51,15 +51,21 @@ TONE_HZ, TONE_DB = 1.0, 20.0  # this near and this pure, and the tone counts as 
 
 
 class Case(NamedTuple):
-    """`relay`: how a TURN server is reached, "" where none is needed."""
+    """`relay`: how a TURN server is reached, "" where none is needed; `alone`: without ICE."""
 
     pair: str
     a: Nat
     b: Nat
     relay: str
+    alone: bool = False
 
     def __str__(self) -> str:
-        return f"{self.pair:18} {self.a.value:24} {self.b.value:24} {'TURN ' + self.relay if self.relay else '':9}"
+        return f"{self.pair:18} {self.a.value:24} {self.b.value:24} {self.help:14}"
+
+    @property
+    def help(self) -> str:
+        """The TURN server, in words."""
+        return f"TURN {self.relay}{' alone' * self.alone}" if self.relay else ""
 
 
 @dataclasses.dataclass
@@ -88,6 +94,10 @@ def cases(pairs: list[str]) -> list[Case]:
         found += [Case(pair, Nat.TURN_ONLY, Nat.TURN_ONLY, "udp"), Case(pair, Nat.TURN_ONLY, Nat.TURN_ONLY, "tcp")]
         if "baresip" not in pair:  # which has TURN over UDP alone
             found += [Case(pair, Nat.NO_UDP, Nat.NO_UDP, relay) for relay in ("tcp", "tls")]
+        elif "node" in pair:
+            found.append(Case(pair, Nat.TURN_ONLY, Nat.TURN_ONLY, "udp", alone=True))
+            sides = (Nat.NO_UDP, Nat.TURN_ONLY) if pair.startswith("node") else (Nat.TURN_ONLY, Nat.NO_UDP)
+            found += [Case(pair, *sides, relay, alone=True) for relay in ("tcp", "tls")]
     return found
 
 
@@ -105,7 +115,7 @@ async def telephone(kind: str, folder: Path, stage: Stage, site: Site, case: Cas
         return await BaresipTelephone.start(
             folder, stage, site, user=user, hz=hz, media=TURN if case.relay else ICE, transport=transport
         )
-    help_through = node_traversal(case.relay, stage.authority.ca)
+    help_through = node_traversal(case.relay, stage.authority.ca, ice=not case.alone)
     account = ENCRYPTED if "chromium" in case.pair else ""
     return await NodeTelephone.start(
         folder, stage, site, hz=hz, help_through=help_through, account=account, transport=transport
@@ -213,7 +223,9 @@ def main() -> int:
             print("\n".join(words), flush=True)
     if arguments.turn_dies:
         return 0
-    print("pair: A-B, A calls  behind A                 behind B                           heard by A, B  first sound")
+    print(
+        "pair: A-B, A calls  behind A                 behind B                                heard by A, B  first sound"
+    )
     results = []
     for case in cases(arguments.pairs):
         if arguments.only in str(case):

@@ -259,9 +259,9 @@ async def converse(a: Telephone, b: Telephone, b_user: str, *, seconds: float = 
     return (await a.sound())._replace(way=ways[0]), (await b.sound())._replace(way=ways[1])
 
 
-def node_traversal(relay: str = "", ca: Path | None = None) -> str:
+def node_traversal(relay: str = "", ca: Path | None = None, *, ice: bool = True) -> str:
     """Lines of the node's settings: ICE with STUN, and with a TURN server over "udp", "tcp" or "tls" if wanted."""
-    lines = f'[sip.ice]\nenabled = true\n[sip.stun]\nservers = ["{RELAY}:{PORT}"]\n'
+    lines = f'[sip.ice]\nenabled = {str(ice).lower()}\n[sip.stun]\nservers = ["{RELAY}:{PORT}"]\n'
     if relay:
         port = TLS_PORT if relay == "tls" else PORT
         lines += f'[[sip.turn]]\nserver = "{RELAY}:{port}"\ntransport = "{relay}"\n'
