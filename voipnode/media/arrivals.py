@@ -6,7 +6,7 @@ from collections import deque
 
 WINDOW = 1000  # packets: 20 s of 20 ms. Listeners mind a moving delay more than a few milliseconds too much
 CALM = 500  # packets that must have been seen before less delay is dared
-_FORGIVEN = 0.006  # share of packets that may come too late: they cost less than delay for all others
+_FORGIVEN = 0.01  # share of packets that may come too late: they cost less than delay for all others
 _TYPICAL = 0.3  # share of packets that may be less than typical
 _EVERY = 10  # packets between two looks, where nothing is pressing
 
