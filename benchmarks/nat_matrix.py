@@ -223,9 +223,7 @@ def main() -> int:
             print("\n".join(words), flush=True)
     if arguments.turn_dies:
         return 0
-    print(
-        "pair: A-B, A calls  behind A                 behind B                                heard by A, B  first sound"
-    )
+    print(f"{'A-B: A calls':18} {'behind A':24} {'behind B':24} {'by help of':14} {'A, B hear':10}  first sound")
     results = []
     for case in cases(arguments.pairs):
         if arguments.only in str(case):
