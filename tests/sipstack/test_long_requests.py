@@ -26,6 +26,7 @@ from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.endpoint import EndpointConfig
 from voipnode.sipstack.events import CallAnswered, IncomingCall, RequestFinished, SessionEnded
 from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.long_requests import REMEMBERED_S
 from voipnode.sipstack.transport import Hop, Packet
 
 LONG = (("X-Padding", "p" * 1300),)
@@ -117,6 +118,22 @@ def test_where_tcp_is_refused_the_same_request_goes_over_udp() -> None:
     assert alice.forgot_all()
 
 
+def test_where_tcp_was_refused_it_is_not_tried_again_for_ten_minutes() -> None:
+    wire, alice, bob = two_agents()
+    without_tcp(wire, alice)
+    bob.on_event = lambda event, now: (
+        bob.endpoint.accept(event.session, ANSWER, now) if isinstance(event, IncomingCall) else None
+    )
+    for at in (0.0, 60.0, 599.0, 601.0):
+        wire.run(until=at)
+        session = alice.endpoint.invite(call_to(BOB, headers=LONG), at)
+        wire.run(until=at + 1.0)
+        alice.endpoint.hang_up(session, at + 1.0)
+    wire.run(until=700.0)
+    tried = [(rung.at, rung.transport) for rung in wire.ladder.pick("INVITE", sender="alice")]
+    assert tried == [(0.0, "TCP"), (0.0, "UDP"), (60.0, "UDP"), (599.0, "UDP"), (601.0, "TCP"), (601.0, "UDP")]
+
+
 def test_over_udp_it_is_repeated_and_times_out_as_ever() -> None:
     wire, alice, _ = agent_and_far_side()
     without_tcp(wire, alice)
@@ -205,8 +222,10 @@ def test_a_long_reinvite_and_a_long_outside_request_fall_back_too() -> None:
     request = OutsideRequest(
         "MESSAGE", uri("sip:bob@192.0.2.2"), NameAddr.parse("<sip:alice@192.0.2.1>"), body=b"m" * 1300
     )
-    alice.endpoint.request(request, 1.0)
-    wire.run(until=1.0)
+    later = REMEMBERED_S + 1.0  # that TCP was refused is known until then
+    wire.run(until=later)
+    alice.endpoint.request(request, later)
+    wire.run(until=later)
     assert transports(wire, "MESSAGE") == ["TCP", "UDP"]
     assert [event.status for event in alice.told(RequestFinished)] == [200]
 

@@ -14,7 +14,7 @@ from voipnode.sipstack.digest import DigestSession
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.events import AddressLearnt, RequestFinished
 from voipnode.sipstack.grammar import printable
-from voipnode.sipstack.long_requests import back_to_udp, switch_to_tcp
+from voipnode.sipstack.long_requests import LongRequests
 from voipnode.sipstack.message import Request, Response
 from voipnode.sipstack.requests import Kind, OutgoingRequest, repeat_with, set_body
 from voipnode.sipstack.session import Input, InviteSession, State
@@ -39,6 +39,7 @@ class Client:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._requests: dict[str, OutgoingRequest] = {}
+        self._long_requests = LongRequests(core.config.tcp_above_bytes)
         self.progress: dict[Kind, Hearer] = {}
         self.failures: dict[Kind, FailureHearer] = {}
         self.repeated: dict[Kind, Callable[[OutgoingRequest, float], None]] = {}
@@ -154,14 +155,14 @@ class Client:
     def send(self, outgoing: OutgoingRequest, now: float) -> None:
         """Put Via on the request and start its transaction; LocalError where there is no room for one."""
         self.add_via(outgoing.request, outgoing.hop)
-        if switch_to_tcp(outgoing, self._core.config.tcp_above_bytes):
+        if self._long_requests.switch_to_tcp(outgoing, now):
             self._renew_via(outgoing)
         self.start(outgoing, now)
 
     def _again_over_udp(self, transaction: str, now: float) -> bool:
         """Where TCP was our idea only and is not taken, send the request as a datagram after all (§18.1.1)."""
         outgoing = self._requests.get(transaction)
-        if outgoing is None or not back_to_udp(outgoing):
+        if outgoing is None or not self._long_requests.back_to_udp(outgoing, now):
             return False
         self._renew_via(outgoing)
         try:
