@@ -24,7 +24,7 @@ from tests.support.sound import PCM_TONE_HZ, assert_tone
 from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.promise]
 
 DEATHS = pytest.mark.parametrize("die", [Kamailio.kill, Kamailio.freeze], ids=["killed", "frozen"])
 Death = Callable[[Kamailio], None]
@@ -89,9 +89,9 @@ async def lab(folder: Path, *, more: str = "", domain: str = "") -> AsyncIterato
 
 
 async def talked_on(recording: Path, seconds: float) -> None:
-    """Wait until so much more has been recorded (16-bit samples at 8 kHz)."""
+    """Wait until so much more has been recorded (16-bit samples at the door's 16 kHz)."""
     with FileWatch(recording) as watch:
-        enough = len(watch.present()) + int(seconds * 16000)
+        enough = len(watch.present()) + int(seconds * 2 * 16000)
         await asyncio.to_thread(watch.until_it, lambda sound: len(sound) > enough, 10.0)
 
 

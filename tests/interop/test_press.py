@@ -15,7 +15,7 @@ from tests.support.rtp_times import first_event_at
 from tests.support.sound import PCM_TONE_HZ, assert_tone
 from tests.support.wav_files import write_tone
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.promise]
 
 PHONE_HZ, DOOR_HZ = 440.0, PCM_TONE_HZ
 

@@ -15,7 +15,7 @@ from tests.support.running import running
 from tests.support.sound import assert_tone
 from tests.support.telephone_sound import write_capture, write_raw
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.promise]
 
 AUTO_ANSWER = "[[accounts]]\nauto_answer = true"
 TRUSTED = 'trusted_callers = ["anna@127.0.0.1"]'

@@ -16,7 +16,7 @@ from tests.support.peers.baresip import Baresip
 from tests.support.running import running
 from tests.support.wav_files import write_tone
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.promise]
 
 AUTO_ANSWER = "[[accounts]]\ndefault = true\nauto_answer = true\n"
 
