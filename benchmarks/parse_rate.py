@@ -15,7 +15,7 @@ from voipnode.sipstack.message import Request, parse_message
 
 MESSAGES = 2000
 USERS = 200  # callers, each with an address and a Contact of its own
-ROUNDS = 5
+ROUNDS = 20
 # As a telephone sends them (baresip's fields, by a proxy); about 1,000 bytes.
 INVITE = """\
 INVITE sip:{callee}@biloxi.example.com SIP/2.0

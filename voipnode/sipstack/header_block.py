@@ -63,6 +63,14 @@ class Headers:
         value = self._values[place].strip(" \t")
         return unfold(value) if self._folded else value
 
+    def only(self, key: str) -> str | None:
+        """As `first`, where exactly one field line has this name; else None."""
+        places = (self._layout or self._lay_out()).places.get(key)
+        if places is None or len(places) > 1:
+            return None
+        value = self._values[places[0]].strip(" \t")
+        return unfold(value) if self._folded else value
+
     def get_all(self, name: str) -> list[str]:
         """The value of every field line of this name, unfolded and stripped, commas and all."""
         return self.lines(field_key(name))

@@ -249,11 +249,11 @@ class Message:
         headers = self.headers
         addresses: tuple[NameAddr, ...] | None = headers.cache.get(key)
         if addresses is None:
-            lines = headers.lines(key)
-            if len(lines) == 1:
-                addresses = _ADDRESS_LISTS[lines[0]]
+            line = headers.only(key)
+            if line is not None:
+                addresses = _ADDRESS_LISTS[line]
             else:
-                addresses = tuple([address for line in lines for address in _ADDRESS_LISTS[line]])
+                addresses = tuple([address for line in headers.lines(key) for address in _ADDRESS_LISTS[line]])
             headers.cache[key] = addresses
         return list(addresses)
 
@@ -351,7 +351,7 @@ def parse_message(data: bytes, *, stream: bool = False) -> Request | Response:
         start_line, headers = cut_head(head.decode("utf-8", "surrogateescape"))
     message = _read_start_line(start_line, headers, body, data)
     try:
-        length = read_content_length(message.headers, required=stream)
+        length = read_content_length(headers, required=stream)
     except ParseError as error:
         raise ParseError(error.reason, partial=message) from error
     if length is not None and length != len(body):
