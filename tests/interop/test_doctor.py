@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from tests.support.peers.coturn import PASSWORD, USER, Coturn
 from tests.support.peers.dnsmasq import dnsmasq
 from tests.support.peers.kamailio import USERS, Kamailio
 from tests.support.running import running
+from voipnode.modules.relay.child import Child
 
 pytestmark = pytest.mark.interop
 
@@ -47,13 +48,14 @@ async def examined(folder: Path, settings: str, *, inside: Namespace | None = No
     path.write_text(settings)
     command = (sys.executable, "-m", "voipnode", "doctor", "--quiet", "--json", "-s", path, "--state-dir", folder)
     begun = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command if inside is None else inside.command(*command)), stdout=asyncio.subprocess.PIPE
+    process = await Child.start(
+        [*map(str, command if inside is None else inside.command(*command))], stdout=subprocess.PIPE
     )
-    out, _ = await process.communicate()
-    told = json.loads(out)
+    assert process.stdout is not None
+    told = json.loads(await process.stdout.read())
+    code = await process.wait()
     checks = {check["title"]: check["findings"] for check in told["checks"]}
-    return Told(process.returncode or 0, time.monotonic() - begun, checks)
+    return Told(code, time.monotonic() - begun, checks)
 
 
 def sip(more: str = "", *, host: str = "127.0.0.1") -> str:

@@ -13,11 +13,13 @@ import itertools
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.aio import at_end
+from voipnode.modules.relay.child import Child
 
 PREFIX = "vn"
 FOLDER = Path("/run/netns")
@@ -141,15 +143,17 @@ def _enter(libc: ctypes.CDLL, descriptor: int) -> None:
 
 async def call(*command: str | Path, said: str = "") -> str:
     """Run a command to its end, `said` as its input; what it printed. Raises AssertionError with that when it fails."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command),
-        stdin=asyncio.subprocess.PIPE if said else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+    process = await Child.start(
+        [*map(str, command)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
-    output, _ = await process.communicate(said.encode() or None)
-    text = output.decode(errors="replace")
-    assert process.returncode == 0, f"{' '.join(map(str, command))}: {text}"
+    process.write(said.encode())
+    process.end_input()
+    assert process.stdout is not None
+    text = (await process.stdout.read()).decode(errors="replace")
+    assert await process.wait() == 0, f"{' '.join(map(str, command))}: {text}"
     return text
 
 

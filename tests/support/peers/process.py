@@ -6,12 +6,14 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.aio import PATIENCE_S, at_end, within
 from tests.support.namespaces import Namespace
+from voipnode.modules.relay.child import Child
 
 
 def need(*programs: str) -> None:
@@ -24,7 +26,7 @@ def need(*programs: str) -> None:
 class PeerProcess:
     """A child process whose output lines are kept and waited for; it ends with the test (`run_test`) at the latest."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, process: Child) -> None:
         self.name = name
         self.process = process
         self.lines: list[str] = []
@@ -41,11 +43,11 @@ class PeerProcess:
         inside: Namespace | None = None,
     ) -> PeerProcess:
         """Start it, on the machine `inside` instead of this one where that is given."""
-        process = await asyncio.create_subprocess_exec(
-            *map(str, command if inside is None else inside.command(*command)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        process = await Child.start(
+            [*map(str, command if inside is None else inside.command(*command))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             cwd=cwd,
             env={**os.environ, **(env or {})},
             limit=1 << 20,
@@ -82,8 +84,7 @@ class PeerProcess:
 
     def say(self, line: str) -> None:
         """Type a line."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n".encode())
+        self.process.write(f"{line}\n".encode())
 
     async def wait(self, seconds: float = PATIENCE_S) -> int:
         """Its exit code."""
@@ -103,7 +104,7 @@ class PeerProcess:
         await asyncio.wait({self._reader}, timeout=seconds)
         if not self._reader.done():  # what it forked lives on and holds its output open
             self._reader.cancel()
-            self.process._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way to let go of it
+            self.process.close_output()
             await asyncio.wait({self._reader})
 
 

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 import voipnode
 from voipnode.calls.errors import CallError, NotNowError
+from voipnode.modules.relay.child import Child
 from voipnode.modules.relay.lines import LineSpec
 from voipnode.modules.relay.protocol import (
     Bye,
@@ -122,7 +123,7 @@ class Supervisor:
         self._lines = list(lines)
         self._state_dir = state_dir
         self._watcher = watcher
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Child | None = None
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -211,15 +212,13 @@ class Supervisor:
         self._link = link
         return link
 
-    async def _spawn(self, fd: int) -> asyncio.subprocess.Process:
+    async def _spawn(self, fd: int) -> Child:
         lines = [line.to_dict() for line in self._lines]
         told = {"fd": fd, "engine": os.getpid(), "state_dir": str(self._state_dir.resolve()), "lines": lines}
         try:
             self._state_dir.mkdir(parents=True, exist_ok=True)
-            return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", GUARDIAN, json.dumps(told)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
+            return await Child.start(
+                (sys.executable, "-m", GUARDIAN, json.dumps(told)),
                 pass_fds=(fd,),
                 start_new_session=True,  # Ctrl-C on the terminal is for the engine, which stops it
                 env={**os.environ, "PYTHONPATH": _import_path()},
@@ -256,14 +255,12 @@ class Supervisor:
         process = self._process
         if process is not None:
             if link is not None and not link.closed.done() and process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await process.wait()
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
                 await process.wait()
             self._process = None
         if link is not None:
