@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from voipnode import __version__
+from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import Event, NodeStarted, NodeStopping, Problem, RegistrationChanged, RegistrationState
 from voipnode.calls.hooks import Bus, Commands, House
@@ -20,6 +21,8 @@ from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
+from voipnode.net.clock import MediaClock
+from voipnode.net.kernel_timer import KernelTimer
 from voipnode.net.own_certificate import own_certificate
 from voipnode.net.sip_sockets import ListenError
 from voipnode.net.tls import TlsError
@@ -60,8 +63,10 @@ class Node:
         self._lock: IO[bytes] | None = None
         self._started: list[_Part] = []
         self.bus = Bus(asyncio.get_running_loop().time)
-        self._house = House(self.bus, Commands(), state_dir)
         self._device = make_device(settings.audio, settings.audio.rate_hz, self.bus)
+        # On a clock of its own, which runs only where no call has the device: it measures with SIP off, too.
+        self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus)
+        self._house = House(self.bus, Commands(), state_dir, self._measurement)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self.line: Line | None = None
 
@@ -103,6 +108,7 @@ class Node:
             bus=self.bus,
             commands=self._house.commands,
             own_certificate=self._own_certificate(),
+            measurement=self._measurement,
         )
         try:
             await line.open()

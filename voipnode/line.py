@@ -13,6 +13,7 @@ from pathlib import Path
 from voipnode import __version__
 from voipnode.calls.desk import Desk
 from voipnode.calls.door_bridge import DoorBridge
+from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.events import Event
 from voipnode.calls.finder import Finder
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
@@ -61,7 +62,7 @@ class Line:
 
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
-    registered at none.
+    registered at none. A `measurement` at the device gives way to the line's calls.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Line:
         port: int | None = None,
         registers: bool = True,
         own_certificate: Path | None = None,
+        measurement: DoorMeasurement | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
@@ -141,7 +143,7 @@ class Line:
                 inside=Inside(settings.nat.local_networks),
                 server_memory=server_memory(bus),
             ),
-            door=DoorBridge(device, self.clock),
+            door=DoorBridge(device, self.clock, measurement),
             bus=bus,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),

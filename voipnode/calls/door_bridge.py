@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from voipnode.calls.door_leg import DoorLeg
+from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.hooks import AudioDevice
 from voipnode.calls.ports import Ticker
 from voipnode.media.bridge import Bridge, MediaPort
@@ -23,11 +24,15 @@ class Party(MediaPort, Protocol):
 
 
 class DoorBridge:
-    """The door leg and, while calls ring or are active, their parties; ticks with the media clock."""
+    """The door leg and, while calls ring or are active, their parties; ticks with the media clock.
 
-    def __init__(self, device: AudioDevice, clock: Ticker) -> None:
+    A `measurement` that is under way at the device gives way to the first of them.
+    """
+
+    def __init__(self, device: AudioDevice, clock: Ticker, measurement: DoorMeasurement | None = None) -> None:
         self._door = DoorLeg(device)
         self._clock = clock
+        self._measurement = measurement
         self._bridge = Bridge(device.rate_hz)
         self._bridge.join(self._door)
         self._legs: list[Party] = []
@@ -41,6 +46,8 @@ class DoorBridge:
         self._legs = [*self._legs, leg]
         self._bridge.join(leg)
         if self._unsubscribe is None:
+            if self._measurement is not None:
+                self._measurement.give_way()
             self._door.start()
             self._unsubscribe = self._clock.subscribe(self._tick, self._send)
 
@@ -54,6 +61,8 @@ class DoorBridge:
             self._unsubscribe()
             self._unsubscribe = None
             self._door.stop()
+            if self._measurement is not None:
+                self._measurement.free()
 
     def _tick(self, now: float) -> None:
         self._bridge.tick(now)

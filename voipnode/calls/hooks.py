@@ -152,6 +152,22 @@ class AudioDevice(Protocol):
         ...
 
 
+class DoorSound(Protocol):
+    """The door's loudspeaker and microphone for a module that measures them, while no call wants them."""
+
+    rate_hz: int
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing can be measured now, in words; "" when it can."""
+        ...
+
+    async def play_and_record(self, sound: Frame) -> Frame:
+        """Play `sound` (mono, of any length) past everything that improves it, and return what the microphone heard
+        meanwhile, equally long. Raises NotNowError while a call is on and when one begins: a call has priority."""
+        ...
+
+
 C = TypeVar("C", bound=Command)
 Handler = Callable[[C], str | Awaitable[str]]
 
@@ -215,11 +231,13 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a module is given: the bus to hear and tell, the commands to give and take, a folder for its own files."""
+    """What a module is given: the bus to hear and tell, the commands to give and take, a folder for its own files,
+    and the door's sound to measure, where there is one."""
 
     bus: Bus
     commands: Commands
     state_dir: Path
+    door_sound: DoorSound | None = None
 
 
 class Module(Protocol):
