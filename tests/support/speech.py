@@ -21,17 +21,19 @@ def voices() -> list[Path]:
 
 def prompts(voice: Path, rate_hz: int = 8000, *, monkeys: bool = False) -> Iterator[NDArray[np.float32]]:
     """Everything that a voice says, one array per file; what begins with "tt-" is for fun, and mostly monkeys."""
-    for path in sorted(_files(voice, monkeys=monkeys)):
-        sound = _read(path, rate_hz)
+    for path in sorted(files(voice, monkeys=monkeys)):
+        sound = read(path, rate_hz)
         if len(sound):
             yield sound
 
 
-def _files(voice: Path, *, monkeys: bool = False) -> list[Path]:
+def files(voice: Path, *, monkeys: bool = False) -> list[Path]:
+    """The files of `prompts`, in no order."""
     return [path for path in voice.rglob("*.g722") if path.name.startswith("tt-") == monkeys]
 
 
-def _read(path: Path, rate_hz: int) -> NDArray[np.float32]:
+def read(path: Path, rate_hz: int) -> NDArray[np.float32]:
+    """What one file says."""
     resampler = av.AudioResampler("flt", "mono", rate_hz)
     with av.open(str(path), format="g722") as container:
         parts = [piece.to_ndarray()[0] for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
@@ -42,8 +44,8 @@ def _read(path: Path, rate_hz: int) -> NDArray[np.float32]:
 def longest(voice: Path, seconds: float, rate_hz: int) -> NDArray[np.float32]:
     """Some seconds of a voice, beginning with its longest sentences."""
     sound, wanted = np.zeros(0, np.float32), round(seconds * rate_hz)
-    for path in sorted(_files(voice), key=lambda path: (-path.stat().st_size, path)):
-        sound = np.concatenate((sound, _read(path, rate_hz)))
+    for path in sorted(files(voice), key=lambda path: (-path.stat().st_size, path)):
+        sound = np.concatenate((sound, read(path, rate_hz)))
         if len(sound) >= wanted:
             break
     sound = sound[:wanted]
