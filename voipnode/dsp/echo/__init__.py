@@ -1,0 +1,1 @@
+"""The loudspeaker's sound taken out of the microphone's."""
