@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from voipnode.dsp.echo.kalman import KalmanFilter
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 
 _RATES_HZ = (8000, 16000)
-_LOUDEST = 8.0  # of full scale: what is above is no sound
+_LOUDEST = np.float32(8.0)  # of full scale: what is above is no sound
 _EXPECTED = 0.1  # power of the first block of a response, before anything is known
 _MEMORY = 0.95  # of the powers that `erle_db` compares, per block
 
@@ -92,7 +93,7 @@ class EchoCanceller:
     def _soften(self, near_energy: float, error_energy: float) -> float:
         """Scale the echo so that the error is least, hence no louder than the microphone. Returns its energy."""
         out = self._out
-        if not np.isfinite(error_energy):
+        if not math.isfinite(error_energy):
             self._filter.reset(self._expected)
             out.echo[:] = 0
         power = float(np.dot(out.echo, out.echo))
@@ -103,10 +104,10 @@ class EchoCanceller:
 
 def _admit(frame: Frame, into: Frame) -> float:
     """Copy `frame` as sound: finite, and not beyond all measure. Returns its energy."""
-    np.copyto(into, frame)
+    np.minimum(frame, _LOUDEST, out=into)
+    np.maximum(into, -_LOUDEST, out=into)
     energy = float(np.dot(into, into))
-    if not energy <= len(into) * _LOUDEST**2:
-        np.nan_to_num(into, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
-        np.clip(into, -1, 1, out=into)
+    if not math.isfinite(energy):
+        np.nan_to_num(into, copy=False, nan=0.0)
         energy = float(np.dot(into, into))
     return energy
