@@ -11,6 +11,7 @@ import argparse
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import dsp_measures as measures
 import numpy as np
@@ -82,7 +83,7 @@ class Call:
     near: Sound  # microphone: echo, clean and noise
     echo: Sound
     clean: Sound  # the near end as it arrives at the microphone
-    begins: dict[str, slice]
+    parts: dict[str, slice]
 
 
 @dataclass(slots=True)
@@ -99,9 +100,9 @@ class Figures:
     delay_ms: float
 
 
-def make_call(case: Case, which: str) -> Call:
-    """The signals of a case in one of the `SETS`."""
-    dice = np.random.default_rng(zlib.crc32(f"{case.name} {which}".encode()))
+def make_call(case: Case, which: str, draw: int = 0) -> Call:
+    """The signals of a case in one of the `SETS`; each draw has another room, other sentences and other noise."""
+    dice = np.random.default_rng(zlib.crc32(f"{case.name} {which} {draw}".encode()))
     rate, voices = case.rate_hz, [VOICES[which][i] for i in dice.permutation(len(VOICES[which]))]
     stretches = _stretches(case, rate)
     count = stretches["near"].stop
@@ -150,22 +151,25 @@ def _echo(case: Case, far: Sound, both_at: int, dice: np.random.Generator) -> So
     return echo
 
 
+@cache
 def subject_delay(name: str, scene: Scene) -> int:
-    """By how many samples a subject is later than the microphone, found with speech-like noise and no far end."""
-    dice = np.random.default_rng(5)
-    count = scene.rate_hz // 2
-    bursts = dice.standard_normal(count) * (np.sin(np.arange(count) * 25 / scene.rate_hz) > 0) * 0.05
-    said = np.concatenate((bursts, bursts)).astype(np.float32)
+    """By how many samples a subject is later than the microphone, found with a second of speech and no far end."""
+    said = speak(VOICES["tuned"][0], 1.0, scene.rate_hz, np.random.default_rng(5))
     heard = run(SUBJECTS[name](scene), np.zeros_like(said), said, scene.rate_hz)
     return measures.found_delay(said, heard, round(MOST_DELAY_S * scene.rate_hz))
 
 
+def process_call(name: str, case: Case, call: Call) -> tuple[Sound, int]:
+    """What comes out of a subject, moved back by its delay, and that delay in samples."""
+    scene = Scene(case.rate_hz, case.delay_ms)
+    delay = subject_delay(name, scene)
+    return measures.moved_back(run(SUBJECTS[name](scene), call.far, call.near, case.rate_hz), delay), delay
+
+
 def rate_call(name: str, case: Case, call: Call) -> tuple[Figures, Sound]:
     """A subject's figures of a case, and what came out of it, moved back by its delay."""
-    rate, nan, parts = case.rate_hz, float("nan"), call.begins
-    scene = Scene(rate, case.delay_ms)
-    delay = subject_delay(name, scene)
-    out = measures.moved_back(run(SUBJECTS[name](scene), call.far, call.near, rate), delay)
+    rate, nan, parts = case.rate_hz, float("nan"), call.parts
+    out, delay = process_call(name, case, call)
     loud = active(call.echo, rate)
     quiet = case.snr_db is None or case.snr_db >= QUIET_DB
 
@@ -226,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--subject", nargs="+", choices=SUBJECTS, default=["none", "linear", "ours", "speex"])
     parser.add_argument("--set", dest="which", choices=SETS, default="tuned")
     parser.add_argument("--case", nargs="+", choices=[case.name for case in CASES])
+    parser.add_argument("--draws", type=int, default=1, help="of each case: other rooms, sentences, noise")
     options = parser.parse_args(arguments)
     names = available(options.subject)
     found: dict[str, list[Figures]] = {name: [] for name in names}
@@ -233,11 +238,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for case in CASES:
         if options.case and case.name not in options.case:
             continue
-        call = make_call(case, options.which)
-        for name in names:
-            one, _ = rate_call(name, case, call)
-            found[name].append(one)
-            print(line(case.name, name, one), flush=True)
+        for draw in range(options.draws):
+            call = make_call(case, options.which, draw)
+            for name in names:
+                one, _ = rate_call(name, case, call)
+                found[name].append(one)
+                print(line(case.name, name, one), flush=True)
     for name in names:
         print(line("median", name, medians(found[name])))
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support.speexdsp import Speex, pcm
+from voipnode.dsp.resampling import Resampler
 
 Sound = NDArray[np.float32]
 
@@ -83,6 +84,32 @@ class Aec3:
         return np.frombuffer(heard.data, np.int16).astype(np.float32) / np.float32(32768)
 
 
+class WebRtcNoise:
+    """WebRTC's noise suppression with its high-pass, by webrtc-noise-gain: 16 kHz, level 0 to 4."""
+
+    def __init__(self, scene: Scene, level: int) -> None:
+        if scene.rate_hz != 16000:
+            raise OSError("webrtc-noise-gain knows 16 kHz only")
+        self._processor = importlib.import_module("webrtc_noise_gain").AudioProcessor(0, level)
+
+    def process(self, far: Sound, near: Sound) -> Sound:
+        done = self._processor.Process10ms(pcm(near).tobytes()).audio
+        return np.frombuffer(done, np.int16).astype(np.float32) / np.float32(32768)
+
+
+class RnNoise:
+    """RNNoise by pyrnnoise; it knows 48 kHz only, so there is a resampler of ours on either side."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._module = importlib.import_module("pyrnnoise.rnnoise")
+        self._state = self._module.create()
+        self._up, self._down = Resampler(scene.rate_hz, 48000), Resampler(48000, scene.rate_hz)
+
+    def process(self, far: Sound, near: Sound) -> Sound:
+        done, _ = self._module.process_mono_frame(self._state, pcm(self._up.frame(near)))
+        return self._down.frame(done.astype(np.float32) / np.float32(32768))
+
+
 SUBJECTS: dict[str, Maker] = {
     "none": lambda scene: Unprocessed(),
     "linear": Linear,
@@ -91,6 +118,11 @@ SUBJECTS: dict[str, Maker] = {
     "speex_mdf": lambda scene: Speex(scene.rate_hz, preprocess=False),
     "speex": lambda scene: Speex(scene.rate_hz),
     "aec3": Aec3,
+    "aec3_all": lambda scene: Aec3(scene, noise=True, high_pass=True),
+    "speex25": lambda scene: Speex(scene.rate_hz, noise_db=-25),
+    "webrtc2": lambda scene: WebRtcNoise(scene, 2),
+    "webrtc3": lambda scene: WebRtcNoise(scene, 3),
+    "rnnoise": RnNoise,
 }
 
 
