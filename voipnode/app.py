@@ -63,10 +63,11 @@ class Node:
         self._lock: IO[bytes] | None = None
         self._started: list[_Part] = []
         self.bus = Bus(asyncio.get_running_loop().time)
-        self._device = make_device(settings.audio, settings.audio.rate_hz, self.bus)
+        commands = Commands()
+        self._device = make_device(settings.audio, settings.audio.rate_hz, self.bus, commands)
         # On a clock of its own, which runs only where no call has the device: it measures with SIP off, too.
         self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus)
-        self._house = House(self.bus, Commands(), state_dir, self._measurement)
+        self._house = House(self.bus, commands, state_dir, self._measurement)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self.line: Line | None = None
 

@@ -15,6 +15,7 @@ from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import DESK, WebRig, web_rig
 from voipnode.calls.commands import (
     AnswerCall,
+    ChangeRoom,
     HangUp,
     HoldCall,
     PlaceCall,
@@ -391,6 +392,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/calls/{id}/transfer",
             "/api/v1/ports",
             "/api/v1/events",
+            "/api/v1/simulation/room",
         }
         assert all(operation["summary"] for path in paths.values() for operation in path.values())
         dtmf = paths["/api/v1/calls/{id}/dtmf"]["post"]["responses"]
@@ -441,3 +443,16 @@ def test_what_happened_before_the_server_started_is_known() -> None:
         await rig.server.stop()
 
     asyncio.run(main())
+
+
+def test_the_simulated_room_is_changed_where_there_is_one() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        path = "/api/v1/simulation/room"
+        assert "nothing here handles" in problem(await client.patch(path, json={"fault": "weak"}), 422)["detail"]
+        seen: list[ChangeRoom] = []
+        rig.commands.register(ChangeRoom, lambda command: seen.append(command) or "", who="room")
+        assert (await client.patch(path, json={"fault": "weak", "delay_ms": 30})).status_code == 204
+        assert [command.values for command in seen] == [{"fault": "weak", "delay_ms": 30.0}]
+        assert problem(await client.patch(path, json={"wall": "brick"}), 422)["errors"][0]["field"] == "wall"
+
+    serve(test)

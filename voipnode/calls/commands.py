@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -116,3 +117,10 @@ class ReleasePort(Command):
 
     port: str
     who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRoom(Command):
+    """Make the simulated room another one from now on: fields of `[audio.room]` and what they shall be."""
+
+    values: Mapping[str, str | float]

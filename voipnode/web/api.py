@@ -9,6 +9,7 @@ from fastapi import Body, FastAPI, Header, Path, Query, Response
 
 from voipnode.calls.commands import (
     AnswerCall,
+    ChangeRoom,
     HangUp,
     HoldCall,
     PlaceCall,
@@ -227,3 +228,15 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
     )
     async def transfer(id: CallId, wish: models.TransferRequest) -> None:
         await commands.execute(TransferCall(call=id, to=wish.to or "", with_call=wish.with_call or ""))
+
+    @app.patch(
+        "/api/v1/simulation/room",
+        status_code=204,
+        tags=["simulation"],
+        summary="Change the simulated room",
+        description="Moves the loudspeaker, breaks it, or makes it noisy, while calls go on. Only where microphone and"
+        " loudspeaker are simulated; what is not sent stays.",
+        responses=problems.documented(415, 422),
+    )
+    async def change_room(wish: models.RoomRequest) -> None:
+        await commands.execute(ChangeRoom(values=wish.model_dump(exclude_none=True)))

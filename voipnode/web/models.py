@@ -84,6 +84,17 @@ class DtmfRequest(Request):
     digits: Digits = Field(description="1 to 32 of 0-9 A-D # *", examples=["42#"])
 
 
+class RoomRequest(Request):
+    """What of the simulated room to change; the ranges are those of `[audio.room]`."""
+
+    fault: str | None = Field(None, max_length=32, description="What is wrong with it", examples=["muffled"])
+    delay_ms: float | None = Field(None, description="From loudspeaker to microphone", examples=[30.0])
+    echo_db: float | None = Field(None, description="Level of the echo against the loudspeaker's", examples=[-12.0])
+    rt60_ms: float | None = Field(None, description="Reverberation", examples=[150.0])
+    noise_dbfs: float | None = Field(None, description="Level of its noise", examples=[-65.0])
+    seed: int | None = Field(None, description="Another number is another room of the same kind", examples=[2])
+
+
 class Call(BaseModel):
     """A call that goes on or ended lately."""
 

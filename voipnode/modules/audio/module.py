@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from voipnode.calls.commands import ChangeRoom
 from voipnode.calls.errors import CallError
-from voipnode.calls.hooks import AudioDevice, Bus
+from voipnode.calls.hooks import AudioDevice, Bus, Commands
 from voipnode.modules.audio.files import FilesDevice, make_source
 from voipnode.modules.audio.portaudio import PortAudioCards
 from voipnode.modules.audio.recording import RecordedDevice, WavRecorder
-from voipnode.modules.audio.settings import AudioSettings
+from voipnode.modules.audio.settings import AudioSettings, RoomSettings
 from voipnode.modules.audio.simulated import SimulatedRoom
 from voipnode.modules.audio.sound_card import SoundCard
 
+log = logging.getLogger(__name__)
 
-def make_device(settings: AudioSettings, rate_hz: int, bus: Bus) -> AudioDevice:
+
+def make_device(settings: AudioSettings, rate_hz: int, bus: Bus, commands: Commands | None = None) -> AudioDevice:
     """The device, at rest; its `description` says in words what it is, and why where the node chose.
 
     "auto" takes the sound card where PortAudio is installed and finds a microphone and a loudspeaker, else the
-    simulated room. A microphone that is a file is read whole here, which may take a while. Raises CallError, naming
-    field and value, for what cannot be used.
+    simulated room, which takes `ChangeRoom` where there are `commands`. A microphone that is a file is read whole here,
+    which may take a while. Raises CallError, naming field and value, for what cannot be used.
     """
     device = _device(settings, rate_hz, bus)
+    if commands is not None and isinstance(device, SimulatedRoom):
+        commands.register(ChangeRoom, _Changes(device), who="audio")
     if not settings.loudspeaker_recording:
         return device
     path = Path(settings.loudspeaker_recording).expanduser()
@@ -44,3 +52,24 @@ def _device(settings: AudioSettings, rate_hz: int, bus: Bus) -> AudioDevice:
     room = SimulatedRoom(rate_hz, settings.room, make_source(settings, rate_hz))
     room.description += why_not
     return room
+
+
+class _Changes:
+    """Carries out `ChangeRoom` on a room."""
+
+    def __init__(self, room: SimulatedRoom) -> None:
+        self._room = room
+
+    def __call__(self, command: ChangeRoom) -> str:
+        fixed = {"noise", "drift_ppm"} & command.values.keys()
+        if fixed:
+            raise CallError(f"audio.room.{min(fixed)}: what it is when the node starts stays")
+        try:
+            room = RoomSettings.model_validate({**self._room.room.model_dump(), **command.values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise CallError(f"audio.room.{field} = {first['input']!r}: {first['msg']}") from error
+        self._room.change(room)
+        log.info("the simulated room is changed: %s", " ".join(f"{key}={new}" for key, new in command.values.items()))
+        return ""

@@ -26,6 +26,16 @@ def _microphone(text: str) -> str:
 Microphone = Annotated[str, Field(max_length=4096), AfterValidator(_microphone)]
 
 
+def _noise(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError('"white", "street" or the path of an audio file is needed')
+    return text
+
+
+Noise = Annotated[str, Field(max_length=4096), AfterValidator(_noise)]
+Fault = Literal["none", "moved", "muffled", "rattling", "weak", "dead_loudspeaker", "dead_microphone", "noisy"]
+
+
 class RoomSettings(BaseModel):
     """The simulated room between loudspeaker and microphone."""
 
@@ -38,9 +48,30 @@ class RoomSettings(BaseModel):
     rt60_ms: float = Field(
         default=150.0, ge=0, le=1000, description="Reverberation: the time to decay by 60 dB, milliseconds; 0 = none."
     )
-    noise_dbfs: float = Field(default=-65.0, ge=-120, le=-10, description="Level of the room's noise, dBFS.")
+    noise: Noise = Field(
+        default="white",
+        description='What the noise is: "white", "street" (rumble and passing vehicles), or an audio file, in a loop.',
+    )
+    noise_dbfs: float = Field(default=-65.0, ge=-120, le=-10, description="Its level over all its time, dBFS.")
     clip_dbfs: float = Field(
         default=0.0, ge=-40, le=40, description="The peak that the loudspeaker cannot exceed, dBFS; it clips softly."
+    )
+    drift_ppm: float = Field(
+        default=0.0,
+        ge=-1000,
+        le=1000,
+        description="How much faster the microphone's clock goes than the loudspeaker's, parts in a million.",
+    )
+    near_reverberation_db: float = Field(
+        default=-120.0,
+        ge=-120,
+        le=10,
+        description="Reverberation of who speaks at the microphone, against their direct sound, dB; -120 = none.",
+    )
+    fault: Fault = Field(
+        default="none",
+        description='What is wrong: the device has "moved", its loudspeaker is "muffled", "rattling", "weak" or a'
+        ' "dead_loudspeaker", or there is a "dead_microphone", or it is too "noisy" to hear anything.',
     )
     seed: int = Field(default=1, ge=0, le=2**31, description="Another number is another room of the same kind.")
 
