@@ -145,10 +145,11 @@ class Leg:
 
     # What the pair drives
 
-    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool:
         carried = self.way.receive(data, source, now, rtcp=rtcp)
         if carried is not None:
             self.got.append((*carried, rtcp))
+        return False
 
     def receive_stream(self, stream: int, data: bytes, now: float) -> None:
         for one in self.way.receive_stream(stream, data, now):

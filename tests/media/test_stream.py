@@ -627,6 +627,55 @@ def test_what_nobody_fetches_is_bounded() -> None:
     assert len(events(engine)) <= 256
 
 
+def padded(packet: RtpPacket) -> bytes:
+    """The same packet in other words (RFC 3550 §5.1), which `AudioStream` reads the long way."""
+    data = packet.serialize()
+    return bytes([data[0] | 0x20]) + data[1:] + b"\0\0\0\4"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_packets_that_are_read_the_short_way_come_to_the_same(seed: int) -> None:
+    dice = random.Random(seed)
+    short, long = stream(2, ALICE, silence_timeout_s=1.0), stream(2, ALICE, silence_timeout_s=1.0)
+    number, quickly = 65_400, 0
+    for step in range(900):
+        now = step * 0.01
+        number += dice.choice([0, 1, 1, 1, 1, 1, 1, 2, -1, dice.choice([-3, 40, 4000])])
+        kind = 8 if 500 < step < 600 else EVENTS if dice.random() < 0.02 else 0
+        payload = b"\x05\x8a\x01\x40" if kind == EVENTS else dice.randbytes(160)
+        ssrc = 1 if step < 700 else 77
+        packet = RtpPacket(kind, number & 0xFFFF, number * 160 & 0xFFFFFFFF, ssrc, payload, dice.random() < 0.02)
+        if not 300 < step < 450 and step % 2:  # silence in between
+            quickly += short.receive(packet.serialize(), ALICE, now)
+            assert not long.receive(padded(packet), ALICE, now)
+        assert np.array_equal(short.pull(now), long.pull(now))
+        for engine in (short, long):
+            engine.on_deadline(now)
+        assert events(short) == events(long)
+        assert short.outbox(now) == long.outbox(now)
+        assert short.next_deadline() == long.next_deadline()
+    assert short.stats() == long.stats()
+    assert quickly > 100
+
+
+def test_only_more_of_the_same_sound_is_said_to_change_nothing() -> None:
+    engine = stream(2, ALICE, silence_timeout_s=5.0)
+    # Two packets prove the source.
+    assert [engine.receive(rtp(number), ALICE, 0.02 * number) for number in range(5)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert not engine.receive(rtp(5, kind=EVENTS, payload=b"\x05\x0a\x01\x40"), ALICE, 0.1)
+    assert not engine.receive(rtp(6), STRANGER, 0.12)
+    assert not engine.receive(build([ReceiverReport(1)]), beside(ALICE), 0.12, rtcp=True)
+    engine.on_deadline(6.0)
+    assert not engine.receive(rtp(6), ALICE, 6.1)  # the silence is over: it is watched anew
+    assert engine.receive(rtp(7), ALICE, 6.12)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_hostile_datagrams_never_escape(seed: int) -> None:
     dice = random.Random(seed)

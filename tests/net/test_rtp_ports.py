@@ -26,13 +26,15 @@ class Stream:
         self.deadline_at: float | None = None
         self.due = asyncio.Event()
         self.fails = False
+        self.quiet = False  # what is received changes nothing
         self.got = asyncio.Event()
 
-    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool:
         self.received.append((data, source, rtcp))
         self.got.set()
         if self.fails:
             raise RuntimeError("hostile")
+        return self.quiet
 
     def outbox(self, now: float) -> list[MediaPacket]:
         packets, self.packets = self.packets, []
@@ -174,6 +176,22 @@ def test_the_deadline_is_kept_and_followed_by_events_and_packets(run: Run) -> No
         pair.flush(now)
         await stream.due.wait()
         assert events == ["event"]
+        pair.close()
+
+    run(main())
+
+
+def test_where_nothing_has_changed_nobody_is_asked(run: Run) -> None:
+    async def main() -> None:
+        stream = Stream()
+        events: list[str] = []
+        pair = RtpPorts("127.0.0.1", start_port(), 100).open("127.0.0.1", stream, lambda: events.append("event"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            for stream.quiet in (True, False):
+                count = len(stream.received)
+                peer.sendto(b"\x80sound", ("127.0.0.1", pair.rtp_port))
+                await stream.until(count + 1)
+                assert events == ([] if stream.quiet else ["event"])
         pair.close()
 
     run(main())

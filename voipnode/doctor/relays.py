@@ -116,9 +116,10 @@ class Trial:
 
     # the engine's verbs
 
-    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool:
         if self._gatherer is not None:
             self._gatherer.receive(data, source, now, rtcp=rtcp)
+        return False
 
     def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
         """Our port at other addresses of this host is not open."""

@@ -53,19 +53,23 @@ class Arrivals:
         value = lead + self._moved
         recent, counts = self._recent, self._counts
         recent.append(value)
-        counts[value] = counts.get(value, 0) + 1
-        if len(recent) > WINDOW:
-            old = recent.popleft()
-            left = counts[old] - 1
-            if left:
-                counts[old] = left
-            else:
-                del counts[old]
+        old = recent.popleft() if len(recent) > WINDOW else None
+        if old != value:
+            counts[value] = counts.get(value, 0) + 1
+            if old is not None:
+                self._forget(old)
         self._wait -= 1
         if self._wait > 0 and value >= self._smallest:
             return False
         self._look()
         return True
+
+    def _forget(self, value: int) -> None:
+        left = self._counts[value] - 1
+        if left:
+            self._counts[value] = left
+        else:
+            del self._counts[value]
 
     def _look(self) -> None:
         self._wait = _EVERY

@@ -100,40 +100,41 @@ class JitterBuffer:
 
     # -- in
 
-    def put(self, timestamp: int, payload: bytes, decoder: Decoder, *, marker: bool = False, age: int = 0) -> None:
-        """Take one packet; `decoder` is told of gaps, and decodes it when its turn comes.
+    def put(self, timestamp: int, payload: bytes, decoder: Decoder, marker: bool = False, age: int = 0) -> bool:
+        """Take one packet; `decoder` is told of gaps, and decodes it when its turn comes. False: it came too late.
 
         `marker`: the RTP marker, the first of a talk spurt (RFC 3551 §4.1). `age`: how many samples ago it came, where
         it was held back before.
         """
         if not 0 < len(payload) <= _MAX_PAYLOAD:
-            return
+            return True
         if not self._started:
             self._started = True
             # One turn ahead of zero, so that nothing ever counts below it.
             packet = WaitingPacket(self._samples(timestamp + (1 << 32)), payload, decoder)
             self._restart(packet, self._start_lead - age)
-            return
+            return True
         playout = self._playout
-        packet = WaitingPacket(self._unwrap(timestamp), payload, decoder)
-        lead = packet.start - playout.play + age
-        if playout.parched and (marker or playout.dry > _SPURT_MS * self._per_ms):
+        play = playout.play
+        packet = WaitingPacket(self._unwrap(timestamp, play), payload, decoder)
+        lead = packet.start - play + age
+        if playout.dry and playout.parched and (marker or playout.dry > _SPURT_MS * self._per_ms):
             self._suspect = None
             # What was learnt of the network's jitter stays; only the pause between the spurts is set anew.
             usual = min(max(self._start_lead, int(self._arrivals.average)), self._max_delay)
             if not -self._size <= lead - usual <= 2 * self._size:
                 self._restart(packet, usual)
-                return
+                return True
         elif not -self._jump < lead < self._jump:
             self._suspected(packet)
-            return
+            return True
         self._suspect = None
         if self._arrivals.note(lead) or lead < 0:
             self._weigh(lead)
         playout.add(packet)
+        return lead >= 0
 
-    def _unwrap(self, timestamp: int) -> int:
-        play = self._playout.play
+    def _unwrap(self, timestamp: int, play: int) -> int:
         here = play if self.clock_hz == self.rate_hz else play * self.clock_hz // self.rate_hz
         return self._samples(here + ((timestamp - here + 0x80000000) & 0xFFFFFFFF) - 0x80000000)
 
@@ -192,7 +193,7 @@ class JitterBuffer:
         if not self._started:
             return
         play = self._playout.play
-        start = self._unwrap(timestamp)
+        start = self._unwrap(timestamp, play)
         until = start + self._samples(duration) + (0 if ended else _MUTE_AHEAD_MS * self._per_ms)
         until = min(until, play + self._jump)
         if start - play > self._jump or until <= max(start, play):

@@ -11,7 +11,6 @@ from voipnode.codecs.registry import CodecType, Decoder, comfort_noise
 from voipnode.dsp.frames import Frame
 from voipnode.media.jitter import JitterBuffer
 from voipnode.media.rates import RateAdapter
-from voipnode.media.rtp import RtpPacket
 
 STATIC_NOISE = 13  # comfort noise at 8000 Hz (RFC 3389 §4)
 
@@ -90,9 +89,8 @@ class SoundReceiver:
             self._buffer = JitterBuffer(rate_hz, clock_hz)
         return self._buffer
 
-    def put(self, packet: RtpPacket, age_s: float) -> bool:
-        """Take a packet of one of `codecs` that came `age_s` ago; False: it came too late to be played."""
-        kind = packet.payload_type
+    def put(self, kind: int, timestamp: int, payload: bytes, *, marker: bool = False, age_s: float = 0.0) -> bool:
+        """Take a payload of one of `codecs`, whose packet came `age_s` ago; False: it came too late to be played."""
         codec = self.codecs[kind]
         if codec is not self.codec:
             if codec.speech:
@@ -104,15 +102,7 @@ class SoundReceiver:
         if decoder is None:
             rate_hz = codec.rate_within(self._limit_hz) if codec.speech else buffer.rate_hz
             decoder = self._decoders[kind] = codec.decoder(rate_hz)
-        late = buffer.late
-        buffer.put(
-            packet.timestamp,
-            packet.payload,
-            decoder,
-            marker=packet.marker,
-            age=int(age_s * buffer.rate_hz) if age_s else 0,
-        )
-        return buffer.late == late
+        return buffer.put(timestamp, payload, decoder, marker, int(age_s * buffer.rate_hz) if age_s else 0)
 
     def mute(self, timestamp: int, duration: int, *, ended: bool) -> None:
         """Play silence in place of a telephone event."""

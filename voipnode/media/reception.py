@@ -10,6 +10,7 @@ MAX_MISORDER = 100
 _SEQUENCES = 1 << 16
 _NO_SEQUENCE = _SEQUENCES + 1
 _SEEN_SIZE = 128  # how far back a repeated packet is recognised, in packets
+_SEEN_MASK = (1 << _SEEN_SIZE) - 1
 
 
 class Reception:
@@ -36,12 +37,31 @@ class Reception:
         self.received = 0
         self._expected_prior = 0
         self._received_prior = 0
-        self._seen = 0  # bit n: sequence _max - n came
+        self._seen = 0  # bit n: sequence _max - _run - n came
+        self._run = 0  # packets in order since then
         self._losses = Losses(sequence)
 
     def packet(self, sequence: int, timestamp: int, now: float) -> bool:
         """Count a packet that arrived at `now` (seconds); False for a wild jump of the sequence or a repetition."""
         ahead = (sequence - self._max) & 0xFFFF
+        if ahead == 1:  # nearly always
+            if sequence == 0:
+                self._cycles += _SEQUENCES
+            self._max = sequence
+            self._run += 1
+        elif not self._out_of_turn(sequence, ahead):
+            return False
+        self.received += 1
+        # A.8; timestamps wrap, so the difference of transits is taken modulo 2**32.
+        transit = now * self._clock_hz - timestamp
+        if self._transit is not None:
+            change = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
+            self._jitter += (abs(change) - self._jitter) / 16
+        self._transit = transit
+        return True
+
+    def _out_of_turn(self, sequence: int, ahead: int) -> bool:
+        """Whether a packet counts that is not the one behind the newest."""
         if ahead < MAX_DROPOUT:
             if ahead == 0 and self.received:
                 self.duplicates += 1
@@ -51,7 +71,7 @@ class Reception:
             if sequence < self._max:
                 self._cycles += _SEQUENCES
             self._max = sequence
-            self._seen = (self._seen << ahead | 1) & ((1 << _SEEN_SIZE) - 1)
+            self._seen = (self._settled() << ahead | 1) & _SEEN_MASK
         elif ahead <= _SEQUENCES - MAX_MISORDER:
             if sequence != self._bad:
                 self._bad = (sequence + 1) & 0xFFFF
@@ -64,8 +84,6 @@ class Reception:
             return False
         else:
             self._losses.filled(self._position(sequence))
-        self.received += 1
-        self._measure(timestamp, now)
         return True
 
     def discard(self, sequence: int) -> None:
@@ -81,18 +99,15 @@ class Reception:
         return self.extended_max - ((self._max - sequence) & 0xFFFF)
 
     def _first_time(self, behind: int) -> bool:
-        bit = 1 << behind
-        first = not self._seen & bit
-        self._seen |= bit
-        return first
+        seen, bit = self._settled(), 1 << behind
+        self._seen = seen | bit
+        return not seen & bit
 
-    def _measure(self, timestamp: int, now: float) -> None:
-        """A.8; timestamps wrap, so the difference of transits is taken modulo 2**32."""
-        transit = now * self._clock_hz - timestamp
-        if self._transit is not None:
-            change = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
-            self._jitter += (abs(change) - self._jitter) / 16
-        self._transit = transit
+    def _settled(self) -> int:
+        """`_seen` as of now: what came in order is set down only when somebody asks."""
+        run, self._run = min(self._run, _SEEN_SIZE), 0
+        self._seen = (self._seen << run | (1 << run) - 1) & _SEEN_MASK
+        return self._seen
 
     def change_clock(self, clock_hz: int) -> None:
         """Timestamps count another clock from now on: transit times before and after do not compare (RFC 7160 §3.1)."""

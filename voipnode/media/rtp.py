@@ -9,16 +9,16 @@ from voipnode.media.errors import ParseError
 
 VERSION = 2
 MAX_PACKET = 2048  # what an audio packet may at most be; ours are 172 bytes at 20 ms
-_HEADER = struct.Struct("!BBHII")
+HEADER = struct.Struct("!BBHII")
+"""What every packet begins with: its first byte, marker and payload type, sequence number, timestamp, SSRC."""
+HEADER_BYTES = HEADER.size
+PLAIN = 0x80  # the first byte of a packet without padding, extension and contributing sources
 _EXTENSION = struct.Struct("!HH")
-_FIXED_SIZE = 12
-_PLAIN = 0x80  # the first byte of a packet without padding, extension and contributing sources
-_PLAIN_BYTE = bytes([_PLAIN])
 
 
 def pack_header(payload_type: int, sequence: int, timestamp: int, ssrc: int, *, marker: bool = False) -> bytes:
     """The 12 bytes before a payload, without anything optional; raises `struct.error` for fields out of range."""
-    return _HEADER.pack(_PLAIN, payload_type | 0x80 if marker else payload_type, sequence, timestamp, ssrc)
+    return HEADER.pack(PLAIN, payload_type | 0x80 if marker else payload_type, sequence, timestamp, ssrc)
 
 
 @dataclass(slots=True)
@@ -35,23 +35,12 @@ class RtpPacket:
     extension: tuple[int, bytes] | None = None
 
     @classmethod
-    def plain(cls, data: bytes) -> RtpPacket | None:
-        """A datagram without padding, extension and contributing sources, as nearly all are; None for any other."""
-        if data[:1] != _PLAIN_BYTE or not _FIXED_SIZE <= len(data) <= MAX_PACKET:
-            return None
-        _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-        return cls(second & 0x7F, sequence, timestamp, ssrc, data[_FIXED_SIZE:], second > 0x7F)
-
-    @classmethod
     def parse(cls, data: bytes) -> RtpPacket:
         """Read a datagram; raises `ParseError` for what RFC 3550 A.1 calls invalid, or more than 2048 bytes."""
-        plain = cls.plain(data)
-        if plain is not None:
-            return plain
         size = len(data)
-        if not _FIXED_SIZE <= size <= MAX_PACKET:
+        if not HEADER_BYTES <= size <= MAX_PACKET:
             raise ParseError(f"{size} bytes are not an RTP packet")
-        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+        first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
         if first >> 6 != VERSION:
             raise ParseError(f"RTP version {first >> 6}")
         start, csrc, extension = _read_options(data, first)
@@ -62,7 +51,7 @@ class RtpPacket:
         """The packet as it goes on the wire; raises `struct.error` for fields out of range."""
         first = VERSION << 6 | len(self.csrc) | (0x10 if self.extension else 0)
         second = self.payload_type | (0x80 if self.marker else 0)
-        head = _HEADER.pack(first, second, self.sequence, self.timestamp, self.ssrc)
+        head = HEADER.pack(first, second, self.sequence, self.timestamp, self.ssrc)
         if self.csrc:
             head += struct.pack(f"!{len(self.csrc)}I", *self.csrc)
         if self.extension:
@@ -74,10 +63,10 @@ class RtpPacket:
 def _read_options(data: bytes, first: int) -> tuple[int, tuple[int, ...], tuple[int, bytes] | None]:
     """Where the payload starts, the contributing sources and the header extension (RFC 3550 §5.3.1)."""
     count = first & 0x0F
-    start = _FIXED_SIZE + 4 * count
+    start = HEADER_BYTES + 4 * count
     if start > len(data):
         raise ParseError("the list of contributing sources is cut off")
-    csrc = struct.unpack_from(f"!{count}I", data, _FIXED_SIZE)
+    csrc = struct.unpack_from(f"!{count}I", data, HEADER_BYTES)
     if not first & 0x10:
         return start, csrc, None
     if start + 4 > len(data):

@@ -87,7 +87,7 @@ class Handshake(Side, Protocol):
 
 
 class _Receive(Protocol):
-    def __call__(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None: ...
+    def __call__(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool: ...
 
 
 class MediaTransport:
@@ -164,14 +164,15 @@ class MediaTransport:
 
     # -- datagrams in
 
-    def _receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+    def _receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool:
         kind = data[0] if data else 255
         if self._connectivity is not None and (kind < _STUN_END or _CHANNEL <= kind < _CHANNEL_END):
             carried = self._connectivity.receive(data, source, now, rtcp=rtcp)
             if carried is None:
-                return
-            data, source = carried
-        self._take(data, source, now, rtcp=rtcp)
+                return False
+            self._take(*carried, now, rtcp=rtcp)
+            return False
+        return self._take(data, source, now, rtcp=rtcp)
 
     def receive_beside(self, beside: int, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
         """Take a datagram that came to our port at another address of this host, of which only checks have told."""
@@ -193,36 +194,37 @@ class MediaTransport:
         if self._connectivity is not None:
             self._connectivity.stream_closed(stream, words, now)
 
-    def _take(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+    def _take(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> bool:
         """What came by a socket or a relay, and is the far side's if it is anybody's."""
         if self._connectivity is not None:
             if not self._connectivity.admits(source, rtcp=rtcp):
                 self.strays += 1
-                return
+                return False
             source = self._connectivity.known_as(source, rtcp=rtcp)
         kind = data[0] if data else 255
         if _RTP <= kind < _RTP_END:
-            self._receive_media(data, source, now, rtcp=rtcp)
-        elif _DTLS <= kind < _DTLS_END and self._handshake is not None:
+            return self._receive_media(data, source, now, rtcp=rtcp)
+        if _DTLS <= kind < _DTLS_END and self._handshake is not None:
             self._handshake.receive(data, source, now, rtcp=rtcp)
         else:
             self.strays += 1
+        return False
 
-    def _receive_protected(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None:
+    def _receive_protected(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool:
         """Where there is nothing but protection: keys from the signalling, and no ICE."""
         if data and _RTP <= data[0] < _RTP_END:
-            self._receive_media(data, source, now, rtcp=rtcp)
-        else:
-            self.strays += 1
+            return self._receive_media(data, source, now, rtcp=rtcp)
+        self.strays += 1
+        return False
 
-    def _receive_media(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> None:
+    def _receive_media(self, data: bytes, source: Addr, now: float, *, rtcp: bool) -> bool:
         if self._protection is not None:
             try:
                 data = self._protection.unprotect(data, rtcp=rtcp or is_rtcp(data))
             except ProtectionError as error:
                 self.dropped.count(error.fault)
-                return
-        self.stream.receive(data, source, now, rtcp=rtcp)
+                return False
+        return self.stream.receive(data, source, now, rtcp=rtcp)
 
     # -- datagrams out
 

@@ -34,7 +34,9 @@ WILDCARD = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 -- R
 class MediaEngine(Protocol):
     """What a pair drives: the audio stream of a call."""
 
-    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> None: ...
+    def receive(self, data: bytes, source: Addr, now: float, *, rtcp: bool = False) -> bool:
+        """True: there is nothing to be fetched, sent or timed anew after this datagram."""
+        ...
 
     def outbox(self, now: float) -> Iterable[MediaPacket]: ...
 
@@ -56,7 +58,8 @@ def _nothing() -> None:
 class RtpPair:
     """One open pair: RTP on the even port, RTCP on the odd one above (RFC 3550 §11).
 
-    `on_events` is called after every input, so that the owner fetches the engine's events; it may close the pair.
+    `on_events` is called after every input that may have brought any, so that the owner fetches the engine's events; it
+    may close the pair.
     Nothing that the engine raises escapes: it is counted in `mishaps` and logged.
     """
 
@@ -133,7 +136,9 @@ class RtpPair:
 
     def _on_rtp(self, data: bytes, source: SockAddr, at: float) -> None:
         try:
-            self._engine.receive(data, source if len(source) == 2 else source[:2], at)  # IPv6 has flow and scope too
+            # IPv6 has flow and scope too.
+            if self._engine.receive(data, source if len(source) == 2 else source[:2], at):
+                return
             self._on_events()
             if data[:1] >= _RTP and not self._closed:
                 self._timer.arm(self._engine.next_deadline())
