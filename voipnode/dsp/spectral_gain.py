@@ -1,0 +1,139 @@
+"""How much of each frequency is let through, from how much of it is speech."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voipnode.dsp.spectral_frames import Bins
+
+_LEAST_EXPONENT, _EXPONENTS = -24, 32
+_FRACTION_BITS = 6
+_SHIFT = 23 - _FRACTION_BITS
+_FIRST = (127 + _LEAST_EXPONENT) << _FRACTION_BITS
+_LEAST_V, _MOST_V = 2.0**_LEAST_EXPONENT, 2.0**6
+_MOST_SNR = np.float32(1e3)
+_LEAST_XI = np.float32(10**-1.8)
+
+# A-priori SNR, averaged in time and frequency: below the first there is no speech, above the second there is.
+_ABSENT_DB, _PRESENT_DB = -10.0, -5.0
+_SLOPE = np.float32(10 / (_PRESENT_DB - _ABSENT_DB))
+_OFFSET = np.float32(_ABSENT_DB / (_PRESENT_DB - _ABSENT_DB))
+_STEP = np.float32(0.3)
+_NEAR, _FAR = 1, 8  # bins to either side that are averaged
+_MOST_ABSENCE = np.float32(0.95)
+
+
+class SpectralGain:
+    """Optimally modified log-spectral amplitude gain: that of Ephraim and Malah (IEEE Trans. ASSP 33, 1985) where there
+    is speech, the floor where there is none, and in between their mean in decibels, weighted by the probability of
+    speech (Cohen and Berdugo, "Speech enhancement for non-stationary noise environments", Signal Processing 81, 2001).
+
+    `presence` is that probability of the last frame, shape (bins,).
+    """
+
+    def __init__(self, bins: int) -> None:
+        self.presence: Bins = np.zeros(bins, dtype=np.float32)
+        self._smooth_xi: Bins = np.zeros(bins, dtype=np.float32)
+        self._sums = np.zeros(bins + 2 * _FAR + 2, dtype=np.float32)
+        self._table = _half_exponential_integral()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        self.presence[:] = 0
+        self._smooth_xi[:] = 0
+
+    def gain(self, xi: Bins, gamma: Bins, floor: Bins | np.float32) -> Bins:
+        """The gain of each bin, a new array, from `floor` to 1; `xi` and `gamma` are a-priori and a-posteriori SNR as
+        powers. `floor` above zero."""
+        xi = np.minimum(xi, _MOST_SNR)
+        np.maximum(xi, _LEAST_XI, out=xi)
+        wiener = xi / (xi + 1)
+        v = np.minimum(gamma, _MOST_SNR)
+        v *= wiener
+        np.maximum(v, _LEAST_V, out=v)
+        np.minimum(v, _MOST_V, out=v)
+        log_floor = np.log(floor)
+        log_gain = np.log(wiener, out=wiener)
+        log_gain += self._table[(v.view(np.int32) >> _SHIFT) - _FIRST]
+        np.minimum(log_gain, 0, out=log_gain)
+        log_gain -= log_floor
+        log_gain *= self._speech(xi, v)
+        np.maximum(log_gain, 0, out=log_gain)
+        log_gain += log_floor
+        gains: Bins = np.exp(log_gain, out=log_gain)
+        return gains
+
+    def _speech(self, xi: Bins, v: Bins) -> Bins:
+        """The probability of speech in each bin. `v` is used up."""
+        smooth = self._smooth_xi
+        smooth += (xi - smooth) * _STEP
+        absence = 1 - self._among_neighbours()
+        np.minimum(absence, _MOST_ABSENCE, out=absence)
+        np.negative(v, out=v)
+        np.exp(v, out=v)
+        xi += 1
+        v *= xi
+        v *= absence
+        presence = np.subtract(1, absence, out=self.presence)
+        # 1 / (1 + q / (1 - q) * (1 + xi) * exp(-v))
+        v += presence
+        presence /= v
+        return presence
+
+    def _among_neighbours(self) -> Bins:
+        """How far the averages of the a-priori SNR around each bin speak for speech, from 0 to 1."""
+        smooth, sums = self._smooth_xi, self._sums
+        bins = len(smooth)
+        sums[1 : _FAR + 1] = smooth[0]
+        sums[_FAR + 1 : -_FAR - 1] = smooth
+        sums[-_FAR - 1 :] = smooth[-1]
+        np.cumsum(sums, out=sums)
+        averages = np.empty((3, bins), dtype=np.float32)
+        near = _FAR - _NEAR
+        np.subtract(sums[near + 2 * _NEAR + 1 : near + 2 * _NEAR + 1 + bins], sums[near : near + bins], out=averages[0])
+        np.subtract(sums[2 * _FAR + 1 : 2 * _FAR + 1 + bins], sums[:bins], out=averages[1])
+        averages[0] /= 2 * _NEAR + 1
+        averages[1] /= 2 * _FAR + 1
+        averages[2] = smooth.mean()
+        np.maximum(averages, 1e-6, out=averages)
+        np.log10(averages, out=averages)
+        averages *= _SLOPE
+        averages -= _OFFSET
+        np.maximum(averages, 0, out=averages)
+        np.minimum(averages, 1, out=averages)
+        likely: Bins = averages[0]
+        likely *= averages[1]
+        likely *= averages[2]
+        return likely
+
+
+@cache
+def _half_exponential_integral() -> NDArray[np.float32]:
+    """E1(v) / 2 for the v whose leading bits are the index.
+
+    By its series up to v = 2 and its continued fraction from there on (Abramowitz and Stegun 1964, 5.1.11 and 5.1.22).
+    """
+    count = _EXPONENTS << _FRACTION_BITS
+    v = (
+        (((np.arange(count) + _FIRST) << _SHIFT) + (1 << (_SHIFT - 1)))
+        .astype(np.int32)
+        .view(np.float32)
+        .astype(np.float64)
+    )
+    series = -np.euler_gamma - np.log(v)
+    term = np.ones_like(v)
+    small = np.minimum(v, 2.0)
+    for n in range(1, 40):
+        term *= -small / n
+        series -= term / n
+    fraction = np.zeros_like(v)
+    for n in range(60, 0, -1):
+        fraction = n / (1 + n / (v + fraction))
+    continued = np.exp(-v) / (v + fraction)
+    table: NDArray[np.float32] = (np.where(v < 2, series, continued) / 2).astype(np.float32)
+    table.setflags(write=False)
+    return table
