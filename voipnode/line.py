@@ -159,8 +159,8 @@ class Line:
         self._commands = commands
         self._registered: list[Subscription] = []
 
-    async def open(self) -> None:
-        """Bind the sockets, take commands, register the accounts.
+    async def open(self, before_commands: Callable[[], None] = lambda: None) -> None:
+        """Bind the sockets, take commands, register the accounts; `before_commands` is called in between.
 
         Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
         """
@@ -168,6 +168,7 @@ class Line:
         await self._servers.look_up()  # a first call knows them, too
         if self._mapping is not None:
             self._mapping.start()
+        before_commands()
         self._registered = self._desk.register(self._commands)
         if self._registers:
             self.switch.register(self._loop.time())

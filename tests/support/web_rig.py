@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from voipnode.calls.commands import (
+    AddAccount,
     AnswerCall,
+    ChangeAccount,
     Command,
     HangUp,
     HoldCall,
     PlaceCall,
     PressInput,
     RegisterAccount,
+    RemoveAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
 )
-from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 from voipnode.calls.events import (
     CallChanged,
     CallReason,
@@ -54,6 +57,26 @@ ABOUT: dict[str, Any] = {
             "active": True,
         }
     ],
+    "account_settings": {"peer to peer": {"name": "peer to peer", "active": True}},
+    "account_schema": {
+        "properties": {
+            "name": {"type": "string", "default": "", "description": "For people."},
+            "type": {"type": "string", "enum": ["peer_to_peer", "registered"], "default": "peer_to_peer"},
+            "active": {"type": "boolean", "default": True},
+            "user_id": {"type": "string", "default": "door"},
+            "caller_id": {"type": "string", "default": ""},
+            "domain": {"type": "string", "default": ""},
+            "registrar": {"type": "string", "default": ""},
+            "password": {"type": "string", "format": "password", "default": ""},
+            "transport": {"type": "string", "enum": ["udp", "x"], "default": "udp"},
+            "failback_s": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+            "codecs": {"type": "array", "items": {"type": "string"}, "default": ["a", "b"]},
+            "proxies": {"type": "array", "items": {"$ref": "#/$defs/Proxy"}, "default": []},
+        },
+        "$defs": {
+            "Proxy": {"type": "object", "properties": {"address": {"type": "string"}, "user": {"type": "string"}}}
+        },
+    },
     "inputs": ["button"],
 }
 
@@ -78,6 +101,21 @@ class FakeDoor:
         commands.register(ResumeCall, self._within, who="door")
         commands.register(TransferCall, self._within, who="door")
         commands.register(RegisterAccount, self._register, who="door")
+        commands.register(AddAccount, self._add_account, who="door")
+        commands.register(ChangeAccount, self._change_account, who="door")
+        commands.register(RemoveAccount, self._change_account, who="door")
+
+    def _add_account(self, command: AddAccount) -> str:
+        self.seen.append(command)
+        if command.settings.get("transport") == "x":
+            raise FieldsError([("transport", "x", "udp is right")])
+        return str(command.settings["name"])
+
+    def _change_account(self, command: ChangeAccount | RemoveAccount) -> str:
+        self.seen.append(command)
+        if command.account == "nobody":
+            raise UnknownNameError("there is no such account")
+        return command.account
 
     def start(self) -> None:
         self.bus.publish(GuardianChanged(at=self.now, up=True, detail="1 line, simulated"))
