@@ -20,8 +20,10 @@ from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
+from voipnode.calls.sound_desk import SoundDesk
 from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Ways
+from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
 from voipnode.net.clock import MediaClock
 from voipnode.net.dns import Dns
 from voipnode.net.dns_servers import DnsServers, system_servers
@@ -62,7 +64,7 @@ class Line:
 
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
-    registered at none. A `measurement` at the device gives way to the line's calls.
+    registered at none. A `measurement` at the device gives way to the line's calls. `sound`: how the door's is treated.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Line:
         registers: bool = True,
         own_certificate: Path | None = None,
         measurement: DoorMeasurement | None = None,
+        sound: FrontEndOptions = PLAIN,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
@@ -125,6 +128,7 @@ class Line:
         self._mapping = mapping
         locator = Locator(resolver, dns, entropy.draw, TRANSPORTS)
         self._finder = Finder(locator, self._loop.time)
+        door = DoorBridge(device, self.clock, measurement, sound)
         self.switch = Switch(
             settings,
             accounts,
@@ -143,7 +147,7 @@ class Line:
                 inside=Inside(settings.nat.local_networks),
                 server_memory=server_memory(bus),
             ),
-            door=DoorBridge(device, self.clock, measurement),
+            door=door,
             bus=bus,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
@@ -153,14 +157,15 @@ class Line:
         self.switch.wake = self._finder.wake = self._driver.flush
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address)
         self._desk = Desk(self.switch, ways, self._loop.time)
+        self._sound_desk = SoundDesk(door, bus)
         self._accounts = accounts
         self._registers = registers
         self._bus = bus
         self._commands = commands
         self._registered: list[Subscription] = []
 
-    async def open(self, before_commands: Callable[[], None] = lambda: None) -> None:
-        """Bind the sockets, take commands, register the accounts; `before_commands` is called in between.
+    async def open(self) -> None:
+        """Bind the sockets, take commands, register the accounts.
 
         Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
         """
@@ -168,8 +173,7 @@ class Line:
         await self._servers.look_up()  # a first call knows them, too
         if self._mapping is not None:
             self._mapping.start()
-        before_commands()
-        self._registered = self._desk.register(self._commands)
+        self._registered = [*self._desk.register(self._commands), *self._sound_desk.register(self._commands)]
         if self._registers:
             self.switch.register(self._loop.time())
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from voipnode.calls.commands import (
-    AddAccount,
     AnswerCall,
-    ChangeAccount,
+    ChangeSound,
     Command,
     HangUp,
     HoldCall,
     PlaceCall,
     PressInput,
+    ReadSound,
     RegisterAccount,
-    RemoveAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
 )
-from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.events import (
     CallChanged,
     CallReason,
@@ -36,6 +37,7 @@ from voipnode.calls.events import (
     LightChanged,
     NodeStarted,
     PortChanged,
+    SoundChanged,
 )
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.web.server import WebServer
@@ -57,30 +59,39 @@ ABOUT: dict[str, Any] = {
             "active": True,
         }
     ],
-    "account_settings": {"peer to peer": {"name": "peer to peer", "active": True}},
-    "account_schema": {
-        "properties": {
-            "name": {"type": "string", "default": "", "description": "For people."},
-            "type": {"type": "string", "enum": ["peer_to_peer", "registered"], "default": "peer_to_peer"},
-            "active": {"type": "boolean", "default": True},
-            "user_id": {"type": "string", "default": "door"},
-            "caller_id": {"type": "string", "default": ""},
-            "domain": {"type": "string", "default": ""},
-            "registrar": {"type": "string", "default": ""},
-            "password": {"type": "string", "format": "password", "default": ""},
-            "transport": {"type": "string", "enum": ["udp", "x"], "default": "udp"},
-            "failback_s": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
-            "codecs": {"type": "array", "items": {"type": "string"}, "default": ["a", "b"]},
-            "proxies": {"type": "array", "items": {"$ref": "#/$defs/Proxy"}, "default": []},
-        },
-        "$defs": {
-            "Proxy": {"type": "object", "properties": {"address": {"type": "string"}, "user": {"type": "string"}}}
-        },
-    },
     "inputs": ["button"],
 }
 
 
+SOUND: dict[str, Any] = {
+    "input_enabled": True,
+    "input_muted": False,
+    "input_gain_db": 0.0,
+    "output_muted": False,
+    "output_gain_db": 0.0,
+    "echo_cancellation": True,
+    "noise_cancellation": True,
+    "noise_reduction_db": 18.0,
+    "automatic_gain_control": True,
+    "target_dbfs": -20.0,
+}
+SOUND_NOW: dict[str, Any] = {
+    "echo_cancellation": True,
+    "noise_cancellation": True,
+    "automatic_gain_control": True,
+    "input_dbfs": -31.5,
+    "input_peak_dbfs": -18.0,
+    "far_dbfs": -24.0,
+    "output_dbfs": -21.0,
+    "noise_dbfs": -58.0,
+    "speech_probability": 0.9,
+    "erle_db": 32.0,
+    "delay_ms": None,
+    "drift_ppm": 12.0,
+    "gain_db": 4.5,
+    "limited_db": 0.0,
+    "latency_ms": 10.0,
+}
 WithinCall = SendDtmf | HoldCall | ResumeCall | TransferCall
 
 
@@ -92,6 +103,7 @@ class FakeDoor:
         self.seen: list[Command] = []
         self.calls: dict[str, CallChanged] = {}
         self._ids = (f"c{number}" for number in count(1))
+        self.sound = SoundChanged(at=bus.clock(), **SOUND)
         commands.register(PressInput, self._press, who="door")
         commands.register(PlaceCall, self._place, who="door")
         commands.register(HangUp, self._hang_up, who="door")
@@ -101,21 +113,8 @@ class FakeDoor:
         commands.register(ResumeCall, self._within, who="door")
         commands.register(TransferCall, self._within, who="door")
         commands.register(RegisterAccount, self._register, who="door")
-        commands.register(AddAccount, self._add_account, who="door")
-        commands.register(ChangeAccount, self._change_account, who="door")
-        commands.register(RemoveAccount, self._change_account, who="door")
-
-    def _add_account(self, command: AddAccount) -> str:
-        self.seen.append(command)
-        if command.settings.get("transport") == "x":
-            raise FieldsError([("transport", "x", "udp is right")])
-        return str(command.settings["name"])
-
-    def _change_account(self, command: ChangeAccount | RemoveAccount) -> str:
-        self.seen.append(command)
-        if command.account == "nobody":
-            raise UnknownNameError("there is no such account")
-        return command.account
+        commands.register(ChangeSound, self._change_sound, who="door")
+        commands.register(ReadSound, lambda command: json.dumps(SOUND_NOW), who="door")
 
     def start(self) -> None:
         self.bus.publish(GuardianChanged(at=self.now, up=True, detail="1 line, simulated"))
@@ -126,6 +125,19 @@ class FakeDoor:
     @property
     def now(self) -> float:
         return self.bus.clock()
+
+    def tell_sound(self) -> None:
+        """A node with a telephone line does so when it starts."""
+        self.bus.publish(self.sound)
+
+    def _change_sound(self, command: ChangeSound) -> str:
+        self.seen.append(command)
+        given = {field.name: getattr(command, field.name) for field in fields(command)}
+        if not -40 <= (command.input_gain_db or 0.0) <= 30:
+            raise CallError(f"input_gain_db = {command.input_gain_db}: -40 to 30 is right")
+        self.sound = replace(self.sound, at=self.now, **{k: v for k, v in given.items() if v is not None})
+        self.tell_sound()
+        return ""
 
     def ring_out(self, remote: str = DESK) -> str:
         call = next(self._ids)

@@ -12,18 +12,16 @@ import httpx
 import pytest
 
 from tests.support.aio import PATIENCE_S
-from tests.support.web_rig import DESK, WebRig, web_rig
+from tests.support.web_rig import DESK, SOUND, SOUND_NOW, WebRig, web_rig
 from voipnode.calls.commands import (
-    AddAccount,
     AnswerCall,
-    ChangeAccount,
     ChangeRoom,
+    ChangeSound,
     HangUp,
     HoldCall,
     PlaceCall,
     PressInput,
     RegisterAccount,
-    RemoveAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -99,40 +97,6 @@ def test_a_press_needs_no_body() -> None:
     serve(test)
 
 
-def test_accounts_are_read_added_changed_and_removed() -> None:
-    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
-        assert (await client.get("/api/v1/accounts/peer%20to%20peer")).json() == {
-            "name": "peer to peer",
-            "active": True,
-        }
-        assert "properties" in (await client.get("/api/v1/schemas/account")).json()
-        answer = await client.post("/api/v1/accounts", json={"name": "a/b", "password": "x"})
-        assert (answer.status_code, answer.json()) == (201, {"id": "a/b"})
-        assert answer.headers["location"] == "/api/v1/accounts/a%2Fb"
-        answer = await client.patch("/api/v1/accounts/a", json={"active": False})
-        assert (answer.status_code, answer.json()) == (200, {"id": "a"})
-        assert (await client.delete("/api/v1/accounts/a")).status_code == 204
-        assert rig.door.seen == [
-            AddAccount(settings={"name": "a/b", "password": "x"}),
-            ChangeAccount(account="a", changes={"active": False}),
-            RemoveAccount(account="a"),
-        ]
-        assert "'x'" not in repr(rig.door.seen)
-
-    serve(test)
-
-
-def test_what_is_wrong_with_an_account_is_said_by_field() -> None:
-    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
-        problem(await client.get("/api/v1/accounts/nobody"), 404)
-        problem(await client.patch("/api/v1/accounts/nobody", json={"active": False}), 404)
-        body = problem(await client.post("/api/v1/accounts", json={"transport": "x"}), 422)
-        assert body["errors"] == [{"field": "transport", "value": "x", "message": "udp is right"}]
-        problem(await client.post("/api/v1/accounts", json=["no", "table"]), 422)
-
-    serve(test)
-
-
 def test_a_call_is_placed_watched_answered_sent_digits_and_ended() -> None:
     async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
         answer = await client.post("/api/v1/calls", json={"to": DESK})
@@ -174,6 +138,23 @@ def test_a_call_is_held_taken_back_and_transferred() -> None:
             TransferCall(call="c1", with_call="c8"),
         ]
         problem(await client.post("/api/v1/calls/c9/hold"), 404)
+
+    serve(test)
+
+
+def test_the_doors_sound_is_set_and_its_levels_are_read() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/api/v1/status")).json()["sound"] is None
+        rig.door.tell_sound()
+        assert (await client.get("/api/v1/status")).json()["sound"] == SOUND
+        change = {"input_muted": True, "output_gain_db": -6.0}
+        assert (await client.patch("/api/v1/sound", json=change)).status_code == 204
+        assert rig.door.seen == [ChangeSound(input_muted=True, output_gain_db=-6.0)]
+        assert (await client.get("/api/v1/status")).json()["sound"] == {**SOUND, **change}
+        assert (await client.get("/api/v1/sound")).json() == SOUND_NOW
+        refused = problem(await client.patch("/api/v1/sound", json={"input_gain_db": 31}), 422)
+        assert "-40 to 30 is right" in refused["detail"]
+        problem(await client.patch("/api/v1/sound", json={"volume": 3}), 422)
 
     serve(test)
 
@@ -418,8 +399,6 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
         assert set(paths) == {
             "/api/v1/status",
             "/api/v1/accounts",
-            "/api/v1/accounts/{name}",
-            "/api/v1/schemas/account",
             "/api/v1/inputs/{name}/press",
             "/api/v1/calls",
             "/api/v1/calls/{id}",
@@ -432,6 +411,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/ports",
             "/api/v1/events",
             "/api/v1/simulation/room",
+            "/api/v1/sound",
         }
         assert all(operation["summary"] for path in paths.values() for operation in path.values())
         dtmf = paths["/api/v1/calls/{id}/dtmf"]["post"]["responses"]

@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from voipnode.calls.sound_wishes import SoundWishes, Wish
 from voipnode.media.formats import codec_names
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.uri import SipUri, parse_uri
@@ -170,6 +171,7 @@ class AccountSettings(BaseModel):
     identity_header: Literal["none", "preferred", "asserted"] = Field(
         default="none", description="Name the account in P-Preferred-Identity or P-Asserted-Identity (RFC 3325)."
     )
+    mwi: bool = Field(default=False, description="Let the server tell of waiting messages.")
 
     media_encryption: MediaEncryption = Field(
         default="none",
@@ -194,6 +196,13 @@ class AccountSettings(BaseModel):
         + ", ".join(codec_names())
         + ".",
     )
+    echo_cancellation: Wish = Field(
+        default="device",
+        description='Of the door\'s microphone, in calls of this account: "device" is as [audio] says. While calls of'
+        " several accounts share it, it is on where one of them has it on.",
+    )
+    noise_cancellation: Wish = Field(default="device", description="As echo_cancellation.")
+    automatic_gain_control: Wish = Field(default="device", description="As echo_cancellation.")
     comfort_noise: bool = Field(
         default=False,
         description="Send nothing in pauses but what their noise is like, where the far side takes that (RFC 3389), and"
@@ -225,6 +234,11 @@ class AccountSettings(BaseModel):
         copy = self.model_copy()
         copy._id = account_id
         return copy
+
+    @property
+    def sound_wishes(self) -> SoundWishes:
+        """What it wants of the door's sound."""
+        return SoundWishes(self.echo_cancellation, self.noise_cancellation, self.automatic_gain_control)
 
     @property
     def registered(self) -> bool:

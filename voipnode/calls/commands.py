@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,31 +86,6 @@ class RegisterAccount(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddAccount(Command):
-    """Add an account to the settings file: `settings` has the keys of `[[accounts]]`. Returns its id.
-
-    Raises FieldsError for what is not right in them. `LineSettingsChanged` tells when it is in use.
-    """
-
-    settings: Mapping[str, Any] = field(repr=False)  # a password may be among them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAccount(Command):
-    """Change keys of an account in the settings file; None takes one out. Returns its id. Raises as `AddAccount`."""
-
-    account: str
-    changes: Mapping[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveAccount(Command):
-    """Take an account out of the settings file. Raises NotNowError for the default one while there are others."""
-
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PressInput(Command):
     """Press and release an input by software; `recipients` replaces the button's own for this press when not empty.
 
@@ -150,3 +124,23 @@ class ChangeRoom(Command):
     """Make the simulated room another one from now on: fields of `[audio.room]` and what they shall be."""
 
     values: Mapping[str, str | float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSound(Command):
+    """Treat the door's sound otherwise from now on, until the node stops; None: as it is."""
+
+    input_muted: bool | None = None
+    input_gain_db: float | None = None
+    output_muted: bool | None = None
+    output_gain_db: float | None = None
+    echo_cancellation: bool | None = None
+    noise_cancellation: bool | None = None
+    noise_reduction_db: float | None = None
+    automatic_gain_control: bool | None = None
+    target_dbfs: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSound(Command):
+    """How the door's sound stands now: its levels and what its blocks have found out, as JSON."""

@@ -136,7 +136,10 @@ class CallCore:
         if leg.proven:
             leg.begin(self.now)
         if call.winner is leg and not call.over:
-            (self.door.join if leg.proven and leg.carries_audio else self.door.leave)(leg)
+            if leg.proven and leg.carries_audio:
+                self.door.join(leg, call.account.sound_wishes)
+            else:
+                self.door.leave(leg)
             if call.state is CallState.ACTIVE and call.told_encryption != leg.security.encryption:
                 self.table.announce(call, now=self.now, detail=str(leg.security.encryption))
 

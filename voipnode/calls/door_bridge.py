@@ -12,6 +12,9 @@ from voipnode.calls.door_leg import DoorLeg
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.hooks import AudioDevice
 from voipnode.calls.ports import Ticker
+from voipnode.calls.sound_wishes import SoundWishes, agree
+from voipnode.dsp.front_end import FrontEndReport
+from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
 from voipnode.media.bridge import Bridge, MediaPort
 
 
@@ -26,11 +29,20 @@ class Party(MediaPort, Protocol):
 class DoorBridge:
     """The door leg and, while calls ring or are active, their parties; ticks with the media clock.
 
-    A `measurement` that is under way at the device gives way to the first of them.
+    A `measurement` that is under way at the device gives way to the first of them. `options` say what is done with the
+    door's sound; the parties may want it otherwise (`sound_wishes.agree`).
     """
 
-    def __init__(self, device: AudioDevice, clock: Ticker, measurement: DoorMeasurement | None = None) -> None:
-        self._door = DoorLeg(device)
+    def __init__(
+        self,
+        device: AudioDevice,
+        clock: Ticker,
+        measurement: DoorMeasurement | None = None,
+        options: FrontEndOptions = PLAIN,
+    ) -> None:
+        self._door = DoorLeg(device, options)
+        self._options = options
+        self._wishes: dict[Party, SoundWishes] = {}
         self._clock = clock
         self._measurement = measurement
         self._bridge = Bridge(device.rate_hz)
@@ -38,11 +50,36 @@ class DoorBridge:
         self._legs: list[Party] = []
         self._unsubscribe: Callable[[], None] | None = None
 
-    def join(self, leg: Party) -> None:
-        """Let the leg hear the door and be heard there; one that is on the bridge may have agreed on other codecs."""
+    @property
+    def options(self) -> FrontEndOptions:
+        """What is done with the door's sound where no account wants it otherwise; may be set at any time."""
+        return self._options
+
+    @options.setter
+    def options(self, options: FrontEndOptions) -> None:
+        self._options = options
+        self._agree()
+
+    @property
+    def in_force(self) -> FrontEndOptions:
+        """What is done with the door's sound now."""
+        return self._door.options
+
+    def report(self) -> FrontEndReport:
+        """How the door's sound stands now."""
+        return self._door.report()
+
+    def join(self, leg: Party, wishes: SoundWishes | None = None) -> None:
+        """Let the leg hear the door and be heard there; one that is on the bridge may have agreed on other codecs.
+
+        `wishes`: of whoever hears the microphone by it; None: nobody does.
+        """
         if leg in self._legs:
             self._bridge.fit()
             return
+        if wishes is not None:
+            self._wishes[leg] = wishes
+            self._agree()
         self._legs = [*self._legs, leg]
         self._bridge.join(leg)
         if self._unsubscribe is None:
@@ -57,12 +94,17 @@ class DoorBridge:
             return
         self._legs = [other for other in self._legs if other is not leg]
         self._bridge.leave(leg)
+        if self._wishes.pop(leg, None) is not None:
+            self._agree()
         if not self._legs and self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
             self._door.stop()
             if self._measurement is not None:
                 self._measurement.free()
+
+    def _agree(self) -> None:
+        self._door.options = agree(self._options, self._wishes.values())
 
     def _tick(self, now: float) -> None:
         self._bridge.tick(now)

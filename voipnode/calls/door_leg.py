@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from voipnode.calls.hooks import AudioDevice, Frame
+from voipnode.dsp.front_end import FrontEnd, FrontEndReport
+from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
+from voipnode.dsp.loudspeaker import Loudspeaker
 from voipnode.media.bridge import FramePort
 from voipnode.media.rates import RateAdapter
 
@@ -13,15 +16,19 @@ class DoorLeg(FramePort):
     """Joins an `AudioDevice` to a bridge; the device runs only while somebody wants its audio.
 
     One exchange per tick: the loudspeaker gets what the bridge mixed in the tick before, the microphone's frame is
-    of this tick. Between the device's rate and the bridge's it resamples, once for all parties.
+    of this tick. Between the device's rate and the bridge's it resamples, once for all parties. The microphone's sound
+    passes the front end at the bridge's rate, which is the cheaper one: echo and voice beyond it are in nobody's ears,
+    and the resamplers are to the echo canceller a part of the room. Where nothing is to be done it does not pass.
     """
 
-    def __init__(self, device: AudioDevice) -> None:
+    def __init__(self, device: AudioDevice, options: FrontEndOptions = PLAIN) -> None:
         self._device = device
-        self._loudspeaker: Frame = np.zeros(device.rate_hz // 100, np.float32)
+        self._options = options
+        self._plays: Frame = np.zeros(device.rate_hz // 100, np.float32)  # at the device's rate
         self._running = False
         self._inward = RateAdapter(device.rate_hz, device.rate_hz)
         self._outward = RateAdapter(device.rate_hz, device.rate_hz)
+        self._use(device.rate_hz)
 
     codec_rate_hz = 0  # none of its own: it follows the others
 
@@ -29,12 +36,46 @@ class DoorLeg(FramePort):
         """The bridge's frames are of `rate_hz` from now on."""
         self._inward.fit(self._device.rate_hz, rate_hz)
         self._outward.fit(rate_hz, self._device.rate_hz)
+        self._use(rate_hz)
+
+    def _use(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._far: Frame = np.zeros(rate_hz // 100, np.float32)  # what the loudspeaker plays, at the bridge's
+        self._loudspeaker = Loudspeaker(rate_hz, self._options)
+        self._front_end: FrontEnd | None = None
+        if self._running:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """A front end, where one is needed: made before the tick that has no time for it."""
+        if self._front_end is None and not self._options.input_is_plain:
+            self._front_end = FrontEnd(self._rate_hz, self._options)
+
+    @property
+    def options(self) -> FrontEndOptions:
+        """What is done with the sound now."""
+        return self._options
+
+    @options.setter
+    def options(self, options: FrontEndOptions) -> None:
+        self._options = self._loudspeaker.options = options
+        if self._front_end is not None:
+            self._front_end.options = options
+        elif self._running:
+            self._prepare()
+
+    def report(self) -> FrontEndReport:
+        """How the front end stands; all silence and nothing known where it is not needed."""
+        return FrontEndReport() if self._front_end is None or not self._running else self._front_end.report()
 
     def start(self) -> None:
         """Wake the device; does nothing when it runs."""
         if not self._running:
             self._running = True
-            self._loudspeaker.fill(0.0)
+            self._plays.fill(0.0)
+            self._far.fill(0.0)
+            self._front_end = None
+            self._prepare()
             self._device.start()
 
     def stop(self) -> None:
@@ -45,8 +86,18 @@ class DoorLeg(FramePort):
 
     def pull(self, now: float) -> Frame:
         """What the microphone hears; 10 ms."""
-        return self._inward.frame(self._device.exchange(self._loudspeaker))
+        heard = self._inward.frame(self._device.exchange(self._plays))
+        front_end = self._front_end
+        if front_end is None:
+            return heard
+        improved = front_end.process(self._far, heard)
+        if front_end.at_rest:
+            self._front_end = None
+        return improved
 
     def push(self, frame: Frame, now: float) -> None:
         """What the loudspeaker plays next; 10 ms."""
-        np.copyto(self._loudspeaker, self._outward.frame(frame))
+        far = self._loudspeaker.process(frame)
+        if self._front_end is not None:
+            np.copyto(self._far, far)
+        np.copyto(self._plays, self._outward.frame(far))

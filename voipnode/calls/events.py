@@ -81,14 +81,6 @@ class NodeStopping(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineSettingsChanged(Event):
-    """Accounts or other settings of SIP were changed while the node runs; `detail` says in words what came of it."""
-
-    name: ClassVar[str] = "line_settings.changed"
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallChanged(Event):
     """A call entered a state. `call` is its id; `remote` the other party's URI; `status` the SIP status, 0 = none.
 
@@ -279,6 +271,23 @@ class LightChanged(Event):
 
     name: ClassVar[str] = "light.changed"
     colour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundChanged(Event):
+    """How the door's sound is treated from now on, unless an account wants it otherwise; said once at the start."""
+
+    name: ClassVar[str] = "sound.changed"
+    input_enabled: bool
+    input_muted: bool
+    input_gain_db: float
+    output_muted: bool
+    output_gain_db: float
+    echo_cancellation: bool
+    noise_cancellation: bool
+    noise_reduction_db: float
+    automatic_gain_control: bool
+    target_dbfs: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

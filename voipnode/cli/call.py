@@ -126,7 +126,16 @@ class _Caller:
             audio = self._audio()
             device = make_device(audio, audio.rate_hz, bus)
             accounts = (self._account,)
-            line = Line(self._sip, accounts, device=device, bus=bus, commands=self._commands, port=0, registers=False)
+            line = Line(
+                self._sip,
+                accounts,
+                device=device,
+                bus=bus,
+                commands=self._commands,
+                port=0,
+                registers=False,
+                sound=audio.front_end,
+            )
             await line.open()
         except (CallError, OSError) as error:
             self._console.print(f"[red]{escape(str(error))}[/red]")

@@ -62,6 +62,11 @@ class GainControl:
             self._hear(power)
         return self._fader.process(frame, factor(self.gain_db))
 
+    def fade_out(self, frame: Frame) -> Frame:
+        """The last frame that goes through here: its gain ends at 1."""
+        self.gain_db = 0.0
+        return self._fader.process(frame, 1.0)
+
     def _follow_noise(self, level_dbfs: float) -> None:
         above = level_dbfs - self._noise_dbfs
         most = _FINDING_UP_DB if self._finding else _NOISE_UP_DB

@@ -24,21 +24,20 @@ class Suppressor:
     """Noise suppression by log-MMSE gains on spectra of 20 ms.
 
     `rate_hz` is 8000 or 16000; frames are 10 ms of float32, shape (rate_hz // 100,), full scale 1.0, and come out
-    `latency_samples` late. Noise is lowered by `noise_floor_db` at most. Whatever comes in, what goes out is finite.
+    `latency_samples` late. Noise is lowered by `noise_floor_db` at most, and not at all where `noise` is False; both
+    may be set between any two frames. Whatever comes in, what goes out is finite.
     Raises ValueError for other rates and for a floor that is not below 0 dB.
     """
 
     def __init__(self, rate_hz: int, *, noise: bool = True, noise_floor_db: float = NOISE_FLOOR_DB) -> None:
         if rate_hz not in RATES_HZ:
             raise ValueError(f"rate_hz is {rate_hz}: 8000 or 16000 are right")
-        if not -100 <= noise_floor_db < 0:
-            raise ValueError(f"noise_floor_db is {noise_floor_db}: from -100 to below 0 is right")
         self.latency_samples = round(rate_hz * LATENCY_S)
         self._size = rate_hz // FRAMES_PER_S
         bins = bin_count(rate_hz)
         self._energy = window_energy(rate_hz)
-        self._noise_off = not noise
-        self._floor = np.float32(10 ** (noise_floor_db / 20))
+        self.noise = noise
+        self.noise_floor_db = noise_floor_db
         self._analysis = Analysis(rate_hz)
         self._synthesis = Synthesis(rate_hz)
         self._noise = NoiseEstimate(bins, self._energy * _SILENCE)
@@ -52,6 +51,18 @@ class Suppressor:
         for part in (self._analysis, self._synthesis, self._noise, self._smoother, self._gain):
             part.reset()
         self.gain = 1.0
+
+    @property
+    def noise_floor_db(self) -> float:
+        """By how much noise is lowered at most; may be set between any two frames."""
+        return self._floor_db
+
+    @noise_floor_db.setter
+    def noise_floor_db(self, floor_db: float) -> None:
+        if not -100 <= floor_db < 0:
+            raise ValueError(f"noise_floor_db is {floor_db}: from -100 to below 0 is right")
+        self._floor_db = floor_db
+        self._floor = np.float32(10 ** (floor_db / 20))
 
     @property
     def noise_dbfs(self) -> float:
@@ -82,7 +93,7 @@ class Suppressor:
         xi = self._smoother.smooth(speech)
         xi /= noise
         gains = self._gain.gain(xi, gamma, self._floor)
-        if self._noise_off:
+        if not self.noise:
             gains[:] = 1
         self.gain = float(gains.mean())
         spectrum *= gains

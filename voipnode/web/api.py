@@ -10,10 +10,13 @@ from fastapi import Body, FastAPI, Header, Path, Query, Response
 from voipnode.calls.commands import (
     AnswerCall,
     ChangeRoom,
+    ChangeSound,
     HangUp,
     HoldCall,
     PlaceCall,
     PressInput,
+    ReadSound,
+    RegisterAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -21,11 +24,11 @@ from voipnode.calls.commands import (
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.web import models, problems
-from voipnode.web.accounts import add_accounts
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
 
 Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
+AccountName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the account", examples=["PBX"])]
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
@@ -62,7 +65,6 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
     problems.install(app)
     _add_reading(app, view, stream, about)
     _add_acting(app, view, commands)
-    add_accounts(app, commands, about)
     return app
 
 
@@ -83,6 +85,7 @@ def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[s
                 "calls": view.calls(),
                 "ports": view.ports(),
                 "inputs": view.inputs(),
+                "sound": view.sound(),
                 "problems": view.problems(),
                 "last_event_id": stream.last_id,
             }
@@ -165,6 +168,18 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
         await commands.execute(HangUp(call=id))
 
     @app.post(
+        "/api/v1/accounts/{name}/register",
+        status_code=202,
+        tags=["accounts"],
+        summary="Register an account now",
+        description="Refreshes its registration, or ends the wait after an attempt in vain; what is new by it is told"
+        " by `registration.changed`.",
+        responses=problems.documented(404, 422),
+    )
+    async def register(name: AccountName) -> None:
+        await commands.execute(RegisterAccount(account=name))
+
+    @app.post(
         "/api/v1/calls/{id}/answer",
         status_code=204,
         tags=["calls"],
@@ -228,3 +243,24 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
     )
     async def change_room(wish: models.RoomRequest) -> None:
         await commands.execute(ChangeRoom(values=wish.model_dump(exclude_none=True)))
+
+    @app.get(
+        "/api/v1/sound",
+        tags=["sound"],
+        summary="What is heard at the door now",
+        responses=problems.documented(422),
+    )
+    async def sound() -> models.SoundNow:
+        return models.SoundNow.model_validate_json(await commands.execute(ReadSound()))
+
+    @app.patch(
+        "/api/v1/sound",
+        status_code=204,
+        tags=["sound"],
+        summary="Set gains, mute, or switch what improves the sound",
+        description="While calls go on, without a click, and until the node stops: what it begins with is in its"
+        " settings. `sound.changed` tells it.",
+        responses=problems.documented(415, 422),
+    )
+    async def change_sound(wish: models.SoundRequest) -> None:
+        await commands.execute(ChangeSound(**wish.model_dump()))

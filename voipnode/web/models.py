@@ -175,10 +175,6 @@ class Account(BaseModel):
     expires_s: int = Field(description="Validity that the server granted, in seconds", examples=[600])
 
 
-class AccountId(BaseModel):
-    id: str = Field(description="The id of the account; another one when it was renamed", examples=["PBX"])
-
-
 class Node(BaseModel):
     """What this node is."""
 
@@ -194,6 +190,55 @@ class Node(BaseModel):
     inputs: list[str] = Field(description="Inputs that can be pressed", examples=[["button"]])
 
 
+class SoundRequest(Request):
+    """What to change about the door's sound, until the node stops; what is not sent stays."""
+
+    input_muted: bool | None = Field(None, description="Mute the microphone", examples=[True])
+    input_gain_db: float | None = Field(None, description="-40 to 30", examples=[6.0])
+    output_muted: bool | None = Field(None, description="Mute the loudspeaker")
+    output_gain_db: float | None = Field(None, description="-40 to 30", examples=[-6.0])
+    echo_cancellation: bool | None = None
+    noise_cancellation: bool | None = None
+    noise_reduction_db: float | None = Field(None, description="By how much at most, 3 to 40", examples=[18.0])
+    automatic_gain_control: bool | None = None
+    target_dbfs: float | None = Field(None, description="The level of speech it aims at, -40 to -6", examples=[-20.0])
+
+
+class Sound(BaseModel):
+    """How the door's sound is treated, unless an account wants it otherwise."""
+
+    input_enabled: bool = Field(description="false: there is no microphone, by the settings")
+    input_muted: bool
+    input_gain_db: float = Field(examples=[0.0])
+    output_muted: bool
+    output_gain_db: float = Field(examples=[0.0])
+    echo_cancellation: bool
+    noise_cancellation: bool
+    noise_reduction_db: float = Field(examples=[18.0])
+    automatic_gain_control: bool
+    target_dbfs: float = Field(examples=[-20.0])
+
+
+class SoundNow(BaseModel):
+    """What is heard at the door now. Levels are in dBFS of a sine, -120 is silence; all is silence outside calls."""
+
+    echo_cancellation: bool = Field(description="In force, with what the accounts of the present calls want")
+    noise_cancellation: bool
+    automatic_gain_control: bool
+    input_dbfs: float = Field(description="What the microphone hears", examples=[-31.5])
+    input_peak_dbfs: float = Field(examples=[-18.0])
+    far_dbfs: float = Field(description="What the loudspeaker plays", examples=[-24.0])
+    output_dbfs: float = Field(description="What the calls are sent", examples=[-21.0])
+    noise_dbfs: float | None = Field(description="The noise around the microphone", examples=[-58.0])
+    speech_probability: float | None = Field(description="Whether somebody speaks there, 0 to 1", examples=[0.9])
+    erle_db: float | None = Field(description="By how much the echo canceller softens the echo", examples=[32.0])
+    delay_ms: float | None = Field(description="How late the echo is; null: not known", examples=[24.0])
+    drift_ppm: float = Field(description="By how much the microphone's clock is the faster one", examples=[12.0])
+    gain_db: float = Field(description="Of the automatic gain control", examples=[4.5])
+    limited_db: float = Field(description="What the limiter takes away", examples=[0.0])
+    latency_ms: float = Field(description="By how much all this delays the microphone", examples=[10.0])
+
+
 class Status(BaseModel):
     """Everything at once."""
 
@@ -203,5 +248,6 @@ class Status(BaseModel):
     calls: list[Call]
     ports: list[Port]
     inputs: list[Input]
+    sound: Sound | None = Field(description="null where the node has no telephone line")
     problems: list[ProblemNote] = Field(description="The newest, newest first")
     last_event_id: str = Field(description="Continue the event stream from here", examples=["5f1c2a90-41"])

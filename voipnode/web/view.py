@@ -21,6 +21,7 @@ from voipnode.calls.events import (
     Problem,
     RegistrationChanged,
     RegistrationState,
+    SoundChanged,
 )
 
 MAX_CALLS = 200
@@ -62,6 +63,7 @@ class View:
         self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
         self._light = "off"
         self._guardian: GuardianChanged | None = None
+        self._sound: SoundChanged | None = None
         self._started: NodeStarted | None = None
         self._started_utc = ""
 
@@ -82,6 +84,8 @@ class View:
                 self._light = event.colour
             case GuardianChanged():
                 self._guardian = event
+            case SoundChanged():
+                self._sound = event
             case NodeStarted():
                 self._started, self._started_utc = event, self._time()
             case Problem():
@@ -104,6 +108,10 @@ class View:
     def guardian(self) -> dict[str, Any] | None:
         """The process that holds the outputs; None before it has said anything."""
         return {"up": self._guardian.up, "detail": self._guardian.detail} if self._guardian else None
+
+    def sound(self) -> dict[str, Any] | None:
+        """How the door's sound is treated; None before it was told."""
+        return self._sound.to_dict() if self._sound else None
 
     def problems(self) -> list[dict[str, str]]:
         """The newest problems, newest first."""

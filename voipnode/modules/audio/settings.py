@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from voipnode.dsp.band_limit import HIGH_PASS_HZ
+from voipnode.dsp.front_end_options import MAX_GAIN_DB, MIN_GAIN_DB, NOISE_REDUCTION_DB, RANGES, FrontEndOptions
+from voipnode.dsp.gain_control import TARGET_DBFS
+
 TONE = re.compile(r"tone:([0-9]{1,5}(?:\.[0-9]{1,3})?)")
 MIN_TONE_HZ, MAX_TONE_HZ = 20.0, 20_000.0
 
@@ -104,3 +108,67 @@ class AudioSettings(BaseModel):
     input_device: str = Field(default="", max_length=200, description='Sound card to hear with; "" = the default.')
     output_device: str = Field(default="", max_length=200, description='Sound card to play on; "" = the default.')
     room: RoomSettings = Field(default_factory=RoomSettings)
+
+    input_enabled: bool = Field(default=True, description="false: there is no microphone, whatever anybody sets.")
+    input_gain_db: float = Field(
+        default=0.0, ge=MIN_GAIN_DB, le=MAX_GAIN_DB, description="The microphone's gain, dB; a limiter follows."
+    )
+    input_muted: bool = Field(default=False, description="Whether the microphone is muted when the node starts.")
+    output_gain_db: float = Field(
+        default=0.0, ge=MIN_GAIN_DB, le=MAX_GAIN_DB, description="The loudspeaker's gain, dB; a limiter follows."
+    )
+    output_muted: bool = Field(default=False, description="Whether the loudspeaker is muted when the node starts.")
+    echo_cancellation: bool | None = Field(
+        default=None,
+        description="Take what the loudspeaker plays out of what the microphone hears. Unset: yes, but for files.",
+    )
+    noise_cancellation: bool | None = Field(
+        default=None,
+        description="Make steady noise softer; a tone is one, too. Unset: yes, but for files and tones.",
+    )
+    noise_reduction_db: float = Field(
+        default=NOISE_REDUCTION_DB,
+        ge=RANGES["noise_reduction_db"][0],
+        le=RANGES["noise_reduction_db"][1],
+        description="By how much at most, dB.",
+    )
+    automatic_gain_control: bool | None = Field(
+        default=None,
+        description="Bring speech to target_dbfs, soft or loud, near or far. Unset: yes, but for files and tones.",
+    )
+    target_dbfs: float = Field(
+        default=TARGET_DBFS,
+        ge=RANGES["target_dbfs"][0],
+        le=RANGES["target_dbfs"][1],
+        description="The level of speech that it aims at, dBFS.",
+    )
+    high_pass_hz: float | None = Field(
+        default=None,
+        ge=RANGES["high_pass_hz"][0],
+        le=RANGES["high_pass_hz"][1],
+        description=f"Rumble, wind and hum below it are taken away; 0 = not. Unset: {HIGH_PASS_HZ:.0f}, but for files.",
+    )
+
+    @property
+    def front_end(self) -> FrontEndOptions:
+        """How the door's sound is treated. Files are played as they are, and tones too, unless it is said otherwise:
+        they are no sound of a street."""
+        is_file, is_tone = self.device == "files", TONE.fullmatch(self.microphone) is not None
+
+        def chosen(wish: bool | None, default: bool) -> bool:
+            return default if wish is None else wish
+
+        corner_hz = 0.0 if is_file else HIGH_PASS_HZ
+        return FrontEndOptions(
+            input_enabled=self.input_enabled,
+            high_pass_hz=corner_hz if self.high_pass_hz is None else self.high_pass_hz,
+            echo_cancellation=chosen(self.echo_cancellation, not is_file),
+            noise_suppression=chosen(self.noise_cancellation, not (is_file or is_tone)),
+            noise_reduction_db=self.noise_reduction_db,
+            automatic_gain_control=chosen(self.automatic_gain_control, not (is_file or is_tone)),
+            target_dbfs=self.target_dbfs,
+            input_gain_db=self.input_gain_db,
+            input_muted=self.input_muted,
+            output_gain_db=self.output_gain_db,
+            output_muted=self.output_muted,
+        )

@@ -1,10 +1,10 @@
 // The front panel: shows what the node says, sends what is pressed. The node's status is the only truth: an event says
 // that something changed, then the status is read again; nothing is worked out twice.
 
-import { API, ask } from "./node.js";
-import { accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, sentence } from "./words.js";
+import { bare, callWords, clock, isEncrypted, isOver, isRingingIn, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
+const API = "/api/v1";
 const STORED = "voipnode.target";
 const MAX_LOG = 200;
 const FIRST_EVENTS = 60;
@@ -16,6 +16,23 @@ let spoken = "";
 let dismissed = ""; // problems up to this time are not shown any more
 
 // ---- asking the node -------------------------------------------------------------------------------------------------
+
+async function ask(method, path, body) {
+  const options = { method, headers: {} };
+  if (method !== "GET") {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body ?? {});
+  }
+  let answer;
+  try {
+    answer = await fetch(API + path, options);
+  } catch {
+    throw new Error("The node does not answer.");
+  }
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail || `The node answered ${answer.status}.`);
+}
 
 let isReading = false;
 let isStale = false;
@@ -85,6 +102,7 @@ function render() {
   renderCalls(calls);
   renderDoors(ports);
   renderNotices();
+  renderSound(status.sound);
   renderAbout(node);
   tick();
 }
@@ -239,6 +257,35 @@ function timeOf(iso) {
   return new Date(iso).toLocaleTimeString([], { hour12: false });
 }
 
+function renderSound(sound) {
+  $("sound").hidden = !sound;
+  if (!sound) return;
+  for (const control of document.querySelectorAll("[data-sound]")) {
+    const value = sound[control.dataset.sound];
+    const isInput = control.dataset.sound.startsWith("input_");
+    control.disabled = isInput && !sound.input_enabled;
+    if (control.type === "button") control.setAttribute("aria-pressed", String(value));
+    else if (control !== document.activeElement) showGain(control, value);
+  }
+}
+
+function showGain(control, value) {
+  control.value = value;
+  control.setAttribute("aria-valuetext", `${value} dB`);
+  control.nextElementSibling.textContent = `${value > 0 ? "+" : ""}${value} dB`;
+}
+
+async function changeSound(control, value) {
+  $("sound-error").textContent = "";
+  try {
+    await ask("PATCH", "/sound", { [control.dataset.sound]: value });
+  } catch (error) {
+    $("sound-error").textContent = error.message;
+  } finally {
+    refresh();
+  }
+}
+
 function renderAbout(node) {
   const accounts = node.accounts.map((account) => ({ words: accountWords(account), state: accountState(account) }));
   const rows = [
@@ -258,10 +305,6 @@ function renderAbout(node) {
       return shown.length ? [element("dt", "", name), ...shown.map(aboutValue)] : [];
     }),
   );
-  const edit = element("a", "edit", "Edit accounts");
-  edit.href = "/accounts";
-  $("about").append(element("dt", "hidden", "Settings"), element("dd", "", ""));
-  $("about").lastElementChild.append(edit);
 }
 
 function aboutValue(value) {
@@ -269,6 +312,15 @@ function aboutValue(value) {
   const made = element("dd", "account", value.words);
   made.dataset.state = value.state;
   return made;
+}
+
+function accountState(account) {
+  return account.active ? account.state : "off";
+}
+
+function accountWords(account) {
+  const notes = [account.default && "default", account.active ? account.reason : "off"];
+  return [account.name, account.user_id, ...notes].filter(Boolean).join(" · ");
 }
 
 function element(tag, className, text) {
@@ -383,6 +435,13 @@ $("ring").onsubmit = (event) => {
   ring($("submit"));
 };
 $("bell").onclick = () => ring($("bell"));
+for (const control of document.querySelectorAll("[data-sound]")) {
+  if (control.type === "button") control.onclick = () => changeSound(control, control.getAttribute("aria-pressed") !== "true");
+  else {
+    control.oninput = () => showGain(control, Number(control.value));
+    control.onchange = () => changeSound(control, Number(control.value));
+  }
+}
 $("target").oninput = () => {
   complain("");
   sayTarget();

@@ -66,6 +66,25 @@ function registrationSentence(event) {
   return [event.state === "problem" ? "bad" : "node", event.reason || event.state !== "unregistered" ? words : ""];
 }
 
+// What of the door's sound is not as one expects it.
+export function soundWords(sound) {
+  const words = [];
+  if (!sound.input_enabled) words.push("microphone disabled");
+  else if (sound.input_muted) words.push("microphone muted");
+  if (sound.output_muted) words.push("loudspeaker muted");
+  for (const [name, what] of [["input_gain_db", "microphone"], ["output_gain_db", "loudspeaker"]]) {
+    if (sound[name]) words.push(`${what} ${sound[name] > 0 ? "+" : "−"}${Math.abs(sound[name])} dB`);
+  }
+  for (const [name, what] of SOUND_BLOCKS) if (!sound[name]) words.push(`${what} off`);
+  return words.join(", ") || "everything on";
+}
+
+const SOUND_BLOCKS = [
+  ["echo_cancellation", "echo cancellation"],
+  ["noise_cancellation", "noise cancellation"],
+  ["automatic_gain_control", "automatic gain"],
+];
+
 const PORT_REASONS = {
   expired: "its time is over",
   released: "released",
@@ -88,7 +107,7 @@ const SENTENCES = {
   "door.refused": (e) => ["bad", `${capital(e.port)} stays closed: ${bare(e.who)}, ${e.how}: ${e.why}`],
   "guardian.changed": (e) => [e.up ? "node" : "bad", `Outputs ${e.up ? "are held" : "are released"}: ${e.detail}`],
   "light.changed": () => ["light", ""], // the light itself shows it
-  "line_settings.changed": (e) => ["node", `SIP: ${e.detail}`],
+  "sound.changed": (e) => ["node", `Sound: ${soundWords(e)}`],
   "settings.changed": (e) => ["node", `New settings are in force: ${e.section}`],
   problem: (e) => ["bad", `${capital(e.where)}: ${e.detail}`],
 };
@@ -100,13 +119,4 @@ export function sentence(event) {
   const { event: name, at, time, ...rest } = event;
   const fields = Object.entries(rest).map(([key, value]) => `${key} ${value}`);
   return ["node", [name, ...fields].join(", ")];
-}
-
-export function accountState(account) {
-  return account.active ? account.state : "off";
-}
-
-export function accountWords(account) {
-  const notes = [account.default && "default", account.active ? account.reason : "off"];
-  return [account.name, account.user_id, ...notes].filter(Boolean).join(" · ");
 }
