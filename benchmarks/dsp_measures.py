@@ -26,15 +26,19 @@ def moved_back(sound: Sound, samples: int) -> Sound:
 
 
 def found_delay(said: Sound, heard: Sound, most: int) -> int:
-    """By how many samples, up to `most`, `heard` is later than `said`: the peak of the cross-correlation."""
+    """By how many samples, up to `most`, `heard` is later than `said`: the peak of the cross-correlation of their
+    phases (Knapp and Carter, 1976), which filters with little delay do not move."""
     size = 1 << (len(said) + len(heard)).bit_length()
-    likeness = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(said, size)), size)
+    cross = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(said, size))
+    likeness = np.fft.irfft(cross / (np.abs(cross) + 1e-3 * np.abs(cross).max()), size)
     return int(np.argmax(np.abs(likeness[: most + 1])))
 
 
 def erle_db(echo: Sound, out: Sound, active: NDArray[np.bool_]) -> float:
     """Echo return loss enhancement: power of the echo in the microphone over the power of all that came out, where the
-    echo is active. The microphone's own noise is in what came out, so that it bounds the figure."""
+    echo is active; NaN where it hardly is. The microphone's own noise is in what came out, so that it bounds this."""
+    if np.count_nonzero(active) < len(active) / 4:
+        return float("nan")
     came_in = float(np.sum(np.square(echo[active], dtype=np.float64)))
     came_out = float(np.sum(np.square(out[active], dtype=np.float64)))
     return float(10 * np.log10((came_in + FLOOR) / (came_out + FLOOR)))

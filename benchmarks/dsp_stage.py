@@ -56,7 +56,7 @@ def _sentences(voice: str) -> tuple[Path, ...]:
 
 
 def speak(voice: str, seconds: float, rate_hz: int, dice: np.random.Generator, *, pause_s: float = 0.2) -> Sound:
-    """A voice's sentences in an order that the dice choose, with short pauses, at -23 dBFS.
+    """A voice's sentences in an order that the dice choose, no pause longer than `pause_s`, at -23 dBFS.
 
     Raises FileNotFoundError where the voice is not installed.
     """
@@ -65,9 +65,10 @@ def speak(voice: str, seconds: float, rate_hz: int, dice: np.random.Generator, *
     parts, wanted, have = [], round(seconds * rate_hz), 0
     for index in dice.permutation(len(_sentences(voice))):
         said = read(_sentences(voice)[index], rate_hz)
-        loud = np.flatnonzero(active(said, rate_hz))
-        parts += [said[loud[0] : loud[-1] + 1], np.zeros(round(pause_s * rate_hz), np.float32)]
-        have += len(parts[-2]) + len(parts[-1])
+        spoken = np.concatenate(([0], np.cumsum(active(said, rate_hz))))
+        before = np.maximum(np.arange(len(said)) - round(pause_s * rate_hz), 0)
+        parts.append(at_level(said[spoken[1:] > spoken[before]], -23.0, rate_hz))
+        have += len(parts[-1])
         if have >= wanted:
             break
     return at_level(np.concatenate(parts)[:wanted], -23.0, rate_hz)
@@ -86,7 +87,7 @@ def room_response(
     room = pyroomacoustics.ShoeBox(
         size, fs=rate_hz, materials=pyroomacoustics.Material(absorption), max_order=min(order, 45)
     )
-    microphone = dice.uniform((0.6, 0.6, 1.2), (size[0] - 0.6, size[1] - 0.6, 1.7))
+    microphone = dice.uniform((0.9, 0.9, 1.2), (size[0] - 0.9, size[1] - 0.9, 1.7))
     angle = dice.uniform(0, 2 * np.pi)
     room.add_source(microphone + metres * np.array((np.cos(angle), np.sin(angle), 0.0)))
     room.add_microphone(microphone)

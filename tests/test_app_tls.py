@@ -130,10 +130,10 @@ def test_certificates_are_read_again_on_demand_and_bad_ones_are_told(tmp_path: P
         node.bus.subscribe(Problem, problems.append, who="test")
         await node.start()
         try:
-            node.reload_certificates()
+            await node.reload()
             assert problems == []
             path.write_bytes(b"half of it")
-            node.reload_certificates()
+            await node.reload()
             assert [problem.where for problem in problems] == ["sip.tls"]
             assert problems[0].detail.startswith(
                 f"sip.tls.certificate: no certificate with its key in PEM form in {path}"

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import logging
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from voipnode import __version__
+from voipnode.account_editor import AccountEditor, shown_settings
+from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.errors import CallError
-from voipnode.calls.events import Event, NodeStarted, NodeStopping, Problem, RegistrationChanged, RegistrationState
+from voipnode.calls.events import (
+    Event,
+    LineSettingsChanged,
+    NodeStarted,
+    NodeStopping,
+    Problem,
+    RegistrationChanged,
+    RegistrationState,
+)
 from voipnode.calls.hooks import Bus, Commands, House
-from voipnode.line import Line
+from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
@@ -23,10 +32,9 @@ from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
-from voipnode.net.own_certificate import own_certificate
-from voipnode.net.sip_sockets import ListenError
-from voipnode.net.tls import TlsError
 from voipnode.settings import NodeSettings
+from voipnode.store.problems import SettingsError
+from voipnode.store.settings_file import load_settings
 from voipnode.store.state import EventLog
 from voipnode.web.server import WebServer
 
@@ -35,14 +43,8 @@ log = logging.getLogger(__name__)
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
 MODULES = (RELAY, LIGHT, DTMF, BUTTON)
 
-
-PORT_SETTINGS = {
-    "UDP": "sip.port",
-    "TCP": "sip.port",
-    "TLS": "sip.tls.port",
-    "WS": "sip.websocket.port",
-    "WSS": "sip.websocket.secure_port",
-}
+SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
+ON_THE_LINE = {"sip", "accounts"}  # parts of the settings that may change while the node runs
 
 
 class StartError(Exception):
@@ -56,10 +58,10 @@ class _Part(Protocol):
 class Node:
     """The whole node. Make it in a running loop; `start` raises StartError, with nothing left running."""
 
-    def __init__(self, settings: NodeSettings, state_dir: Path) -> None:
+    def __init__(self, settings: NodeSettings, state_dir: Path, settings_path: Path | None = None) -> None:
+        self._settings_path = settings_path or state_dir / SETTINGS_FILE
         self._settings = settings
         self._state_dir = state_dir
-        self._accounts = settings.all_accounts
         self._lock: IO[bytes] | None = None
         self._started: list[_Part] = []
         self.bus = Bus(asyncio.get_running_loop().time)
@@ -69,7 +71,8 @@ class Node:
         self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus)
         self._house = House(self.bus, commands, state_dir, self._measurement)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
-        self.line: Line | None = None
+        self._about: dict[str, Any] = {}
+        self._keeper = LineKeeper(self._device, self._house, measurement=self._measurement, changed=self._line_changed)
 
     async def start(self) -> None:
         """Start everything, doors first; raises StartError."""
@@ -88,9 +91,11 @@ class Node:
         web = WebServer(self._settings.web, self._house, about) if self._settings.web.enabled else None
         await self._log.start()
         self._started.append(self._log)
-        if self._settings.sip.enabled:
-            await self._open_line()
+        self._started.append(self._keeper)
+        await self._keeper.open(self._settings)
+        self._about = about
         about.update(self.about())
+        AccountEditor(self._keeper, self._settings_path, self.bus).register(self._house.commands)
         for descriptor in MODULES:
             module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
             self._started.append(module)
@@ -100,56 +105,31 @@ class Node:
             await web.start()
         self.bus.publish(NodeStarted(version=__version__, previous=self._before(doors_before)))
 
-    async def _open_line(self) -> None:
-        sip = self._settings.sip
-        line = Line(
-            sip,
-            self._accounts,
-            device=self._device,
-            bus=self.bus,
-            commands=self._house.commands,
-            own_certificate=self._own_certificate(),
-            measurement=self._measurement,
-            sound=self._settings.audio.front_end,
-        )
-        try:
-            await line.open()
-        except TlsError as error:
-            raise StartError(_certificate_words(error)) from error
-        except ListenError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise StartError(
-                    f"{PORT_SETTINGS[error.transport]} = {error.port}: another program has this port; stop it, or set"
-                    " another one (1024 to 65535)"
-                ) from error
-            raise StartError(f"sip.hosts = {list(sip.hosts)}: {error.strerror or error}") from error
-        self.line = line
-        self._started.append(_Closing(line))
-        if sip.tls.key_log:
-            words = (
-                f"the secrets of TLS connections are written to {sip.tls.key_log}: whoever has that file reads the"
-                ' calls; set key_log = "" when the capture is done, and remove the file'
-            )
-            self.bus.publish(Problem(where="sip.tls.key_log", detail=words))
+    async def reload(self) -> None:
+        """Read certificates, keys and the settings file again; what is wrong with them is told, and the old ones serve.
 
-    def _own_certificate(self) -> Path | None:
-        """Where a node shows a certificate and none is set, it makes one."""
-        sip = self._settings.sip
-        if sip.tls.certificate or not (sip.tls.enabled or sip.websocket.enabled):
-            return None
-        path = self._state_dir / "sip-tls.pem"
+        Changed accounts and SIP settings are used at once, or after the call that is on; others with the next start.
+        """
+        self._keeper.reload_certificates()
+        if not self._settings_path.exists():
+            return
         try:
-            return own_certificate(path)
-        except OSError as error:
-            raise StartError(f"--state-dir {self._state_dir}: {path.name}: {error.strerror or error}") from error
+            settings = await asyncio.to_thread(load_settings, self._settings_path, NodeSettings)
+            used = await self._keeper.change(settings)
+        except (SettingsError, CallError) as error:
+            self.bus.publish(Problem(where="settings", detail=f"the changed settings are not used: {error}"))
+            return
+        waiting = [
+            name for name, value in settings if name not in ON_THE_LINE and value != getattr(self._settings, name)
+        ]
+        if waiting:
+            detail = f"changed in {self._settings_path.name}, used from the next start on: {', '.join(sorted(waiting))}"
+            self.bus.publish(Problem(where="settings", detail=detail))
+        detail = "accounts and SIP are as in the file" if used else "accounts and SIP change after the call that is on"
+        self.bus.publish(LineSettingsChanged(detail=detail))
 
-    def reload_certificates(self) -> None:
-        """Read certificates and keys again; one that cannot be used is told, and the old one serves on."""
-        try:
-            if self.line is not None:
-                self.line.reload_certificates()
-        except TlsError as error:
-            self.bus.publish(Problem(where="sip.tls", detail=_certificate_words(error)))
+    def _line_changed(self) -> None:
+        self._about.update(self.about())
 
     def _before(self, doors: str) -> str:
         """How the run before ended, in words: the node by state.db, the doors by the guardian's journal."""
@@ -158,9 +138,15 @@ class Node:
             return f"the event log knows of no run before: it is new or cannot be read; {doors}"
         return "; ".join(str(words) for words in (run, doors) if words)
 
+    @property
+    def commands(self) -> Commands:
+        """What may be asked of the house."""
+        return self._house.commands
+
     def about(self) -> dict[str, Any]:
         """What does not change while the node runs, for pages and greetings."""
-        line = self.line
+        line = self._keeper.line
+        accounts = self._keeper.accounts
         return {
             "name": self._settings.name,
             "version": __version__,
@@ -176,8 +162,10 @@ class Node:
                     "default": account.default,
                     "active": account.active,
                 }
-                for account in self._accounts
+                for account in accounts
             ],
+            "account_settings": {account.id: shown_settings(account) for account in accounts},
+            "account_schema": AccountSettings.model_json_schema(),
         }
 
     async def stop(self) -> None:
@@ -218,22 +206,3 @@ class Node:
 
     def _store_problem(self, detail: str) -> None:
         self.bus.publish(Problem(where="state", detail=detail))
-
-
-def _certificate_words(error: TlsError) -> str:
-    """A certificate, key or CA file that cannot be used, by its setting."""
-    if error.profile and error.field != "key_log":
-        field = {"key": "private_key"}.get(error.field, error.field)
-        return f'account "{error.profile}", {field}: {error}'
-    field = {"key": "private_key", "ca": "client_ca"}.get(error.field, error.field)
-    return f"sip.tls.{field}: {error}"
-
-
-class _Closing:
-    """The line as a part of the node."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-
-    async def stop(self) -> None:
-        await self._line.close()

@@ -157,6 +157,7 @@ class Line:
         self.switch.wake = self._finder.wake = self._driver.flush
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address)
         self._desk = Desk(self.switch, ways, self._loop.time)
+        self._door = door
         self._sound_desk = SoundDesk(door, bus)
         self._accounts = accounts
         self._registers = registers
@@ -164,8 +165,8 @@ class Line:
         self._commands = commands
         self._registered: list[Subscription] = []
 
-    async def open(self) -> None:
-        """Bind the sockets, take commands, register the accounts.
+    async def open(self, before_commands: Callable[[], None] = lambda: None) -> None:
+        """Bind the sockets, take commands, register the accounts; `before_commands` is called in between.
 
         Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
         """
@@ -173,6 +174,7 @@ class Line:
         await self._servers.look_up()  # a first call knows them, too
         if self._mapping is not None:
             self._mapping.start()
+        before_commands()
         self._registered = [*self._desk.register(self._commands), *self._sound_desk.register(self._commands)]
         if self._registers:
             self.switch.register(self._loop.time())
@@ -180,6 +182,11 @@ class Line:
     def reload_certificates(self) -> None:
         """Read certificates and keys again, as happens by itself when their files change. Raises TlsError."""
         self._sockets.reload()
+
+    @property
+    def sound(self) -> FrontEndOptions:
+        """How the door's sound is treated, as commands have left it."""
+        return self._door.options
 
     def addresses(self) -> list[str]:
         """The SIP URIs at which this node can be called: from the network, from this machine, and by TLS."""

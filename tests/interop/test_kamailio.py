@@ -106,6 +106,26 @@ def test_one_call_as_an_account_goes_through_its_server_and_leaves_its_registrat
     run_test(play())
 
 
+def test_an_account_is_added_over_http_used_changed_and_removed_while_the_node_runs(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            running(Kamailio.start(tmp_path / "pbx", host=HOST)) as pbx,
+            running(Node.start(tmp_path / "node")) as node,
+        ):
+            settings = {"name": "PBX", "type": "registered", "user_id": "door", "domain": "pbx.test"}
+            settings |= {"registrar": f"{HOST}:{pbx.port}", "password": "wrong"}
+            assert (await node.client.post("/api/v1/accounts", json=settings)).status_code == 201
+            assert "password" in (await node.account("problem"))["reason"]
+            answer = await node.client.patch("/api/v1/accounts/PBX", json={"password": "doorpw"})
+            assert answer.status_code == 200, answer.text
+            assert (await node.account("registered"))["status"] == 200
+            assert len(await pbx.contacts("door")) == 1
+            assert (await node.client.delete("/api/v1/accounts/PBX")).status_code == 204
+            assert await pbx.contacts("door") == [], "it has taken its registration back"
+
+    run_test(play())
+
+
 async def last_cseq(pbx: Kamailio) -> int:
     """The number of the last REGISTER of the door's that was taken."""
     found = await pbx.rpc("ul.lookup", "location", "door")

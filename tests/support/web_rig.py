@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from voipnode.calls.commands import (
+    AddAccount,
     AnswerCall,
+    ChangeAccount,
     ChangeSound,
     Command,
     HangUp,
@@ -21,11 +23,12 @@ from voipnode.calls.commands import (
     PressInput,
     ReadSound,
     RegisterAccount,
+    RemoveAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
 )
-from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 from voipnode.calls.events import (
     CallChanged,
     CallReason,
@@ -59,6 +62,26 @@ ABOUT: dict[str, Any] = {
             "active": True,
         }
     ],
+    "account_settings": {"peer to peer": {"name": "peer to peer", "active": True}},
+    "account_schema": {
+        "properties": {
+            "name": {"type": "string", "default": "", "description": "For people."},
+            "type": {"type": "string", "enum": ["peer_to_peer", "registered"], "default": "peer_to_peer"},
+            "active": {"type": "boolean", "default": True},
+            "user_id": {"type": "string", "default": "door"},
+            "caller_id": {"type": "string", "default": ""},
+            "domain": {"type": "string", "default": ""},
+            "registrar": {"type": "string", "default": ""},
+            "password": {"type": "string", "format": "password", "default": ""},
+            "transport": {"type": "string", "enum": ["udp", "x"], "default": "udp"},
+            "failback_s": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+            "codecs": {"type": "array", "items": {"type": "string"}, "default": ["a", "b"]},
+            "proxies": {"type": "array", "items": {"$ref": "#/$defs/Proxy"}, "default": []},
+        },
+        "$defs": {
+            "Proxy": {"type": "object", "properties": {"address": {"type": "string"}, "user": {"type": "string"}}}
+        },
+    },
     "inputs": ["button"],
 }
 
@@ -113,8 +136,23 @@ class FakeDoor:
         commands.register(ResumeCall, self._within, who="door")
         commands.register(TransferCall, self._within, who="door")
         commands.register(RegisterAccount, self._register, who="door")
+        commands.register(AddAccount, self._add_account, who="door")
+        commands.register(ChangeAccount, self._change_account, who="door")
+        commands.register(RemoveAccount, self._change_account, who="door")
         commands.register(ChangeSound, self._change_sound, who="door")
         commands.register(ReadSound, lambda command: json.dumps(SOUND_NOW), who="door")
+
+    def _add_account(self, command: AddAccount) -> str:
+        self.seen.append(command)
+        if command.settings.get("transport") == "x":
+            raise FieldsError([("transport", "x", "udp is right")])
+        return str(command.settings["name"])
+
+    def _change_account(self, command: ChangeAccount | RemoveAccount) -> str:
+        self.seen.append(command)
+        if command.account == "nobody":
+            raise UnknownNameError("there is no such account")
+        return command.account
 
     def start(self) -> None:
         self.bus.publish(GuardianChanged(at=self.now, up=True, detail="1 line, simulated"))

@@ -14,7 +14,9 @@ import pytest
 from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import DESK, SOUND, SOUND_NOW, WebRig, web_rig
 from voipnode.calls.commands import (
+    AddAccount,
     AnswerCall,
+    ChangeAccount,
     ChangeRoom,
     ChangeSound,
     HangUp,
@@ -22,6 +24,7 @@ from voipnode.calls.commands import (
     PlaceCall,
     PressInput,
     RegisterAccount,
+    RemoveAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -93,6 +96,40 @@ def test_a_press_needs_no_body() -> None:
     async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
         assert (await client.post("/api/v1/inputs/button/press")).status_code == 200
         assert rig.door.seen == [PressInput(input="button", recipients=(), source="api")]
+
+    serve(test)
+
+
+def test_accounts_are_read_added_changed_and_removed() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/api/v1/accounts/peer%20to%20peer")).json() == {
+            "name": "peer to peer",
+            "active": True,
+        }
+        assert "properties" in (await client.get("/api/v1/schemas/account")).json()
+        answer = await client.post("/api/v1/accounts", json={"name": "a/b", "password": "x"})
+        assert (answer.status_code, answer.json()) == (201, {"id": "a/b"})
+        assert answer.headers["location"] == "/api/v1/accounts/a%2Fb"
+        answer = await client.patch("/api/v1/accounts/a", json={"active": False})
+        assert (answer.status_code, answer.json()) == (200, {"id": "a"})
+        assert (await client.delete("/api/v1/accounts/a")).status_code == 204
+        assert rig.door.seen == [
+            AddAccount(settings={"name": "a/b", "password": "x"}),
+            ChangeAccount(account="a", changes={"active": False}),
+            RemoveAccount(account="a"),
+        ]
+        assert "'x'" not in repr(rig.door.seen)
+
+    serve(test)
+
+
+def test_what_is_wrong_with_an_account_is_said_by_field() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        problem(await client.get("/api/v1/accounts/nobody"), 404)
+        problem(await client.patch("/api/v1/accounts/nobody", json={"active": False}), 404)
+        body = problem(await client.post("/api/v1/accounts", json={"transport": "x"}), 422)
+        assert body["errors"] == [{"field": "transport", "value": "x", "message": "udp is right"}]
+        problem(await client.post("/api/v1/accounts", json=["no", "table"]), 422)
 
     serve(test)
 
@@ -399,6 +436,8 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
         assert set(paths) == {
             "/api/v1/status",
             "/api/v1/accounts",
+            "/api/v1/accounts/{name}",
+            "/api/v1/schemas/account",
             "/api/v1/inputs/{name}/press",
             "/api/v1/calls",
             "/api/v1/calls/{id}",

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import DESK, WebRig
-from voipnode.calls.commands import AnswerCall, ChangeSound, HangUp, PressInput, SendDtmf
+from voipnode.calls.commands import AddAccount, AnswerCall, ChangeAccount, ChangeSound, HangUp, PressInput, SendDtmf
 from voipnode.calls.events import (
     CallReason,
     CallState,
@@ -312,3 +312,43 @@ def test_nothing_overflows_on_any_width(page: Any, site: Site, width: int, schem
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     answer = page.get_by_role("button", name="Answer", exact=True) if width <= 900 else page.get_by_text("Answer")
     sync_api.expect(answer.first).to_be_in_viewport()
+
+
+def test_an_account_is_added_with_what_is_wrong_said_beside_its_field(page: Any, site: Site) -> None:
+    page.click("text=Edit accounts")
+    shows(page, "#accounts", "peer to peer")
+    page.click("#add")
+    page.fill("#field-name", "PBX")
+    page.fill("#field-registrar", "pbx.example.com")
+    page.fill("#field-password", "secret")
+    page.select_option("#field-transport", label="x")
+    page.click("#save")
+    shows(page, "#error-transport", "udp is right")
+    page.select_option("#field-transport", label="udp")
+    page.click("summary")
+    page.fill("#field-failback_s", "30")
+    page.fill("#field-codecs", "b, a")
+    page.click("#field-proxies button")
+    page.fill("#field-proxies-0-address", "proxy.example.com")
+    page.click("#save")
+    sync_api.expect(page.locator("#editor")).to_be_hidden()
+    assert site.rig.door.seen[-1] == AddAccount(
+        settings={
+            "name": "PBX",
+            "type": "registered",
+            "registrar": "pbx.example.com",
+            "password": "secret",
+            "failback_s": 30,
+            "codecs": ["b", "a"],
+            "proxies": [{"address": "proxy.example.com"}],
+        }
+    )
+
+
+def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site: Site) -> None:
+    page.click("text=Edit accounts")
+    page.click("[data-act=edit]")
+    page.uncheck("#field-active")
+    page.click("#save")
+    sync_api.expect(page.locator("#editor")).to_be_hidden()
+    assert site.rig.door.seen[-1] == ChangeAccount(account="peer to peer", changes={"active": False})

@@ -171,7 +171,6 @@ class AccountSettings(BaseModel):
     identity_header: Literal["none", "preferred", "asserted"] = Field(
         default="none", description="Name the account in P-Preferred-Identity or P-Asserted-Identity (RFC 3325)."
     )
-    mwi: bool = Field(default=False, description="Let the server tell of waiting messages.")
 
     media_encryption: MediaEncryption = Field(
         default="none",

@@ -81,6 +81,14 @@ class NodeStopping(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineSettingsChanged(Event):
+    """Accounts or other settings of SIP were changed while the node runs; `detail` says in words what came of it."""
+
+    name: ClassVar[str] = "line_settings.changed"
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallChanged(Event):
     """A call entered a state. `call` is its id; `remote` the other party's URI; `status` the SIP status, 0 = none.
 

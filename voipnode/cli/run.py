@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.markup import escape
 
 from voipnode import __version__
-from voipnode.app import Node, StartError
+from voipnode.app import SETTINGS_FILE, Node, StartError
 from voipnode.calls.errors import CallError
+from voipnode.calls.hooks import Tasks
 from voipnode.cli.check import load_or_complain
 from voipnode.cli.console import errors, output
 from voipnode.cli.exit_codes import ExitCode
@@ -34,27 +35,34 @@ def default_state_dir() -> Path:
 
 
 def run_node(settings_path: Path | None, state_dir: Path | None) -> ExitCode:
-    """Run until SIGINT or SIGTERM; SIGHUP has certificates read again."""
-    settings = load_or_complain(settings_path)
+    """Run until SIGINT or SIGTERM; SIGHUP has certificates and settings read again.
+
+    Where no settings file is named, that of the state folder serves, if there is one: the page makes it.
+    """
+    state_dir = (state_dir or default_state_dir()).resolve()
+    own = state_dir / SETTINGS_FILE
+    path = settings_path or own
+    settings = load_or_complain(path if settings_path or own.exists() else None)
     if settings is None:
         return ExitCode.SETTINGS
     set_up_logs(settings.log)
     _allow_files(2 * settings.sip.max_calls)
-    return run(_serve(settings, (state_dir or default_state_dir()).resolve()))
+    return run(_serve(settings, state_dir, path))
 
 
-async def _serve(settings: NodeSettings, state_dir: Path) -> ExitCode:
+async def _serve(settings: NodeSettings, state_dir: Path, settings_path: Path) -> ExitCode:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        node = Node(settings, state_dir)
+        node = Node(settings, state_dir, settings_path)
         await node.start()
     except (StartError, CallError) as error:
         errors().print(f"[red]{escape(str(error))}[/red]")
         return ExitCode.FAILED
-    loop.add_signal_handler(signal.SIGHUP, node.reload_certificates)
+    work = Tasks("settings")
+    loop.add_signal_handler(signal.SIGHUP, lambda: work.start(node.reload()))
     _greet(node, settings)
     _calm_garbage_collector()
     if settings.sip.qos.real_time:
@@ -62,6 +70,7 @@ async def _serve(settings: NodeSettings, state_dir: Path) -> ExitCode:
     try:
         await stop.wait()
     finally:
+        await work.close()
         await node.stop()
     return ExitCode.OK
 

@@ -15,6 +15,7 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array
 
 from voipnode.store.explain import Guide, is_secret, location, unknown_key, words
 from voipnode.store.locator import Lines
@@ -71,22 +72,34 @@ def problems_at(
 
 
 def save_settings(path: Path, changes: Mapping[str, Any], model: type[M]) -> M:
-    """Change keys of the file at `path` (made when absent) and keep its comments and order. Blocking.
+    """Change keys of the file at `path`, as `edit_settings` does, and write it (`write_settings`). Blocking."""
+    text, settings = edit_settings(path, changes, model)
+    write_settings(path, text)
+    return settings
 
-    `changes` maps keys as problems name them ("sip.port", "accounts[1].transport") to values; None removes the key.
-    The result must be valid (`SettingsError` otherwise, and the file stays as it was). The file is replaced in one
-    step: a power cut leaves the old one or the new one, whole and on disk.
+
+def edit_settings(path: Path, changes: Mapping[str, Any], model: type[M]) -> tuple[str, M]:
+    """The file at `path` (empty when absent) with keys changed, its comments and order kept; nothing is written yet.
+
+    `changes` maps keys as problems name them ("sip.port", "accounts[1].transport") to values; None removes the key, and
+    a table for the place behind the last of a list ("accounts[2]" of two) is appended. Raises `SettingsError` where
+    the result is not valid. Blocking.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link: its target is replaced
-    text = _read(target) if target.exists() else ""
+    text = _read(path) if path.exists() else ""
     _parse_toml(text, str(path))  # says where, should it not be TOML
     document = tomlkit.parse(text)
     for key, value in changes.items():
         _change(document, key, value, str(path))
     new_text = tomlkit.dumps(document)
-    settings = parse_settings(new_text, model, str(path))
-    _replace(target, new_text.encode())
-    return settings
+    return new_text, parse_settings(new_text, model, str(path))
+
+
+def write_settings(path: Path, text: str) -> None:
+    """Replace the file at `path` in one step: a power cut leaves the old one or the new one, whole and on disk.
+
+    Raises OSError. Blocking.
+    """
+    _replace(Path(os.path.realpath(path)), text.encode())  # a link stays a link: its target is replaced
 
 
 def _read(path: Path) -> str:
@@ -188,14 +201,27 @@ def _change(document: Any, key: str, value: Any, file: str) -> None:
     try:
         for part in parts[:-1]:
             if isinstance(part, str) and part not in place and value is not None:
-                place[part] = tomlkit.table()
+                place[part] = tomlkit.aot() if isinstance(parts[1], int) and len(parts) == 2 else tomlkit.table()
             place = place[part]
-        if value is not None:
+        if isinstance(parts[-1], int) and isinstance(value, dict) and parts[-1] == len(place):
+            place.append(_table_for(place, value))
+        elif value is not None:
             place[parts[-1]] = value
         elif parts[-1] in place if isinstance(parts[-1], str) else parts[-1] < len(place):
             del place[parts[-1]]
     except (KeyError, IndexError, TypeError, TOMLKitError):
         raise SettingsError([SettingsProblem(file, None, key, value, "there is no such place in the file")]) from None
+
+
+def _table_for(place: Any, value: Mapping[str, Any]) -> Any:
+    """`value` as one more table of a list, written as the others are."""
+    if isinstance(place, Array):
+        table: Any = tomlkit.inline_table()
+        table.update(value)
+    else:
+        table = tomlkit.item(dict(value))
+        table.trivia.indent = "\n"  # an empty line before it
+    return table
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -16,7 +16,6 @@ from voipnode.calls.commands import (
     PlaceCall,
     PressInput,
     ReadSound,
-    RegisterAccount,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -24,11 +23,11 @@ from voipnode.calls.commands import (
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.web import models, problems
+from voipnode.web.accounts import add_accounts
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
 
 Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
-AccountName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the account", examples=["PBX"])]
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
@@ -65,6 +64,7 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
     problems.install(app)
     _add_reading(app, view, stream, about)
     _add_acting(app, view, commands)
+    add_accounts(app, commands, about)
     return app
 
 
@@ -166,18 +166,6 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
     )
     async def hang_up(id: CallId) -> None:
         await commands.execute(HangUp(call=id))
-
-    @app.post(
-        "/api/v1/accounts/{name}/register",
-        status_code=202,
-        tags=["accounts"],
-        summary="Register an account now",
-        description="Refreshes its registration, or ends the wait after an attempt in vain; what is new by it is told"
-        " by `registration.changed`.",
-        responses=problems.documented(404, 422),
-    )
-    async def register(name: AccountName) -> None:
-        await commands.execute(RegisterAccount(account=name))
 
     @app.post(
         "/api/v1/calls/{id}/answer",

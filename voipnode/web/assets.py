@@ -10,6 +10,10 @@ from fastapi import FastAPI, Request, Response
 STATIC = Path(__file__).parent / "static"
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/accounts": ("accounts.html", "text/html; charset=utf-8"),
+    "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
+    "/static/form.js": ("form.js", "text/javascript; charset=utf-8"),
+    "/static/node.js": ("node.js", "text/javascript; charset=utf-8"),
     "/static/panel.css": ("panel.css", "text/css; charset=utf-8"),
     "/static/panel.js": ("panel.js", "text/javascript; charset=utf-8"),
     "/static/words.js": ("words.js", "text/javascript; charset=utf-8"),
@@ -18,7 +22,7 @@ FILES = {
 
 
 def add_assets(app: FastAPI) -> None:
-    """Serve the panel at "/" and its files under "/static/"."""
+    """Serve the panel at "/", the accounts at "/accounts", and their files under "/static/"."""
     for path, (file, kind) in FILES.items():
         _add(app, path, (STATIC / file).read_bytes(), kind)
 

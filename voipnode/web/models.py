@@ -175,6 +175,10 @@ class Account(BaseModel):
     expires_s: int = Field(description="Validity that the server granted, in seconds", examples=[600])
 
 
+class AccountId(BaseModel):
+    id: str = Field(description="The id of the account; another one when it was renamed", examples=["PBX"])
+
+
 class Node(BaseModel):
     """What this node is."""
 

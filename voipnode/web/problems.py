@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,10 @@ def install(app: FastAPI) -> None:
 async def _call_error(request: Request, error: Exception) -> ProblemResponse:
     status = 404 if isinstance(error, UnknownNameError) else 409 if isinstance(error, NotNowError) else 422
     named = {key: value for key, value in request.path_params.items() if status == 404}
-    errors = [FieldError(field=key, value=short(value), message=str(error)) for key, value in named.items()]
+    wrong = (
+        error.fields if isinstance(error, FieldsError) else [(key, value, str(error)) for key, value in named.items()]
+    )
+    errors = [FieldError(field=key, value=short(value), message=words) for key, value, words in wrong]
     return ProblemResponse(status, str(error), instance=request.url.path, errors=errors)
 
 
@@ -134,6 +138,11 @@ def _field_error(item: Any) -> FieldError:
         return FieldError(field=field, value=short(item["input"]), message="is not known here")
     message = item["ctx"]["error"] if item["type"] == "value_error" else item["msg"].replace("Input should", "should")
     return FieldError(field=field, value=short(item["input"]), message=str(message))
+
+
+def quoted(name: str) -> str:
+    """`name` as one segment of a path."""
+    return quote(name, safe="")
 
 
 def short(value: Any) -> Any:

@@ -1,10 +1,10 @@
 // The front panel: shows what the node says, sends what is pressed. The node's status is the only truth: an event says
 // that something changed, then the status is read again; nothing is worked out twice.
 
-import { bare, callWords, clock, isEncrypted, isOver, isRingingIn, sentence } from "./words.js";
+import { API, ask } from "./node.js";
+import { accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const API = "/api/v1";
 const STORED = "voipnode.target";
 const MAX_LOG = 200;
 const FIRST_EVENTS = 60;
@@ -16,23 +16,6 @@ let spoken = "";
 let dismissed = ""; // problems up to this time are not shown any more
 
 // ---- asking the node -------------------------------------------------------------------------------------------------
-
-async function ask(method, path, body) {
-  const options = { method, headers: {} };
-  if (method !== "GET") {
-    options.headers["Content-Type"] = "application/json";
-    options.body = JSON.stringify(body ?? {});
-  }
-  let answer;
-  try {
-    answer = await fetch(API + path, options);
-  } catch {
-    throw new Error("The node does not answer.");
-  }
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
-  const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail || `The node answered ${answer.status}.`);
-}
 
 let isReading = false;
 let isStale = false;
@@ -305,6 +288,10 @@ function renderAbout(node) {
       return shown.length ? [element("dt", "", name), ...shown.map(aboutValue)] : [];
     }),
   );
+  const edit = element("a", "edit", "Edit accounts");
+  edit.href = "/accounts";
+  $("about").append(element("dt", "hidden", "Settings"), element("dd", "", ""));
+  $("about").lastElementChild.append(edit);
 }
 
 function aboutValue(value) {
@@ -312,15 +299,6 @@ function aboutValue(value) {
   const made = element("dd", "account", value.words);
   made.dataset.state = value.state;
   return made;
-}
-
-function accountState(account) {
-  return account.active ? account.state : "off";
-}
-
-function accountWords(account) {
-  const notes = [account.default && "default", account.active ? account.reason : "off"];
-  return [account.name, account.user_id, ...notes].filter(Boolean).join(" · ");
 }
 
 function element(tag, className, text) {

@@ -107,6 +107,7 @@ const SENTENCES = {
   "door.refused": (e) => ["bad", `${capital(e.port)} stays closed: ${bare(e.who)}, ${e.how}: ${e.why}`],
   "guardian.changed": (e) => [e.up ? "node" : "bad", `Outputs ${e.up ? "are held" : "are released"}: ${e.detail}`],
   "light.changed": () => ["light", ""], // the light itself shows it
+  "line_settings.changed": (e) => ["node", `SIP: ${e.detail}`],
   "sound.changed": (e) => ["node", `Sound: ${soundWords(e)}`],
   "settings.changed": (e) => ["node", `New settings are in force: ${e.section}`],
   problem: (e) => ["bad", `${capital(e.where)}: ${e.detail}`],
@@ -119,4 +120,13 @@ export function sentence(event) {
   const { event: name, at, time, ...rest } = event;
   const fields = Object.entries(rest).map(([key, value]) => `${key} ${value}`);
   return ["node", [name, ...fields].join(", ")];
+}
+
+export function accountState(account) {
+  return account.active ? account.state : "off";
+}
+
+export function accountWords(account) {
+  const notes = [account.default && "default", account.active ? account.reason : "off"];
+  return [account.name, account.user_id, ...notes].filter(Boolean).join(" · ");
 }

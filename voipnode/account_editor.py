@@ -1,0 +1,178 @@
+"""Adds, changes and removes accounts while the node runs: in the settings file, with its comments kept, and in use."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from voipnode.calls.account_settings import AccountSettings
+from voipnode.calls.commands import AddAccount, ChangeAccount, RemoveAccount
+from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
+from voipnode.calls.events import LineSettingsChanged
+from voipnode.calls.hooks import Bus, Commands
+from voipnode.line_keeper import LineKeeper
+from voipnode.settings import NodeSettings
+from voipnode.store.problems import SettingsError
+from voipnode.store.settings_file import edit_settings, load_settings, problems_at, write_settings
+from voipnode.tls_profiles import broken_files
+
+LATER = "in use once the call that is on is over"
+
+
+class AccountEditor:
+    """Carries out the commands about accounts, one after the other, on the file at `path` (made when absent).
+
+    A change is checked with the whole file, then put to use, then written; what cannot be used or written leaves all
+    as it was. Exactly one account is the default, and the automatic peer-to-peer one comes back when none is left.
+    """
+
+    def __init__(self, keeper: LineKeeper, path: Path, bus: Bus) -> None:
+        self._keeper = keeper
+        self._path = path
+        self._bus = bus
+        self._one_at_a_time = asyncio.Lock()
+        self._in_use = True  # the change just made, and not only later
+
+    def register(self, commands: Commands) -> None:
+        """Take the commands."""
+        commands.register(AddAccount, self._add, who="accounts")
+        commands.register(ChangeAccount, self._change, who="accounts")
+        commands.register(RemoveAccount, self._remove, who="accounts")
+
+    async def _add(self, command: AddAccount) -> str:
+        async with self._one_at_a_time:
+            before = await self._load()
+            changes: dict[str, Any] = {}
+            if not before.accounts:  # the automatic one would go, now that there is another
+                automatic = before.all_accounts[0]
+                changes["accounts[0]"] = {"name": automatic.name, "default": True}
+            index = len(before.accounts) + len(changes)
+            changes[f"accounts[{index}]"] = dict(command.settings)
+            if command.settings.get("default") is True:
+                changes |= {f"{key}.default": None for key in _marked(before)} | _unmarked(changes)
+            settings = await self._carry_out(changes, index)
+            return self._tell(settings.all_accounts[index].id, "added")
+
+    async def _change(self, command: ChangeAccount) -> str:
+        async with self._one_at_a_time:
+            before = await self._load()
+            index = _index(before, command.account)
+            changes: dict[str, Any] = {}
+            if not before.accounts:  # it is the automatic one, which the file does not have yet
+                changes["accounts[0]"] = {"name": before.all_accounts[0].name, "default": True}
+            if command.changes.get("default") is True:
+                changes |= {f"{key}.default": None for key in _marked(before)}
+            own = _with_known_secrets(command.changes, before.all_accounts[index])
+            changes |= {f"accounts[{index}].{_key(key)}": value for key, value in own.items()}
+            settings = await self._carry_out(changes, index)
+            return self._tell(settings.all_accounts[index].id, "changed")
+
+    async def _remove(self, command: RemoveAccount) -> str:
+        async with self._one_at_a_time:
+            before = await self._load()
+            index = _index(before, command.account)
+            if index >= len(before.accounts):
+                raise NotNowError("this account is there because there is no other; add another one first")
+            account = before.all_accounts[index]
+            if account.default and len(before.accounts) > 1:
+                raise NotNowError(f'"{account.id}" is the default account; make another one the default first')
+            whole = {"accounts": None} if len(before.accounts) == 1 else {f"accounts[{index}]": None}
+            await self._carry_out(whole, index)
+            return self._tell(account.id, "removed")
+
+    async def _load(self) -> NodeSettings:
+        """The file as it is now: somebody may have edited it."""
+        try:
+            return await asyncio.to_thread(load_settings, self._path if self._path.exists() else None, NodeSettings)
+        except SettingsError as error:
+            raise CallError(f"the settings file has problems of its own: {error}") from None
+
+    async def _carry_out(self, changes: Mapping[str, Any], index: int) -> NodeSettings:
+        try:
+            text, settings = await asyncio.to_thread(self._checked, changes)
+        except SettingsError as error:
+            own = f"accounts[{index}]."
+            fields = [(each.key.removeprefix(own), each.value, each.message) for each in error.problems]
+            raise FieldsError(fields) from None
+        before = self._keeper.settings
+        self._in_use = await self._keeper.change(settings)
+        try:
+            await asyncio.to_thread(write_settings, self._path, text)
+        except OSError as error:
+            await self._keeper.change(before)
+            words = f"{self._path} cannot be written: {error.strerror or error}; nothing was changed"
+            raise CallError(words) from error
+        return settings
+
+    def _checked(self, changes: Mapping[str, Any]) -> tuple[str, NodeSettings]:
+        """The text with the changes and its settings, whose files can be used."""
+        text, settings = edit_settings(self._path, changes, NodeSettings)
+        broken = [(where, words) for where, words in broken_files(settings.sip, settings.all_accounts)]
+        found = problems_at(None, [each for each in broken if each[0][0] == "accounts"], NodeSettings)
+        if found:
+            raise found
+        return text, settings
+
+    def _tell(self, account: str, done: str) -> str:
+        words = f'"{account}" was {done}' + ("" if self._in_use else f"; {LATER}")
+        self._bus.publish(LineSettingsChanged(detail=words))
+        return account
+
+
+def shown_settings(account: AccountSettings) -> dict[str, Any]:
+    """All settings of an account as JSON-ready data; secrets, whether set or not, are left out."""
+    shown: dict[str, Any] = _without_secrets(account.model_dump())
+    return shown
+
+
+def _without_secrets(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _without_secrets(value) for key, value in data.items() if not isinstance(value, SecretStr)}
+    return [_without_secrets(item) for item in data] if isinstance(data, list | tuple) else data
+
+
+def _index(settings: NodeSettings, account: str) -> int:
+    """Where the account of that id, or of that name, stands."""
+    known = settings.all_accounts
+    for index, each in enumerate(known):
+        if account == each.id:
+            return index
+    listed = ", ".join(f'"{each.id}"' for each in known)
+    raise UnknownNameError(f'account "{account}": no such account; there is {listed}')
+
+
+def _marked(settings: NodeSettings) -> list[str]:
+    """The accounts that the file marks as default."""
+    return [f"accounts[{index}]" for index, each in enumerate(settings.accounts) if each.default]
+
+
+def _unmarked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The automatic account of `changes`, written without being the default."""
+    first = changes.get("accounts[0]", {})
+    return {"accounts[0]": {"name": first["name"]}} if len(changes) > 1 else {}
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not re.fullmatch(r"[a-z0-9_]{1,64}", key):
+        raise FieldsError([(str(key)[:64], None, "this is no setting of an account")])
+    return key
+
+
+def _with_known_secrets(changes: Mapping[str, Any], account: AccountSettings) -> dict[str, Any]:
+    """The changes; a proxy whose password is left out keeps the one it had."""
+    given = dict(changes)
+    proxies = given.get("proxies")
+    if isinstance(proxies, Sequence) and not isinstance(proxies, str):
+        known = {each.address: each.password.get_secret_value() for each in account.proxies}
+        given["proxies"] = [
+            {"password": known[each["address"]], **each}
+            if isinstance(each, dict) and known.get(str(each.get("address", "")))
+            else each
+            for each in proxies
+        ]
+    return given
