@@ -62,7 +62,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
 
-    def subscribe(self, tick: object, send: object = None) -> object:
+    def subscribe(self, tick: object) -> object:
         self.tick = tick
         return lambda: None
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -145,6 +145,41 @@ def test_sockets_come_and_go_while_they_are_read(run: Run, peer: socket.socket) 
         sockets.read()
         assert [data for data, _ in again.heard] == [b"again"]
         again.close()
+
+    run(main())
+
+
+def test_what_is_posted_leaves_when_the_clock_says_so_and_at_once_while_it_rests(run: Run, peer: socket.socket) -> None:
+    async def main() -> None:
+        sockets = MediaSockets()
+        ears = [Ear(sockets) for _ in range(2)]
+        peer.setblocking(False)
+
+        def came() -> list[bytes]:
+            found = []
+            with suppress(BlockingIOError):
+                while True:
+                    found.append(peer.recv(100))
+            return found
+
+        def post(data: bytes) -> None:
+            for ear in ears:
+                sockets.post(ear.sock.sendto, data, peer.getsockname())
+
+        post(b"1")
+        assert came() == [b"1", b"1"]
+        sockets.clock_started()
+        post(b"2")
+        assert came() == []
+        ears[0].close()  # what it had to say is lost, and nobody else's
+        sockets.send()
+        sockets.send()
+        assert came() == [b"2"]
+        assert sockets.unsent == 1
+        sockets.post(ears[1].sock.sendto, b"3", peer.getsockname())
+        sockets.clock_stopped()
+        assert came() == [b"3"]
+        ears[1].close()
 
     run(main())
 

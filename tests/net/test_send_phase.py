@@ -26,6 +26,14 @@ def test_a_single_late_tick_is_forgiven() -> None:
     assert worked(SendPhase(), 0.1, 50, once_ms=9.0) == 0.0
 
 
+def test_a_second_late_one_is_followed_at_once() -> None:
+    phase = SendPhase()
+    for ms in (0.1, 3.0, 0.1, 2.2):
+        assert phase.delay_s == 0.0
+        phase.note(ms / 1000)
+    assert phase.delay_s == 0.003
+
+
 def test_it_has_an_end() -> None:
     assert worked(SendPhase(), 50.0, 20) == 1000 * STEPS_S[-1]
 
@@ -34,7 +42,7 @@ def test_it_falls_one_step_after_half_a_minute_that_had_room_for_it() -> None:
     phase = SendPhase()
     assert worked(phase, 1.2) == 2.0
     assert worked(phase, 1.2, 2 * CALM_WINDOWS) == 2.0  # no room in the step below
-    assert worked(phase, 1.1, CALM_WINDOWS - 1) == 2.0
+    assert worked(phase, 1.1, CALM_WINDOWS) == 2.0  # the first window holds the last of what was before
     assert worked(phase, 1.1) == 1.5
     assert worked(phase, 1.1, 5 * CALM_WINDOWS) == 1.5
     assert worked(phase, 0.1, 3 * CALM_WINDOWS) == 0.0

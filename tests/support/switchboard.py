@@ -130,14 +130,8 @@ class Clock:
         self._at: float | None = None
         self.now = 0.0
 
-    def subscribe(
-        self, tick: Callable[[float], None], send: Callable[[float], None] = lambda now: None
-    ) -> Callable[[], None]:
-        def both(now: float) -> None:
-            tick(now)
-            send(now)
-
-        self.tick, self._at = both, self.now + TICK_S
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        self.tick, self._at = tick, self.now + TICK_S
 
         def cancel() -> None:
             self.tick = self._at = None

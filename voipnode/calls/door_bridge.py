@@ -22,7 +22,7 @@ class Party(MediaPort, Protocol):
     """Who talks with the door, or is only heard there: a SIP leg, the sound of a call that rings."""
 
     def send(self, now: float) -> None:
-        """Put on the wire what the tick has made ready."""
+        """Hand to the network what the tick has made."""
         ...
 
 
@@ -86,7 +86,7 @@ class DoorBridge:
             if self._measurement is not None:
                 self._measurement.give_way()
             self._door.start()
-            self._unsubscribe = self._clock.subscribe(self._tick, self._send)
+            self._unsubscribe = self._clock.subscribe(self._tick)
 
     def leave(self, leg: Party) -> None:
         """Take the leg off; does nothing when it is not on the bridge."""
@@ -108,7 +108,5 @@ class DoorBridge:
 
     def _tick(self, now: float) -> None:
         self._bridge.tick(now)
-
-    def _send(self, now: float) -> None:
         for leg in self._legs:
             leg.send(now)

@@ -23,7 +23,8 @@ class MediaPath(Protocol):
         ...
 
     def send(self, now: float) -> None:
-        """Send what the engine has in its outbox after frames were pushed, which moves no deadline."""
+        """Have what the engine has in its outbox leave at the media clock's steady moment; after frames were pushed,
+        which moves no deadline."""
         ...
 
     def open_beside(self, host: str) -> int:
@@ -46,9 +47,8 @@ class MediaPaths(Protocol):
 class Ticker(Protocol):
     """The one media clock: calls back every 10 ms while somebody listens."""
 
-    def subscribe(self, tick: Callable[[float], None], send: Callable[[float], None] = ...) -> Callable[[], None]:
-        """Call `tick(now)` every 10 ms from now on, and `send(now)` at a steady moment after it; the returned function
-        ends it."""
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        """Call `tick(now)` every 10 ms from now on; the returned function ends it."""
         ...
 
 

@@ -16,11 +16,6 @@ PLAIN = 0x80  # the first byte of a packet without padding, extension and contri
 _EXTENSION = struct.Struct("!HH")
 
 
-def pack_header(payload_type: int, sequence: int, timestamp: int, ssrc: int, *, marker: bool = False) -> bytes:
-    """The 12 bytes before a payload, without anything optional; raises `struct.error` for fields out of range."""
-    return HEADER.pack(PLAIN, payload_type | 0x80 if marker else payload_type, sequence, timestamp, ssrc)
-
-
 @dataclass(slots=True)
 class RtpPacket:
     """One RTP packet without padding. `extension` is (profile's 16 bits, data in whole 32-bit words) or None."""

@@ -15,7 +15,7 @@ from voipnode.media.errors import LocalError
 from voipnode.media.pauses import Pauses
 from voipnode.media.rates import RateAdapter
 from voipnode.media.rtcp_session import Sent
-from voipnode.media.rtp import pack_header
+from voipnode.media.rtp import HEADER, PLAIN
 from voipnode.media.values import StreamIdentity
 
 MAX_WAITING_DIGITS = 64
@@ -187,8 +187,9 @@ class RtpSender:
 
     def _complete(self, now: float) -> Sequence[bytes]:
         packets = self._packets(now) if self.sending and self._form is not None else _NOTHING
-        self._advance(self._fill)
-        self._begin_packet()
+        self._timestamp = (self._timestamp + self._fill * self.clock_hz // self._rate_hz) & 0xFFFFFFFF
+        self._fill = 0
+        self._coded = b""
         return packets
 
     def _begin_packet(self) -> None:
@@ -259,4 +260,4 @@ class RtpSender:
         sent.packets += 1
         sent.octets += len(payload)
         sent.last_at = now
-        return pack_header(kind, sequence, timestamp, self._ssrc, marker=marker) + payload
+        return HEADER.pack(PLAIN, kind | 0x80 if marker else kind, sequence, timestamp, self._ssrc) + payload

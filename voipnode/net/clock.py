@@ -37,14 +37,16 @@ class ClockStats:
     late_counts: dict[float, int]
 
 
-class Intake(Protocol):
-    """What is to be taken in before each tick, and hears whether the clock runs."""
+class Network(Protocol):
+    """What comes in before each tick and goes out after it, and hears whether the clock runs."""
 
     def clock_started(self) -> None: ...
 
     def clock_stopped(self) -> None: ...
 
     def read(self) -> None: ...
+
+    def send(self) -> None: ...
 
 
 class Alarm(Protocol):
@@ -61,32 +63,28 @@ MakeAlarm: TypeAlias = Callable[[asyncio.AbstractEventLoop, Callable[[], None]],
 """Makes one from loop and what to call; raises OSError where the system has none."""
 
 
-def _nothing(now: float) -> None:
-    """What is sent where nobody sends."""
-
-
 class MediaClock:
     """Calls every subscriber 100 times a second, on an absolute schedule: lateness does not add up.
 
     After a stall at most 10 missed ticks are made up for at once. It runs only while somebody is subscribed. A
-    subscriber that raises is logged and called again at the next tick. `intake` is read at each wake-up, before the
-    tick. `precise` is the monotonic time; not the loop's own, because uvloop's stands still during a turn and knows
-    whole milliseconds only. `alarm` makes the timers that wake it; without, or where the system has none, they are the
-    loop's.
+    subscriber that raises is logged and called again at the next tick. `network` is read at each wake-up, before the
+    tick; what the tick has made is sent at a moment that varies less than its work does. `precise` is the monotonic
+    time; not the loop's own, because uvloop's stands still during a turn and knows whole milliseconds only. `alarm`
+    makes the timers that wake it; without, or where the system has none, they are the loop's.
     """
 
     def __init__(
         self,
-        intake: Intake | None = None,
+        network: Network | None = None,
         *,
         precise: Callable[[], float] = time.monotonic,
         alarm: MakeAlarm | None = None,
     ) -> None:
-        self._intake = intake
+        self._network = network
         self._make_alarm = alarm
         self._precise = precise
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: tuple[tuple[Callable[[float], None], Callable[[float], None]], ...] = ()
+        self._listeners: tuple[tuple[Callable[[float], None]], ...] = ()
         self._running = False
         self._handle: asyncio.TimerHandle | None = None  # without alarms
         self._tick_alarm: Alarm | None = None
@@ -100,12 +98,9 @@ class MediaClock:
         self._late_sum_s = self._late_max_s = 0.0
         self._late_counts = [0] * (len(BUCKETS_MS) + 1)
 
-    def subscribe(self, tick: Callable[[float], None], send: Callable[[float], None] = _nothing) -> Callable[[], None]:
-        """Call `tick(now)` every 10 ms from now on, `now` being the loop's time; the returned function ends it.
-
-        `send(now)` is called when the ticks of all are done, at a moment that varies less than their work does.
-        """
-        entry = (tick, send)  # a fresh object: the same function may be subscribed twice
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        """Call `tick(now)` every 10 ms from now on, `now` being the loop's time; the returned function ends it."""
+        entry = (tick,)  # a fresh object: the same function may be subscribed twice
         self._listeners = (*self._listeners, entry)
         if not self._running:
             self._start()
@@ -139,8 +134,8 @@ class MediaClock:
             self._tick_alarm.set(self._origin + TICK_S, TICK_S)
         else:
             self._set(self._origin)
-        if self._intake is not None:
-            self._intake.clock_started()
+        if self._network is not None:
+            self._network.clock_started()
 
     def _make_alarms(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._make_alarm is None:
@@ -165,8 +160,8 @@ class MediaClock:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        if self._intake is not None:
-            self._intake.clock_stopped()
+        if self._network is not None:
+            self._network.clock_stopped()
 
     def _set(self, now: float) -> None:
         """The loop's timer, for the next tick."""
@@ -209,15 +204,13 @@ class MediaClock:
             self._send_alarm.set(send_at)
 
     def _send(self) -> None:
-        if not self._unsent or self._loop is None:
+        if not self._unsent or self._network is None:
             return
         self._unsent = False
-        now = self._loop.time()
-        for _, send in self._listeners:
-            try:
-                send(now)
-            except Exception:  # noqa: BLE001 -- the edge, as below
-                self.mishaps.note()
+        try:
+            self._network.send()
+        except Exception:  # noqa: BLE001 -- the edge, as below
+            self.mishaps.note()
 
     def _run(self, due: int) -> None:
         assert self._loop is not None
@@ -226,17 +219,17 @@ class MediaClock:
         self._take_in()
         for _ in range(due):
             self._ticks += 1
-            for tick, _send in self._listeners:
+            for (tick,) in self._listeners:
                 try:
                     tick(now)
                 except Exception:  # noqa: BLE001 -- the edge: one bridge's failure must not silence the others
                     self.mishaps.note()
 
     def _take_in(self) -> None:
-        if self._intake is None:
+        if self._network is None:
             return
         try:
-            self._intake.read()
+            self._network.read()
         except Exception:  # noqa: BLE001 -- the edge, as above
             self.mishaps.note()
 

@@ -1,9 +1,10 @@
-"""All RTP and RTCP sockets of the process behind one descriptor of the loop, read in batches.
+"""All RTP and RTCP sockets of the process behind one descriptor of the loop, read and sent by in batches.
 
 A hundred calls bring five thousand datagrams a second, and a turn of the loop for each costs more than what is done
 with it. While the media clock runs, the sockets are read when it ticks: what came since the tick before is in time for
 whoever plays it, and is taken in one go. While it rests, the loop says when something came. Either way each datagram
-is handed on with the time at which the kernel took it, so that nobody mistakes the batch for jitter.
+is handed on with the time at which the kernel took it, so that nobody mistakes the batch for jitter. What a tick has
+made, ready for the wire, leaves in one go as well, when the clock says so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, TypeAlias
 from voipnode.net.datagram import SockAddr
 
 OnDatagram: TypeAlias = Callable[[bytes, SockAddr, float], None]
+SendTo: TypeAlias = Callable[[bytes, SockAddr], object]
+"""A socket's `sendto`."""
 
 MAX_DATAGRAM_BYTES = 4096  # a longer one is no audio
 ROUNDS = 16  # of one datagram per socket in one reading: bounded, so that a flood leaves room for all else
@@ -36,7 +39,7 @@ class MediaSockets:
     `at` is the time of arrival on the loop's clock; it never goes back, and is never ahead of the loop's. The kernel
     begins to note times a moment after the first socket of the machine asks for them; until then it is that of reading.
     `on_datagram` must not raise; it may remove sockets and add others. To be used in one loop. `oversize` counts
-    datagrams that were too long to be taken.
+    datagrams that were too long to be taken, `unsent` those that the network refused.
     """
 
     def __init__(self) -> None:
@@ -46,7 +49,8 @@ class MediaSockets:
         self._epoll: select.epoll | None = None
         self._clocked = False
         self._read_at = 0.0
-        self.oversize = 0
+        self._leaving: list[tuple[SendTo, bytes, SockAddr]] = []
+        self.oversize = self.unsent = 0
 
     def add(self, sock: socket.socket, on_datagram: OnDatagram) -> None:
         """Read `sock`, which is bound and does not block, from now on."""
@@ -77,6 +81,7 @@ class MediaSockets:
 
     def clock_stopped(self) -> None:
         """The media clock rests: the loop says when to read."""
+        self.send()
         self._clocked = False
         self._watch()
 
@@ -87,6 +92,25 @@ class MediaSockets:
     def _unwatch(self) -> None:
         if self._loop is not None and self._epoll is not None and not self._clocked:
             self._loop.remove_reader(self._epoll.fileno())
+
+    # -- sending
+
+    def post(self, send_to: SendTo, data: bytes, target: SockAddr) -> None:
+        """Have `data` leave when the media clock says so; at once, while it rests."""
+        self._leaving.append((send_to, data, target))
+        if not self._clocked:
+            self.send()
+
+    def send(self) -> None:
+        """What was posted leaves now, with nothing done in between: the last is hardly later than the first."""
+        leaving, self._leaving = self._leaving, []
+        for send_to, data, target in leaving:
+            try:
+                send_to(data, target)
+            except (
+                OSError
+            ):  # refused, the buffer is full, or the socket was closed meanwhile: dropped, as a router would
+                self.unsent += 1
 
     # -- reading
 

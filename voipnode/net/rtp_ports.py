@@ -92,6 +92,7 @@ class RtpPair:
         self._told = False
         self.unsent = 0  # packets that had no address (yet), or that the network refused
         self._rtp, self._rtcp = sockets
+        self._rtp_to, self._rtcp_to = self._rtp.sendto, self._rtcp.sendto
         self.rtp_port = int(self._rtp.getsockname()[1])
         self.rtcp_port = int(self._rtcp.getsockname()[1])
         self._readers = readers
@@ -101,17 +102,29 @@ class RtpPair:
 
     def flush(self, now: float) -> None:
         """Send what the engine has in its outbox and set the timer."""
-        self.send(now)
-        self._arm()
-
-    def send(self, now: float) -> None:
-        """Send what the engine has in its outbox, after frames were pushed: these move no deadline."""
         if self._closed:
             return
         try:
             for packet in self._engine.outbox(now):
                 self._send(packet)
         except Exception:  # noqa: BLE001 -- the edge: one stream's failure must not stop the media clock
+            self.mishaps.note("the outbox")
+        self._arm()
+
+    def send(self, now: float) -> None:
+        """Have what the engine has in its outbox, after frames were pushed, leave when the media clock says so. Frames
+        move no deadline."""
+        if self._closed:
+            return
+        try:
+            for packet in self._engine.outbox(now):
+                data, remote, rtcp, stream = packet
+                target = None if stream is not None else self._targets.get(remote)
+                if target is None:
+                    self._send(packet)  # to a relay by TCP, from another address of ours, or the first to this one
+                else:
+                    self._readers.post(self._rtcp_to if rtcp else self._rtp_to, data, target)
+        except Exception:  # noqa: BLE001 -- the edge, as above
             self.mishaps.note("the outbox")
 
     def close(self) -> None:
@@ -242,7 +255,7 @@ class RtpPair:
             if target is None:
                 self.unsent += 1
             else:
-                (self._rtcp if rtcp else self._rtp).sendto(data, target)
+                (self._rtcp_to if rtcp else self._rtp_to)(data, target)
         except OSError:  # refused, or the buffer is full: dropped, as a router would
             self.unsent += 1
 

@@ -106,14 +106,8 @@ class VirtualClock:
         self.next_at: float | None = None
         self.now = 0.0
 
-    def subscribe(
-        self, tick: Callable[[float], None], send: Callable[[float], None] = lambda now: None
-    ) -> Callable[[], None]:
-        def both(now: float) -> None:
-            tick(now)
-            send(now)
-
-        self.tick, self.next_at = both, self.now + TICK_S
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        self.tick, self.next_at = tick, self.now + TICK_S
 
         def cancel() -> None:
             self.tick = self.next_at = None
