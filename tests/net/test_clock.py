@@ -223,7 +223,7 @@ def test_packets_leave_at_one_moment_however_long_the_work_takes(loop: FakeLoop)
     cancel = clock.subscribe(work)
     loop.advance(5.0)
     assert len(sent) in (499, 500)
-    assert set(sent[100:]) == {2.0}  # the step that all the work fits in, with room
+    assert set(sent[100:]) == {1.5}  # the step that all the work fits in
     cancel()
     assert loop.pending == 0
 

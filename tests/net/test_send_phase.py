@@ -45,4 +45,4 @@ def test_it_falls_one_step_after_half_a_minute_that_had_room_for_it() -> None:
     assert worked(phase, 1.1, CALM_WINDOWS) == 2.0  # the first window holds the last of what was before
     assert worked(phase, 1.1) == 1.5
     assert worked(phase, 1.1, 5 * CALM_WINDOWS) == 1.5
-    assert worked(phase, 0.1, 3 * CALM_WINDOWS) == 0.0
+    assert worked(phase, 0.1, 3 * CALM_WINDOWS + 1) == 0.0
