@@ -12,6 +12,7 @@ from voipnode import __version__
 from voipnode.account_editor import AccountEditor, shown_settings
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.door_measurement import DoorMeasurement
+from voipnode.calls.door_microphone import DoorMicrophone
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import (
     Event,
@@ -24,12 +25,13 @@ from voipnode.calls.events import (
 )
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.line_keeper import LineKeeper
-from voipnode.modules.audio.module import make_device
+from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
+from voipnode.modules.sound_level.module import DESCRIPTOR as SOUND_LEVEL
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
@@ -41,7 +43,7 @@ from voipnode.web.server import WebServer
 log = logging.getLogger(__name__)
 
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
-MODULES = (RELAY, LIGHT, DTMF, BUTTON)
+MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL)
 
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 ON_THE_LINE = {"sip", "accounts"}  # parts of the settings that may change while the node runs
@@ -66,10 +68,13 @@ class Node:
         self._started: list[_Part] = []
         self.bus = Bus(asyncio.get_running_loop().time)
         commands = Commands()
-        self._device = make_device(settings.audio, settings.audio.rate_hz, self.bus, commands)
+        device = make_device(settings.audio, settings.audio.rate_hz, self.bus, commands)
+        microphone = DoorMicrophone(device, MediaClock(alarm=KernelTimer))
+        self._device = recorded(microphone, settings.audio, self.bus)
         # On a clock of its own, which runs only where no call has the device: it measures with SIP off, too.
         self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus)
-        self._house = House(self.bus, commands, state_dir, self._measurement)
+        heard = microphone if settings.audio.input_enabled else None
+        self._house = House(self.bus, commands, state_dir, self._measurement, heard)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self._about: dict[str, Any] = {}
         self._keeper = LineKeeper(self._device, self._house, measurement=self._measurement, changed=self._line_changed)

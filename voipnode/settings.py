@@ -19,6 +19,7 @@ from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, In
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
 from voipnode.modules.light.settings import LightSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
+from voipnode.modules.sound_level.settings import SoundLevelSettings
 from voipnode.store.settings import StateSettings
 from voipnode.web.settings import WebSettings
 
@@ -54,6 +55,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings):
         max_length=64,
     )
     light: LightSettings = LightSettings()
+    sound_level: SoundLevelSettings = SoundLevelSettings()
     web: WebSettings = WebSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()

@@ -170,3 +170,8 @@ class ChangeSound(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSound(Command):
     """How the door's sound stands now: its levels and what its blocks have found out, as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSoundLevel(Command):
+    """How loud it is at the door now. Returns JSON: above, level, threshold, level_dbfs, as in `SoundLevelPassed`."""

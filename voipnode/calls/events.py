@@ -326,3 +326,17 @@ class SettingsChanged(Event):
 
     name: ClassVar[str] = "settings.changed"
     section: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundLevelPassed(Event):
+    """The sound at the door became louder than what is set (`above`), or has been softer for long enough.
+
+    `level` and `threshold` are from 0, very soft, to 100, full scale; `level_dbfs` is the former as AES17 has it.
+    """
+
+    name: ClassVar[str] = "sound_level.passed"
+    above: bool
+    level: int
+    threshold: int
+    level_dbfs: float

@@ -168,6 +168,20 @@ class DoorSound(Protocol):
         ...
 
 
+Hear = Callable[[Frame, Frame], None]
+"""Takes 10 ms of what the microphone heard, and what the loudspeaker played meanwhile."""
+
+
+class Microphone(Protocol):
+    """The door's microphone for a module that listens, in calls and out of them."""
+
+    rate_hz: int
+
+    def listen(self, hear: Hear, *, who: str) -> Subscription:
+        """Call `hear` for every 10 ms from now on, `who` being its name in logs; the frames are not its to change."""
+        ...
+
+
 C = TypeVar("C", bound=Command)
 Handler = Callable[[C], str | Awaitable[str]]
 
@@ -232,12 +246,13 @@ class Tasks:
 @dataclass(frozen=True, slots=True)
 class House:
     """What a module is given: the bus to hear and tell, the commands to give and take, a folder for its own files,
-    and the door's sound to measure, where there is one."""
+    and, where there is one, the door's sound to measure and its microphone to listen at."""
 
     bus: Bus
     commands: Commands
     state_dir: Path
     door_sound: DoorSound | None = None
+    microphone: Microphone | None = None
 
 
 class Module(Protocol):

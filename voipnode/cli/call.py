@@ -23,7 +23,7 @@ from voipnode.cli.check import load_or_complain
 from voipnode.cli.console import errors
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.line import Line
-from voipnode.modules.audio.module import make_device
+from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.net.loop import run
 from voipnode.settings import NodeSettings
@@ -124,7 +124,7 @@ class _Caller:
         try:
             self._played_s = await asyncio.to_thread(_length_s, plan.play) if plan.play else None
             audio = self._audio()
-            device = make_device(audio, audio.rate_hz, bus)
+            device = recorded(make_device(audio, audio.rate_hz, bus), audio, bus)
             accounts = (self._account,)
             line = Line(
                 self._sip,

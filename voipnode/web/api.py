@@ -16,6 +16,7 @@ from voipnode.calls.commands import (
     PlaceCall,
     PressInput,
     ReadSound,
+    ReadSoundLevel,
     ResumeCall,
     SendDtmf,
     TransferCall,
@@ -86,6 +87,7 @@ def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[s
                 "ports": view.ports(),
                 "inputs": view.inputs(),
                 "sound": view.sound(),
+                "sound_level": view.sound_level(),
                 "problems": view.problems(),
                 "last_event_id": stream.last_id,
             }
@@ -252,3 +254,13 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
     )
     async def change_sound(wish: models.SoundRequest) -> None:
         await commands.execute(ChangeSound(**wish.model_dump()))
+
+    @app.get(
+        "/api/v1/sound-level",
+        tags=["sound"],
+        summary="How loud it is at the door now",
+        description="For whoever looks for the right threshold; `sound_level.passed` tells when it is passed.",
+        responses=problems.documented(422),
+    )
+    async def sound_level() -> models.SoundLevel:
+        return models.SoundLevel.model_validate_json(await commands.execute(ReadSoundLevel()))

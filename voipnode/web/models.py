@@ -243,6 +243,15 @@ class SoundNow(BaseModel):
     latency_ms: float = Field(description="By how much all this delays the microphone", examples=[10.0])
 
 
+class SoundLevel(BaseModel):
+    """How loud it is at the door."""
+
+    above: bool = Field(description="Louder than the threshold, or not quiet for long enough since")
+    level: int = Field(description="0 is very soft, 100 is full scale", examples=[31])
+    threshold: int = Field(description="The level that is set", examples=[50])
+    level_dbfs: float = Field(description="The level in dBFS of a sine", examples=[-55.4])
+
+
 class Status(BaseModel):
     """Everything at once."""
 
@@ -253,5 +262,7 @@ class Status(BaseModel):
     ports: list[Port]
     inputs: list[Input]
     sound: Sound | None = Field(description="null where the node has no telephone line")
+
+    sound_level: SoundLevel | None = Field(description="When it last passed the threshold; null: not yet, or not asked")
     problems: list[ProblemNote] = Field(description="The newest, newest first")
     last_event_id: str = Field(description="Continue the event stream from here", examples=["5f1c2a90-41"])

@@ -22,6 +22,7 @@ from voipnode.calls.events import (
     RegistrationChanged,
     RegistrationState,
     SoundChanged,
+    SoundLevelPassed,
 )
 
 MAX_CALLS = 200
@@ -62,6 +63,7 @@ class View:
         self._registrations: dict[str, RegistrationChanged] = {}
         self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
         self._light = "off"
+        self._loudness: SoundLevelPassed | None = None
         self._guardian: GuardianChanged | None = None
         self._sound: SoundChanged | None = None
         self._started: NodeStarted | None = None
@@ -86,6 +88,8 @@ class View:
                 self._guardian = event
             case SoundChanged():
                 self._sound = event
+            case SoundLevelPassed():
+                self._loudness = event
             case NodeStarted():
                 self._started, self._started_utc = event, self._time()
             case Problem():
@@ -104,6 +108,10 @@ class View:
 
     def light(self) -> str:
         return self._light
+
+    def sound_level(self) -> dict[str, Any] | None:
+        """How loud it was when that last changed; None before it has."""
+        return self._loudness.to_dict() if self._loudness else None
 
     def guardian(self) -> dict[str, Any] | None:
         """The process that holds the outputs; None before it has said anything."""

@@ -15,7 +15,7 @@ from tests.support.sound import measure_tone
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import Problem
 from voipnode.calls.hooks import AudioDevice, Bus, Frame
-from voipnode.modules.audio.module import make_device
+from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.audio.portaudio import CardInfo, PortAudioCards
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.audio.sound_card import RETRY_S, STALLED_EXCHANGES, SoundCard
@@ -214,8 +214,9 @@ def test_auto_falls_back_to_the_simulated_room_and_says_why(bus: Bus, monkeypatc
 
 
 def test_a_recording_in_a_folder_that_does_not_exist_is_refused(bus: Bus) -> None:
+    device = make_device(AudioSettings(device="files"), 8000, bus)
     with pytest.raises(CallError, match=r"audio\.loudspeaker_recording"):
-        make_device(AudioSettings(device="files", loudspeaker_recording="/nowhere/out.wav"), 8000, bus)
+        recorded(device, AudioSettings(loudspeaker_recording="/nowhere/out.wav"), bus)
 
 
 @pytest.fixture

@@ -30,12 +30,18 @@ def make_device(settings: AudioSettings, rate_hz: int, bus: Bus, commands: Comma
     device = _device(settings, rate_hz, bus)
     if commands is not None and isinstance(device, SimulatedRoom):
         commands.register(ChangeRoom, _Changes(device), who="audio")
+    return device
+
+
+def recorded(device: AudioDevice, settings: AudioSettings, bus: Bus) -> AudioDevice:
+    """The device with its loudspeaker recorded, where the settings say so, else itself. Raises CallError, naming field
+    and value, for a file that cannot be."""
     if not settings.loudspeaker_recording:
         return device
     path = Path(settings.loudspeaker_recording).expanduser()
     if path.is_dir() or not path.parent.is_dir():
         raise CallError(f'audio.loudspeaker_recording = "{path}": a file in a folder that exists is needed')
-    return RecordedDevice(device, WavRecorder(path, rate_hz, max_s=settings.recording_max_s), bus)
+    return RecordedDevice(device, WavRecorder(path, device.rate_hz, max_s=settings.recording_max_s), bus)
 
 
 def _device(settings: AudioSettings, rate_hz: int, bus: Bus) -> AudioDevice:

@@ -106,6 +106,7 @@ const SENTENCES = {
   "door.opened": (e) => ["open", `${capital(e.port)} opened for ${seconds(e.duration_s)} by ${bare(e.who)}, ${e.how}`],
   "door.refused": (e) => ["bad", `${capital(e.port)} stays closed: ${bare(e.who)}, ${e.how}: ${e.why}`],
   "guardian.changed": (e) => [e.up ? "node" : "bad", `Outputs ${e.up ? "are held" : "are released"}: ${e.detail}`],
+  "sound_level.passed": (e) => ["input", e.above ? `It is loud at the door: ${e.level} of 100` : "It is quiet at the door again"],
   "light.changed": () => ["light", ""], // the light itself shows it
   "line_settings.changed": (e) => ["node", `SIP: ${e.detail}`],
   "sound.changed": (e) => ["node", `Sound: ${soundWords(e)}`],

@@ -1,0 +1,1 @@
+"""Tells when it becomes loud at the door."""
