@@ -9,8 +9,20 @@ STATE_DIR ?= run
 DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg chromium pulseaudio pulseaudio-utils \
 	libasound2-plugins libportaudio2 kamailio kamailio-tls-modules kamailio-websocket-modules dnsmasq-base coturn \
 	nftables iproute2 libspandsp2 asterisk-core-sounds-en-g722
+# Who is measured beside ours, and the voices of both sets.
+DEBIAN_DSP_PACKAGES := libspeexdsp1 libspandsp2 $(foreach language,en es fr it ru,asterisk-core-sounds-$(language)-g722)
 
-.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media bench-nat captures clean
+# Installs those of the packages (1) that are missing, or says what comes of it (2).
+define install_debian
+missing=; for package in $(1); do \
+	dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+if [ -z "$$missing" ]; then :; \
+elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+else echo "Not root, so $(2):$$missing"; fi
+endef
+
+.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media bench-nat bench-dsp captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -66,6 +78,10 @@ bench-media: $(VENV)/.test $(VENV)/.peers
 bench-nat: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/nat_matrix.py $(ARGS)
 
+# Echo, noise and processor time of the sound pipeline beside Speex, WebRTC and RNNoise; some minutes.
+bench-dsp: $(VENV)/.bench-dsp
+	$(BIN)/python benchmarks/dsp.py $(ARGS)
+
 # Records the captures in pcaps/ anew, with real peers.
 captures: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python -m tests.interop.record_captures
@@ -94,10 +110,10 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.peers: Makefile | $(VENV)/bin/python
-	@missing=; for package in $(DEBIAN_TEST_PACKAGES); do \
-		dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
-	if [ -z "$$missing" ]; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
-	else echo "Not root, so tests with these real peers will skip:$$missing"; fi
+	@$(call install_debian,$(DEBIAN_TEST_PACKAGES),tests with these real peers will skip)
+	@touch $@
+
+$(VENV)/.bench-dsp: Makefile pyproject.toml $(VENV)/.test
+	@$(call install_debian,$(DEBIAN_DSP_PACKAGES),the benchmark leaves these out)
+	$(BIN)/pip install --quiet --disable-pip-version-check --group bench --group rating
 	@touch $@

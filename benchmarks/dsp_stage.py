@@ -51,8 +51,9 @@ def at_level(sound: Sound, dbfs: float, rate_hz: int) -> Sound:
 
 @cache
 def _sentences(voice: str) -> tuple[Path, ...]:
-    """Its prompts of two seconds and more; none where the voice is not installed."""
-    return tuple(sorted(path for path in files(PROMPTS / voice) if path.stat().st_size >= 2 * 8000))
+    """Its prompts of two seconds and more, less those that are recorded silence; none where it is not installed."""
+    spoken = (path for path in files(PROMPTS / voice) if path.parent.name != "silence")
+    return tuple(sorted(path for path in spoken if path.stat().st_size >= 2 * 8000))
 
 
 def speak(voice: str, seconds: float, rate_hz: int, dice: np.random.Generator, *, pause_s: float = 0.2) -> Sound:
