@@ -159,8 +159,8 @@ class CountingEncoder:
 def test_legs_of_one_codec_are_encoded_in_one_go_and_each_hears_its_own_mix() -> None:
     dice = np.random.default_rng(5)
     laws = CountingEncoder("PCMU"), CountingEncoder("PCMA")
-    coded = [CodedLeg(laws[n % 3 == 0], dice.normal(0, 0.05, 80).astype(np.float32)) for n in range(70)]
-    plain = Leg(0.25)
+    coded = [CodedLeg(laws[n % 3 == 0], dice.normal(0, 0.02, 80).astype(np.float32)) for n in range(70)]
+    plain = Leg(0.1)
     bridge = Bridge()
     for leg in (*coded[:40], plain, *coded[40:]):
         bridge.join(leg)
@@ -172,8 +172,28 @@ def test_legs_of_one_codec_are_encoded_in_one_go_and_each_hears_its_own_mix() ->
     for leg in coded:
         assert [len(piece) for piece in leg.coded] == [80, 80, 80]
         decoder = find_codec("PCMU" if leg.shared_encoder is laws[0] else "PCMA").decoder(8000)
-        off = decoder.decode_frame(leg.coded[-1]) - np.clip(everybody - leg.said, -1, 1)
+        off = decoder.decode_frame(leg.coded[-1]) - (everybody - leg.said)
         assert np.abs(off).max() < 0.035  # half a step of the uppermost segment
+
+
+def test_three_who_shout_are_turned_down_and_not_cut_off() -> None:
+    """Two tones of full scale heard by a third: cut off, their sum would be full of harmonics and mixtures."""
+    at = np.arange(8000) / 8000
+    tones = [np.sin(2 * np.pi * hz * at).astype(np.float32) for hz in (300, 500)]
+    bridge, legs = joined(0.0, 0.0, 0.0)
+    heard = []
+    for begin in range(0, 8000, 80):
+        for leg, tone in zip(legs, tones, strict=False):
+            leg.said = tone[begin : begin + 80]
+        bridge.tick(begin / 8000)
+        heard.append(legs[2].heard[-1].copy())
+        np.testing.assert_allclose(legs[0].heard[-1], tones[1][begin : begin + 80], atol=1e-6)  # who hears one of them
+    sound = np.concatenate(heard)[4000:]
+    assert np.abs(sound).max() <= 1.0
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(4000)))
+    both = spectrum[[150, 250]].min()
+    mixtures = spectrum[[50, 350, 450, 550, 650]].max()
+    assert 20 * np.log10(mixtures / both) < -35
 
 
 def test_two_who_talk_need_no_sharing() -> None:

@@ -164,7 +164,7 @@ class FrontEnd:
             delay_ms=chain.canceller.delay_ms if chain.cancels else None,
             drift_ppm=chain.canceller.drift_ppm if chain.cancels else 0.0,
             gain_db=self._gain_control.gain_db if self._controlled else 0.0,
-            limited_db=-20.0 * float(np.log10(self._limiter.gain)),
+            limited_db=max(0.0, -20.0 * float(np.log10(self._limiter.gain))),
             latency_ms=self.latency_ms,
         )
 

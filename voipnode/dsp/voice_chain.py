@@ -20,6 +20,7 @@ _RINGS_ON = 30  # frames that a room goes on after the far end has fallen silent
 _ECHO_LEFT = 0.3  # of the microphone's power: with less, what was heard was not the near end
 _NOISE_LEFT = 0.03
 _SPEECH = 0.5  # probability
+_KNOWN_ROOM_DB = 10.0  # of echo taken away: from then on what is left can be told from the near end
 _KEEP = 0.7  # of the powers that are compared, per frame: 30 ms
 _SOFTEST = 1e-10  # power: -97 dBFS
 
@@ -53,6 +54,7 @@ class VoiceChain:
         self._suppresses.reset(on=options.noise_suppression)
         self._given = self._made = 0.0  # power before and after
         self._rings_on = 0
+        self._knows_room = False
 
     @property
     def runs(self) -> bool:
@@ -95,8 +97,11 @@ class VoiceChain:
 
     @property
     def may_be_speech(self) -> bool:
-        left = _ECHO_LEFT if self._rings_on and self._cancels.runs else _NOISE_LEFT
-        if self._made < left * self._given:
+        may_be_echo = self._rings_on > 0 and self._cancels.runs
+        if may_be_echo and not self._knows_room:
+            self._knows_room = self.canceller.erle_db > _KNOWN_ROOM_DB
+            return False
+        if self._made < (_ECHO_LEFT if may_be_echo else _NOISE_LEFT) * self._given:
             return False
         return not (self._suppresses.runs and self.options.noise_suppression) or (
             self.suppressor.speech_probability > _SPEECH
@@ -119,6 +124,7 @@ class VoiceChain:
             return None
         if stage.begins:
             self.canceller.reset()
+            self._knows_room = False
         cancelled = self.canceller.process(far, near)
         heard = stage.blend(near, cancelled.error)
         if heard is not cancelled.error:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
+from voipnode.dsp.limiter import Limiter
 from voipnode.media.errors import LocalError
 
 Tap: TypeAlias = Callable[[Frame], None]
@@ -67,7 +68,7 @@ class Bridge:
     """Mixes the legs that joined it, each without itself ("mix-minus"), and lets taps hear single legs.
 
     It runs at the highest rate that a leg's codec has any use for, from 8000 up to `highest_hz`, so that legs of G.711
-    alone do without resampling; all legs speak frames of that `rate_hz`. The sum is clipped at full scale; two legs are
+    alone do without resampling; all legs speak frames of that `rate_hz`. The sum is limited to full scale; two legs are
     exchanged without any arithmetic, a lone leg hears silence (so that its packets go on flowing). From three legs on,
     all that the legs of one codec hear is encoded in one go, where the codec has no memory.
     """
@@ -98,6 +99,7 @@ class Bridge:
         self._said: Frame = np.zeros((count, self._size), dtype=np.float32)
         self._total: Frame = np.zeros(self._size, dtype=np.float32)
         self._mix: Frame = np.zeros_like(self._said)
+        self._limiter = Limiter(self.rate_hz, sounds=max(1, count))
 
     @property
     def legs(self) -> tuple[MediaPort, ...]:
@@ -176,5 +178,5 @@ class Bridge:
         np.concatenate(said, out=self._said.reshape(-1))
         np.sum(self._said, axis=0, out=self._total)
         np.subtract(self._total, self._said, out=self._mix)
-        # Headroom: the sum of several speakers may pass full scale in float32, and is limited only here, once.
-        np.clip(self._mix, -1.0, 1.0, out=self._mix)
+        # Headroom: the sum of several speakers may pass full scale in float32, and is limited only here.
+        self._limiter.process(self._mix)
