@@ -23,7 +23,7 @@ from dsp_cases import CASES, GROUPS, SETS, Figures, medians
 from dsp_cost import AT_ONCE, cost, crowd_us
 from dsp_keys import print_keys
 from dsp_noise import NOISES, SNR_DB, Gain
-from dsp_stage import Sound
+from dsp_signals import Sound
 from dsp_subjects import available
 from dsp_table import json_line, print_table
 

@@ -15,21 +15,11 @@ from functools import cache
 
 import dsp_measures as measures
 import numpy as np
-from dsp_stage import (
-    LOUDSPEAKER_M,
-    VOICES,
-    Sound,
-    active,
-    at_level,
-    drifted,
-    rms_db,
-    room_response,
-    soft_clipped,
-    speak,
-    street,
-    through,
-)
+from dsp_ratings import intelligibility, opinion
+from dsp_signals import Sound, active, at_level, drifted, rms_db, soft_clipped
+from dsp_stage import LOUDSPEAKER_M, room_response, street, through
 from dsp_subjects import SUBJECTS, Scene, available, run
+from dsp_voices import VOICES, speak
 
 FAR_S, CHANGED_S, BOTH_S, AFTER_S, NEAR_S = 10.0, 5.0, 8.0, 1.2, 6.0
 RING_S = 0.2
@@ -196,9 +186,9 @@ def rate_call(name: str, case: Case, call: Call) -> tuple[Figures, Sound]:
             erle(parts["after"]),
             until("far"),
             until("changed"),
-            measures.opinion(call.clean[both], out[both], rate),
-            measures.intelligibility(call.clean[both], out[both], rate),
-            measures.opinion(call.clean[near], out[near], rate),
+            opinion(call.clean[both], out[both], rate),
+            intelligibility(call.clean[both], out[both], rate),
+            opinion(call.clean[near], out[near], rate),
             1000 * delay / rate,
         ),
         out,

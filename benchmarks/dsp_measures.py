@@ -6,13 +6,10 @@ the samples of a stretch in which the echo is active (no pauses), in dB.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pesq import NoUtterancesError, pesq
-from pystoi import stoi
 
 Sound = NDArray[np.float32]
 
@@ -63,19 +60,3 @@ def seconds_to(target_db: float, over_time: NDArray[np.float64]) -> float:
     end; as long as the stretch, if it never does. `over_time` begins with the stretch."""
     reached = np.flatnonzero(np.nan_to_num(over_time, nan=-np.inf) >= target_db)
     return float(reached[0] + 1) / 100 if len(reached) else len(over_time) / 100
-
-
-def opinion(clean: Sound, heard: Sound, rate_hz: int) -> float:
-    """PESQ (ITU-T P.862.2, wide band, at 16 kHz; P.862, narrow band, at 8 kHz) of what came out against the clean near
-    end as it arrives at the microphone; 1.0 where PESQ finds no speech at all."""
-    try:
-        return float(pesq(rate_hz, clean, heard, "wb" if rate_hz == 16000 else "nb"))
-    except NoUtterancesError:
-        return 1.0
-
-
-def intelligibility(clean: Sound, heard: Sound, rate_hz: int) -> float:
-    """STOI (Taal et al. 2011) of the same, 0 to 1."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # says so when all is silent, and returns 1e-5
-        return float(stoi(clean.astype(np.float64), heard.astype(np.float64), rate_hz))

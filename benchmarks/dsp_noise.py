@@ -15,8 +15,11 @@ from dataclasses import dataclass
 import dsp_measures as measures
 import numpy as np
 from dsp_cases import NEAR_DBFS, SETS, subject_delay
-from dsp_stage import VOICES, Sound, at_level, babble, fan, rms_db, room_response, speak, street, through, wind
+from dsp_ratings import intelligibility, opinion
+from dsp_signals import Sound, at_level, rms_db
+from dsp_stage import babble, fan, room_response, street, through, wind
 from dsp_subjects import SUBJECTS, Scene, available, run
+from dsp_voices import VOICES, speak
 
 ALONE_S, SPEECH_S, RATE = 1.5, 8.0, 16000
 SNR_DB = (0, 5, 10, 15, 20)
@@ -65,7 +68,7 @@ def rate_noisy(names: Sequence[str], noise: str, snr_db: float, which: str, draw
 
 
 def _scores(clean: Sound, heard: Sound) -> tuple[float, float]:
-    return measures.opinion(clean, heard, RATE), measures.intelligibility(clean, heard, RATE)
+    return opinion(clean, heard, RATE), intelligibility(clean, heard, RATE)
 
 
 def mean(gains: Iterable[Gain]) -> Gain:

@@ -8,7 +8,7 @@ import dsp_measures as measures
 import matplotlib as mpl
 import numpy as np
 from dsp_cases import Call, Case
-from dsp_stage import Sound, active
+from dsp_signals import Sound, active
 
 mpl.use("agg")
 import matplotlib.pyplot as plt

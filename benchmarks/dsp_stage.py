@@ -1,78 +1,17 @@
-"""The stage of the DSP benchmark: voices, rooms, a loudspeaker that distorts, clocks that differ, noises of a street.
+"""The stage of the DSP benchmark: rooms and noises of a street, made anew from a seed.
 
-Everything is float32 with full scale 1.0, and made anew from a seed. Voices: Debian's asterisk-core-sounds-*-g722, true
-16 kHz. Rooms: the image method (Allen and Berkley, 1979), by pyroomacoustics.
+Rooms: the image method (Allen and Berkley, 1979), by pyroomacoustics.
 """
 
 from __future__ import annotations
 
-import sys
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import pyroomacoustics
-from numpy.typing import NDArray
+from dsp_signals import Sound
+from dsp_voices import VOICES, speak
 from scipy import signal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from tests.support.speech import PROMPTS, files, read
-
-Sound = NDArray[np.float32]
-
 LOUDSPEAKER_M = 0.10  # from the microphone
-# A voice for each language, except that one woman speaks both English and Spanish; so they are of one set.
-VOICES = {
-    "tuned": ("en_US_f_Allison", "it_IT_m_Carlo", "es_MX_f_Allison"),
-    "held-out": ("fr_CA_f_June", "ru_RU_f_IvrvoiceRU"),
-}
-ACTIVE_DB = 25.0  # frames of 20 ms so much below the loudest count as pauses
-_SINC = 32  # taps to each side, for clocks that differ
-
-
-def rms_db(sound: Sound) -> float:
-    """Mean power in dB of full scale, not below -150."""
-    return float(10 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-15))
-
-
-def active(sound: Sound, rate_hz: int) -> NDArray[np.bool_]:
-    """For each sample, whether its 20 ms belong to speech and not to a pause."""
-    size = rate_hz // 50
-    power = np.add.reduceat(np.square(sound, dtype=np.float64), np.arange(0, len(sound), size))
-    return np.repeat(power > power.max() * 10 ** (-ACTIVE_DB / 10), size)[: len(sound)]
-
-
-def at_level(sound: Sound, dbfs: float, rate_hz: int) -> Sound:
-    """With the pauses left out, as loud as that."""
-    level = rms_db(sound[active(sound, rate_hz)])
-    return (sound * 10 ** ((dbfs - level) / 20)).astype(np.float32)
-
-
-@cache
-def _sentences(voice: str) -> tuple[Path, ...]:
-    """Its prompts of two seconds and more, less those that are recorded silence; none where it is not installed."""
-    spoken = (path for path in files(PROMPTS / voice) if path.parent.name != "silence")
-    return tuple(sorted(path for path in spoken if path.stat().st_size >= 2 * 8000))
-
-
-def speak(voice: str, seconds: float, rate_hz: int, dice: np.random.Generator, *, pause_s: float = 0.2) -> Sound:
-    """A voice's sentences in an order that the dice choose, no pause longer than `pause_s`, at -23 dBFS.
-
-    Raises FileNotFoundError where the voice is not installed.
-    """
-    if not _sentences(voice):
-        raise FileNotFoundError(f"{PROMPTS / voice} (Debian: asterisk-core-sounds-{voice[:2]}-g722)")
-    parts, wanted, have = [], round(seconds * rate_hz), 0
-    for index in dice.permutation(len(_sentences(voice))):
-        said = read(_sentences(voice)[index], rate_hz)
-        spoken = np.concatenate(([0], np.cumsum(active(said, rate_hz))))
-        before = np.maximum(np.arange(len(said)) - round(pause_s * rate_hz), 0)
-        parts.append(at_level(said[spoken[1:] > spoken[before]], -23.0, rate_hz))
-        have += len(parts[-1])
-        if have >= wanted:
-            break
-    return at_level(np.concatenate(parts)[:wanted], -23.0, rate_hz)
 
 
 def room_response(
@@ -99,29 +38,6 @@ def room_response(
     if not to_mouth:
         response = signal.sosfilt(signal.butter(2, 200, "highpass", fs=rate_hz, output="sos"), response)
     return (response / np.sqrt(np.sum(np.square(response)))).astype(np.float32)
-
-
-def soft_clipped(sound: Sound, knee: float | None) -> Sound:
-    """What a loudspeaker makes of it: tanh with its knee at `knee` times the peak (0.5 is harsh, 2 is mild)."""
-    if knee is None:
-        return sound
-    at = knee * float(np.abs(sound).max())
-    return (at * np.tanh(sound / at)).astype(np.float32)
-
-
-def drifted(sound: Sound, ppm: float) -> Sound:
-    """As a clock that runs faster by `ppm` samples it: sample n is the sound at n / (1 + ppm/1e6). Windowed sinc."""
-    if not ppm:
-        return sound
-    at = np.arange(len(sound)) / (1 + ppm * 1e-6)
-    whole = np.floor(at).astype(int)
-    padded = np.pad(sound.astype(np.float64), (_SINC + 1, _SINC + 1 + max(int(at[-1]) - len(sound) + 2, 0)))
-    out = np.zeros(len(sound))
-    for tap in range(-_SINC + 1, _SINC + 1):
-        distance = at - whole - tap
-        window = np.cos(np.pi / 2 * distance / (_SINC + 1)) ** 2
-        out += padded[whole + tap + _SINC + 1] * np.sinc(distance) * window
-    return out.astype(np.float32)
 
 
 def through(sound: Sound, response: Sound) -> Sound:
