@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import listening
+import microphone_delay
 from subjects import BenchmarkError, Sample, Subject, need, on_core, start_baresip, start_node
 
 CALLERS = Path(__file__).with_name("media_callers.py")
 BARESIP_MICROPHONE_S = 90
+MICROPHONE_S = 5.0
 MAX_WAIT_PERCENT = 5.0
 # Measured earlier on such a machine: per cent of a core per call at 100 calls, send jitter p50 and p99 in ms.
 QUOTED = (("pjsua 2.17", 0.10, 0.17, 1.03), ("Asterisk 22", 0.25, 0.01, 0.07), ("baresip 1.0.0", 0.29, 0.46, 3.7))
@@ -161,6 +163,17 @@ def listen(*, alone: bool) -> dict[str, float]:
     return listening.figures(tables["voipnode"])
 
 
+def measure_microphone() -> dict[str, float]:
+    """How long a sample takes from the microphone to the wire, at one call and at a hundred."""
+    print("\nFrom a packet's oldest sample to the wire, ms", flush=True)
+    found = {}
+    for calls in (1, 100):
+        delay = microphone_delay.figures(calls, MICROPHONE_S)
+        print(f"  {calls:>3} calls: p50 {delay['p50']:.1f}, p99 {delay['p99']:.1f}, max {delay['max']:.1f}")
+        found[f"microphone_to_packet_p99_ms_at_{calls}"] = delay["p99"]
+    return found
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100, help="at the same time (100)")
@@ -196,6 +209,8 @@ def main() -> int:
                 if result.mixes_right < args.calls:
                     complaints.append(f"{kind.name}: {args.calls - result.mixes_right} callers heard the wrong mix")
         show_quoted()
+        if args.only is None:
+            figures |= measure_microphone()
         if args.only is None and not args.no_listening:
             figures |= listen(alone=args.alone)
     except BenchmarkError as error:
