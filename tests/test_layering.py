@@ -26,7 +26,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 # Nothing but the command line may import the wiring, and nothing below it may import the command line.
 # The doctor tries what every room's settings name against the world, so it may see them all.
-TOP = ("app", "account_editor", "line", "line_keeper", "settings", "tls_profiles", "traversal", "doctor", "cli")
+TOP = (
+    "app",
+    "account_editor",
+    "line",
+    "line_keeper",
+    "settings",
+    "sound_keeper",
+    "tls_profiles",
+    "traversal",
+    "doctor",
+    "cli",
+)
 IMPURE = {
     "asyncio",
     "socket",

@@ -29,13 +29,14 @@ class AccountEditor:
 
     A change is checked with the whole file, then put to use, then written; what cannot be used or written leaves all
     as it was. Exactly one account is the default, and the automatic peer-to-peer one comes back when none is left.
+    `one_at_a_time` is held meanwhile, by whoever else edits the file, too.
     """
 
-    def __init__(self, keeper: LineKeeper, path: Path, bus: Bus) -> None:
+    def __init__(self, keeper: LineKeeper, path: Path, bus: Bus, one_at_a_time: asyncio.Lock) -> None:
         self._keeper = keeper
         self._path = path
         self._bus = bus
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time = one_at_a_time
         self._in_use = True  # the change just made, and not only later
 
     def register(self, commands: Commands) -> None:

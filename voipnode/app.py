@@ -35,6 +35,7 @@ from voipnode.modules.sound_level.module import DESCRIPTOR as SOUND_LEVEL
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
+from voipnode.sound_keeper import SoundKeeper
 from voipnode.store.problems import SettingsError
 from voipnode.store.settings_file import load_settings
 from voipnode.store.state import EventLog
@@ -78,6 +79,8 @@ class Node:
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self._about: dict[str, Any] = {}
         self._keeper = LineKeeper(self._device, self._house, measurement=self._measurement, changed=self._line_changed)
+        self._edits = asyncio.Lock()  # of the settings file
+        self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
 
     async def start(self) -> None:
         """Start everything, doors first; raises StartError."""
@@ -96,11 +99,12 @@ class Node:
         web = WebServer(self._settings.web, self._house, about) if self._settings.web.enabled else None
         await self._log.start()
         self._started.append(self._log)
-        self._started.append(self._keeper)
+        self._sound.start(self._settings.audio.front_end)
+        self._started += [self._sound, self._keeper]
         await self._keeper.open(self._settings)
         self._about = about
         about.update(self.about())
-        AccountEditor(self._keeper, self._settings_path, self.bus).register(self._house.commands)
+        AccountEditor(self._keeper, self._settings_path, self.bus, self._edits).register(self._house.commands)
         for descriptor in MODULES:
             module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
             self._started.append(module)
@@ -113,7 +117,8 @@ class Node:
     async def reload(self) -> None:
         """Read certificates, keys and the settings file again; what is wrong with them is told, and the old ones serve.
 
-        Changed accounts and SIP settings are used at once, or after the call that is on; others with the next start.
+        Changed accounts and SIP settings are used at once, or after the call that is on; the door's gains and switches
+        at once; others with the next start.
         """
         self._keeper.reload_certificates()
         if not self._settings_path.exists():
@@ -124,9 +129,11 @@ class Node:
         except (SettingsError, CallError) as error:
             self.bus.publish(Problem(where="settings", detail=f"the changed settings are not used: {error}"))
             return
-        waiting = [
-            name for name, value in settings if name not in ON_THE_LINE and value != getattr(self._settings, name)
-        ]
+        sound = self._settings.audio.with_sound_of(settings.audio).front_end
+        self._sound.start(sound)
+        self._keeper.sound = sound
+        fixed = settings.model_copy(update={"audio": settings.audio.with_sound_of(self._settings.audio)})
+        waiting = [name for name, value in fixed if name not in ON_THE_LINE and value != getattr(self._settings, name)]
         if waiting:
             detail = f"changed in {self._settings_path.name}, used from the next start on: {', '.join(sorted(waiting))}"
             self.bus.publish(Problem(where="settings", detail=detail))

@@ -185,8 +185,12 @@ class Line:
 
     @property
     def sound(self) -> FrontEndOptions:
-        """How the door's sound is treated, as commands have left it."""
+        """How the door's sound is treated, as commands have left it; may be set."""
         return self._door.options
+
+    @sound.setter
+    def sound(self, options: FrontEndOptions) -> None:
+        self._sound_desk.set(options)
 
     def addresses(self) -> list[str]:
         """The SIP URIs at which this node can be called: from the network, from this machine, and by TLS."""

@@ -69,6 +69,17 @@ class LineKeeper:
         """The accounts of the line that is open."""
         return self._settings.all_accounts if self._settings is not None else ()
 
+    @property
+    def sound(self) -> FrontEndOptions | None:
+        """How the door's sound is treated, on this line and those after it; None before there is one."""
+        return self._sound if self.line is None else self.line.sound
+
+    @sound.setter
+    def sound(self, options: FrontEndOptions) -> None:
+        self._sound = options
+        if self.line is not None:
+            self.line.sound = options
+
     async def open(self, settings: NodeSettings) -> None:
         """Open the first line. Raises CallError that names the setting and says what would help."""
         await self._open(settings)

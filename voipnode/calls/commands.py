@@ -154,7 +154,7 @@ class ChangeRoom(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSound(Command):
-    """Treat the door's sound otherwise from now on, until the node stops; None: as it is."""
+    """Treat the door's sound otherwise from now on; None: as it is."""
 
     input_muted: bool | None = None
     input_gain_db: float | None = None

@@ -37,10 +37,14 @@ class SoundDesk:
             options = replace(self._door.options, **wanted)
         except ValueError as error:
             raise CallError(str(error)) from error
+        self.set(options)
+        return ""
+
+    def set(self, options: FrontEndOptions) -> None:
+        """Treat the door's sound so from now on, and tell it where that is new."""
         if options != self._door.options:
             self._door.options = options
             self._tell()
-        return ""
 
     def _read(self, command: ReadSound) -> str:
         now = self._door.in_force

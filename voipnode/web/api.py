@@ -248,8 +248,8 @@ def _add_acting(app: FastAPI, view: View, commands: Commands) -> None:
         status_code=204,
         tags=["sound"],
         summary="Set gains, mute, or switch what improves the sound",
-        description="While calls go on, without a click, and until the node stops: what it begins with is in its"
-        " settings. `sound.changed` tells it.",
+        description="While calls go on, without a click. What is set is kept in the settings file, and told by"
+        " `sound.changed`.",
         responses=problems.documented(415, 422),
     )
     async def change_sound(wish: models.SoundRequest) -> None:

@@ -195,7 +195,7 @@ class Node(BaseModel):
 
 
 class SoundRequest(Request):
-    """What to change about the door's sound, until the node stops; what is not sent stays."""
+    """What to change about the door's sound; what is not sent stays."""
 
     input_muted: bool | None = Field(None, description="Mute the microphone", examples=[True])
     input_gain_db: float | None = Field(None, description="-40 to 30", examples=[6.0])

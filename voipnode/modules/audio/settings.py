@@ -40,6 +40,20 @@ Noise = Annotated[str, Field(max_length=4096), AfterValidator(_noise)]
 Fault = Literal["none", "moved", "muffled", "rattling", "weak", "dead_loudspeaker", "dead_microphone", "noisy"]
 
 
+SOUND_FIELDS = (  # what may change while the node runs
+    "input_gain_db",
+    "input_muted",
+    "output_gain_db",
+    "output_muted",
+    "echo_cancellation",
+    "noise_cancellation",
+    "noise_reduction_db",
+    "automatic_gain_control",
+    "target_dbfs",
+    "high_pass_hz",
+)
+
+
 class RoomSettings(BaseModel):
     """The simulated room between loudspeaker and microphone."""
 
@@ -113,11 +127,11 @@ class AudioSettings(BaseModel):
     input_gain_db: float = Field(
         default=0.0, ge=MIN_GAIN_DB, le=MAX_GAIN_DB, description="The microphone's gain, dB; a limiter follows."
     )
-    input_muted: bool = Field(default=False, description="Whether the microphone is muted when the node starts.")
+    input_muted: bool = Field(default=False, description="Mute the microphone.")
     output_gain_db: float = Field(
         default=0.0, ge=MIN_GAIN_DB, le=MAX_GAIN_DB, description="The loudspeaker's gain, dB; a limiter follows."
     )
-    output_muted: bool = Field(default=False, description="Whether the loudspeaker is muted when the node starts.")
+    output_muted: bool = Field(default=False, description="Mute the loudspeaker.")
     echo_cancellation: bool | None = Field(
         default=None,
         description="Take what the loudspeaker plays out of what the microphone hears. Unset: yes, but for files.",
@@ -148,6 +162,10 @@ class AudioSettings(BaseModel):
         le=RANGES["high_pass_hz"][1],
         description=f"Rumble, wind and hum below it are taken away; 0 = not. Unset: {HIGH_PASS_HZ:.0f}, but for files.",
     )
+
+    def with_sound_of(self, other: AudioSettings) -> AudioSettings:
+        """These settings, and what may change while the node runs as `other` has it."""
+        return self.model_copy(update={name: getattr(other, name) for name in SOUND_FIELDS})
 
     @property
     def front_end(self) -> FrontEndOptions:
