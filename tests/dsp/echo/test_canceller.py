@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.echo_room import hear, noise, response, through
+from tests.support.echo_room import drifted, hear, noise, response, through
 from tests.support.speech import speech
 from voipnode.dsp.echo.canceller import EchoCanceller
 
@@ -17,7 +17,7 @@ def test_the_echo_of_speech_goes(rate_hz: int) -> None:
     far = speech(5, rate_hz)
     echo = through(far, response(rate_hz, delay_ms=40))
     heard = hear(EchoCanceller(rate_hz), far, echo + noise(len(far), QUIET_DBFS))
-    assert heard.erle_db(echo, None, 4, 5) > 20
+    assert heard.erle_db(echo, None, 4, 5) > 24
 
 
 def test_double_talk_does_not_make_it_diverge() -> None:
@@ -27,8 +27,66 @@ def test_double_talk_does_not_make_it_diverge() -> None:
     near[: 3 * rate_hz] = near[5 * rate_hz :] = 0
     echo = through(far, response(rate_hz, delay_ms=40))
     heard = hear(EchoCanceller(rate_hz), far, echo + near + noise(len(far), QUIET_DBFS))
-    assert heard.erle_db(echo, near, 3, 5) > 7
-    assert heard.erle_db(echo, near, 5, 6) > 12
+    assert heard.erle_db(echo, near, 3, 5) > 14
+    assert heard.erle_db(echo, near, 5, 6) > 18
+
+
+@pytest.mark.parametrize("ppm", [-100.0, 100.0])
+def test_two_clocks_are_brought_together(ppm: float) -> None:
+    rate_hz = 16000
+    far = speech(7, rate_hz)
+    echo = drifted(through(far, response(rate_hz, delay_ms=40)), ppm)
+    canceller = EchoCanceller(rate_hz)
+    heard = hear(canceller, far, echo + noise(len(far), QUIET_DBFS))
+    assert canceller.drift_ppm == pytest.approx(ppm, abs=10)
+    assert heard.erle_db(echo, None, 5.5, 7) > 14
+
+
+@pytest.mark.parametrize(("delay_ms", "within_s"), [(60, 1.0), (90, 2.0), (30, 2.0)])
+def test_another_path_is_followed(delay_ms: float, within_s: float) -> None:
+    """A door opens beside it; the sound card loses or repeats a period."""
+    rate_hz = 16000
+    far = speech(6, rate_hz)
+    before = through(far, response(rate_hz, delay_ms=60))
+    after = through(far, response(rate_hz, delay_ms=delay_ms, seed=1))
+    echo = np.concatenate((before[: 3 * rate_hz], after[3 * rate_hz :]))
+    canceller = EchoCanceller(rate_hz)
+    heard = hear(canceller, far, echo + noise(len(far), QUIET_DBFS))
+    assert canceller.delay_ms == pytest.approx(delay_ms, abs=1)
+    assert heard.erle_db(echo, None, 3 + within_s, 6) > 18
+
+
+def test_a_long_delay_is_found_again_after_a_reset() -> None:
+    rate_hz = 8000
+    far = speech(2, rate_hz)
+    echo = through(far, response(rate_hz, delay_ms=320))
+    canceller = EchoCanceller(rate_hz)
+    assert canceller.delay_ms is None
+    for _ in range(2):
+        heard = hear(canceller, far, echo)
+        assert canceller.delay_ms == pytest.approx(320, abs=1)
+        assert heard.erle_db(echo, None, 1.5, 2) > 10
+        canceller.reset()
+        assert canceller.delay_ms is None
+
+
+def test_the_far_frame_is_the_one_that_the_echo_came_from() -> None:
+    rate_hz = 16000
+    far = np.random.default_rng(3).standard_normal(rate_hz).astype(np.float32) * np.float32(0.1)
+    echo = np.concatenate((np.zeros(1000, np.float32), far[:-1000]))
+    canceller = EchoCanceller(rate_hz)
+    hear(canceller, far[:-160], echo[:-160])
+    out = canceller.process(far[-160:], echo[-160:])
+    assert np.allclose(out.far, out.near, atol=1e-6)
+
+
+def lasting(frames: np.ndarray, size: int) -> np.ndarray:
+    """Energies over the last 100 ms, as the guard sums them up."""
+    total, sums = 0.0, []
+    for energy in np.sum(np.square(frames.reshape(-1, size), dtype=np.float64), axis=1):
+        total = 0.9 * total + energy
+        sums.append(total)
+    return np.array(sums)
 
 
 def test_without_an_echo_the_near_end_passes_and_never_grows() -> None:
@@ -36,11 +94,9 @@ def test_without_an_echo_the_near_end_passes_and_never_grows() -> None:
     sound = speech(6, rate_hz)
     far, near = sound[: 3 * rate_hz], sound[3 * rate_hz :]
     heard = hear(EchoCanceller(rate_hz), far, near)
-    blocks = heard.error.reshape(-1, 160), near.reshape(-1, 160)
-    energies = [np.sum(np.square(block, dtype=np.float64), axis=1) for block in blocks]
-    assert np.all(energies[0] <= energies[1] * 1.0001 + 1e-9)
+    assert np.all(lasting(heard.error, 160) <= lasting(near, 160) * 1.0001 + 1e-9)
     rest = np.sum((heard.error - near) ** 2) / np.sum(near**2)
-    assert 10 * np.log10(rest) < -6
+    assert 10 * np.log10(rest) < -10
 
 
 def test_reset_forgets_all() -> None:
@@ -89,7 +145,7 @@ def bad_frame(kind: str, seed: int) -> np.ndarray:
     return frame
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(BAD), st.sampled_from(BAD), st.integers(0, 99), st.integers(1, 12)),
@@ -101,15 +157,17 @@ def test_whatever_comes_in_finite_frames_come_out_and_none_louder_than_the_micro
     runs: list[tuple[str, str, int, int]],
 ) -> None:
     canceller = EchoCanceller(8000)
+    microphone, errors = [], []
     for far_kind, near_kind, seed, count in runs:
         for turn in range(count):
             out = canceller.process(bad_frame(far_kind, seed + turn), bad_frame(near_kind, seed + turn + 50))
             for part in (out.error, out.echo, out.far, out.near):
                 assert np.all(np.isfinite(part))
-            near = float(np.sum(np.square(out.near, dtype=np.float64)))
-            assert float(np.sum(np.square(out.error, dtype=np.float64))) <= near * 1.001 + 1e-9
-            assert np.isfinite(canceller.erle_db)
+            microphone.append(out.near.copy())
+            errors.append(out.error.copy())
+            assert np.isfinite((canceller.erle_db, canceller.drift_ppm, canceller.delay_ms or 0)).all()
+    assert np.all(lasting(np.array(errors), 80) <= lasting(np.array(microphone), 80) * 1.001 + 1e-9)
     # And it still works.
     far = np.random.default_rng(1).standard_normal(160 * 80).astype(np.float32) * np.float32(0.1)
     heard = hear(canceller, far, far)
-    assert heard.erle_db(far, None, 1.2, 1.6) > 0.5
+    assert heard.erle_db(far, None, 1.2, 1.6) > 12

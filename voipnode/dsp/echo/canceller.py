@@ -1,4 +1,9 @@
-"""The acoustic echo canceller: what the loudspeaker plays is taken out of what the microphone hears."""
+"""The acoustic echo canceller: what the loudspeaker plays is taken out of what the microphone hears.
+
+The far end's samples are brought to the microphone's clock (`far_clock`, by what `drift` sees) and kept as spectra
+(`far_history`); the delay is found in their correlation with the microphone (`delay_finder`); a Kalman filter follows
+the room's response from there on (`kalman`), and a shadow of it follows when the path changes (`shadow`).
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voipnode.dsp.echo.delay_finder import DelayFinder
+from voipnode.dsp.echo.drift import DriftMeter
+from voipnode.dsp.echo.far_clock import FarClock
 from voipnode.dsp.echo.far_history import FarHistory
 from voipnode.dsp.echo.kalman import KalmanFilter
+from voipnode.dsp.echo.shadow import Shadow
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 
 _RATES_HZ = (8000, 16000)
-_LOUDEST = np.float32(8.0)  # of full scale: what is above is no sound
-_EXPECTED = 0.1  # power of the first block of a response, before anything is known
+_LOUDEST = np.float32(1.0)  # full scale: what is above is no sound
+_LONGEST_BLOCKS = 44  # of delay
+_STAY = 0.9998
+_LEAST_DRIFT_PPM = 3.0  # less is not worth the interpolation
+_FOLLOWS = 0.25  # of the microphone's power: a filter that leaves more tells nothing of the clocks
+_ANOTHER_S = 0.002  # delays that differ by less are one
 _MEMORY = 0.95  # of the powers that `erle_db` compares, per block
+_GUARD_MEMORY = 0.9  # of the energies that the guard compares, per block: 100 ms
 
 
 @dataclass(slots=True)
@@ -33,8 +47,9 @@ class Cancelled:
 class EchoCanceller:
     """Takes frames of 10 ms of both ends; adds no delay.
 
-    `rate_hz` is 8000 or 16000, `tail_ms` the length of the room's response that is modelled. `error` is never louder
-    than `near`, and finite whatever comes in. Raises ValueError for other rates and tails out of 20..500 ms.
+    `rate_hz` is 8000 or 16000, `tail_ms` the length of the room's response that is modelled; delays up to 440 ms are
+    found. Over any 100 ms `error` is no louder than `near` (a single frame may be: two sounds in one can be softer than
+    either), and it is finite whatever comes in. Raises ValueError for other rates and tails out of 20..500 ms.
     """
 
     latency_samples = 0
@@ -45,29 +60,39 @@ class EchoCanceller:
         if not 20 <= tail_ms <= 500:
             raise ValueError(f"tail_ms is {tail_ms}: 20 to 500 are right")
         self.rate_hz = rate_hz
-        size = rate_hz // FRAMES_PER_S
+        self._size = size = rate_hz // FRAMES_PER_S
         partitions = round(tail_ms * FRAMES_PER_S / 1000)
-        self._history = FarHistory(size, partitions)
-        self._filter = KalmanFilter(self._history, partitions)
-        self._expected: Frame = np.full(partitions, _EXPECTED, dtype=np.float32)
+        self._clock = FarClock(size)
+        self._history = FarHistory(size, _LONGEST_BLOCKS + partitions)
+        self._finder = DelayFinder(self._history, _LONGEST_BLOCKS)
+        self._filter = KalmanFilter(self._history, partitions, stay=_STAY)
+        self._another = round(_ANOTHER_S * rate_hz)
+        self._shadow = Shadow(self._history, self._filter, partitions, self._another)
+        self._drift = DriftMeter(size)
         self._out = Cancelled(*(np.zeros(size, dtype=np.float32) for _ in range(4)))
         self.reset()
 
     def reset(self) -> None:
-        """Forget the room."""
+        """Forget the room, the delay and the clocks."""
+        self._clock.reset()
         self._history.reset()
-        self._filter.reset(self._expected)
+        self._finder.reset()
+        self._filter.reset()
+        self._shadow.reset()
+        self._drift.reset()
+        self._near_sum = self._error_sum = 0.0
         self._near_power = self._error_power = 0.0
 
     @property
     def delay_ms(self) -> float | None:
         """From the loudspeaker's frame to its echo; None while it is not known."""
-        return None
+        lag = self._filter.lag
+        return None if lag is None else 1000 * (lag + self._clock.behind) / self.rate_hz
 
     @property
     def drift_ppm(self) -> float:
         """By how much the microphone's clock is faster than the loudspeaker's."""
-        return 0.0
+        return self._drift.drift_ppm
 
     @property
     def erle_db(self) -> float:
@@ -79,27 +104,85 @@ class EchoCanceller:
         out = self._out
         _admit(far, out.far)
         near_energy = _admit(near, out.near)
-        self._history.push(out.far)
+        self._hear_far(out.far)
+        if self._finder.listen(out.near):
+            self._found()
         np.copyto(out.echo, self._filter.echo())
-        np.subtract(out.near, out.echo, out=out.error)
+        error_energy = self._subtract()
         self._filter.learn(out.error)
-        error_energy = float(np.dot(out.error, out.error))
-        if not error_energy <= near_energy:
-            error_energy = self._soften(near_energy, error_energy)
-        self._near_power += (1 - _MEMORY) * (near_energy - self._near_power)
-        self._error_power += (1 - _MEMORY) * (error_energy - self._error_power)
+        if self._filter.lag is not None:
+            error_energy = self._compete(error_energy)
+            self._follow_drift()
+        self._guard(near_energy, error_energy)
+        self._history.sound(self._filter.lag or 0, out.far)
         return out
 
-    def _soften(self, near_energy: float, error_energy: float) -> float:
+    def _hear_far(self, far: Frame) -> None:
+        blocks = self._clock.turn(far)
+        for block in blocks:
+            self._history.push(block)
+        if len(blocks) == 1:
+            return
+        slipped = len(blocks) - 1
+        for part in (self._finder, self._filter, self._shadow):
+            part.slip(slipped)
+        if self._filter.lag is not None and self._filter.lag < 0:
+            # The echo comes before its sound at this clock: there is nothing left to take from.
+            self.reset()
+
+    def _found(self) -> None:
+        lag = self._finder.lag
+        if lag is None:
+            return
+        if self._filter.lag is None:
+            self._filter.reset(lag)
+        self._shadow.try_lag(lag)
+
+    def _subtract(self) -> float:
+        out = self._out
+        np.subtract(out.near, out.echo, out=out.error)
+        return float(np.dot(out.error, out.error))
+
+    def _compete(self, error_energy: float) -> float:
+        better = self._shadow.compete(self._out.near, error_energy)
+        if better is None:
+            return error_energy
+        self._drift.forget()
+        np.copyto(self._out.echo, better)
+        return self._subtract()
+
+    def _follow_drift(self) -> None:
+        lag, found = self._filter.lag, self._finder.lag
+        if lag is None or found is None or not self._drift.due():
+            return
+        if self._error_power > _FOLLOWS * self._near_power or abs(found - lag) > self._another:
+            self._drift.forget()
+            return
+        self._drift.look(self._filter.direct())
+        self._clock.drift_ppm = self._drift.drift_ppm
+        if lag >= 1.5 * self._size and abs(self._drift.drift_ppm) > _LEAST_DRIFT_PPM:
+            self._clock.running = True
+
+    def _guard(self, near_energy: float, error_energy: float) -> None:
+        """No louder than the microphone, and nothing but numbers."""
+        near_sum = _GUARD_MEMORY * self._near_sum + near_energy
+        error_sum = _GUARD_MEMORY * self._error_sum + error_energy
+        if not error_sum <= near_sum:
+            if not math.isfinite(error_sum):
+                self.reset()
+                self._out.echo[:] = 0
+            error_energy = self._soften(near_energy)
+            error_sum = _GUARD_MEMORY * self._error_sum + error_energy
+        self._near_sum, self._error_sum = near_sum, error_sum
+        self._near_power += (1 - _MEMORY) * (near_energy - self._near_power)
+        self._error_power += (1 - _MEMORY) * (error_energy - self._error_power)
+
+    def _soften(self, near_energy: float) -> float:
         """Scale the echo so that the error is least, hence no louder than the microphone. Returns its energy."""
         out = self._out
-        if not math.isfinite(error_energy):
-            self._filter.reset(self._expected)
-            out.echo[:] = 0
         power = float(np.dot(out.echo, out.echo))
         out.echo *= max(0.0, float(np.dot(out.echo, out.near)) / power) if power > 0 else 0.0
-        np.subtract(out.near, out.echo, out=out.error)
-        return min(near_energy, float(np.dot(out.error, out.error)))
+        return min(near_energy, self._subtract())
 
 
 def _admit(frame: Frame, into: Frame) -> float:

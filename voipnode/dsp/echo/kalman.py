@@ -20,14 +20,25 @@ _FLOOR = 1e-8  # the softest near end, mean square: -80 dBFS
 _LEAST_VARIANCE = 1e-9
 
 
+_LEAD_BLOCKS = 1  # from the first partition to the direct sound's
+# What is expected of a response, as powers: next to nothing before the direct sound, and behind it a room 10 dB softer,
+# fading by 1 dB in 10 ms.
+_BEFORE, _DIRECT, _ROOM, _FADES = 1e-3, 1.0, 0.1, 0.8
+_ANYWHERE = 0.1
+
+
 class KalmanFilter:
     """Estimates the echo of one block and learns from what is left of the microphone.
 
     `partitions` blocks long; `stay` is how alike the room is from one block to the next (the state's transition factor,
     its shortfall from 1 drives the process noise). Every gradient is constrained to be causal and one block long.
+
+    `lag` is where in the history the direct sound is expected, in samples before the newest block; None is not known.
+    What is expected decides how soon it converges: all else alike, it is 10 dB further after 3 s with the lag than
+    without, and 25 dB further than with variances that are all alike and large.
     """
 
-    def __init__(self, far: FarHistory, partitions: int, *, stay: float = 0.9998) -> None:
+    def __init__(self, far: FarHistory, partitions: int, *, stay: float) -> None:
         size, bins = far.size, far.size + 1
         self._far = far
         self._count = partitions
@@ -42,16 +53,52 @@ class KalmanFilter:
         self._work_2: Frame = np.zeros((partitions, bins), dtype=np.float32)
         self._block: Frame = np.zeros(2 * size, dtype=np.float32)
         self._error: Frame = np.zeros(2 * size, dtype=np.float32)
+        self.reset()
 
-    def reset(self, expected: Frame) -> None:
-        """Know nothing but the power `expected` of each partition, shape (partitions,)."""
+    def reset(self, lag: int | None = None) -> None:
+        """Know nothing but where the direct sound is."""
+        self.lag = lag
+        self.age = max(lag // self._far.size - _LEAD_BLOCKS, 0) if lag is not None else 0  # of the first partition
         self.taps[:] = 0
-        self.variances[:] = expected[:, None]
         self._near[:] = 0
+        self.doubt()
+
+    def doubt(self, share: float = 1.0) -> None:
+        """Expect the taps to be wrong by that share of the powers that a response has."""
+        if self.lag is None:
+            self.variances[:] = _ANYWHERE * share
+            return
+        behind = np.arange(self._count) + self.age - self.lag / self._far.size
+        room = np.where(behind < 0.1, _DIRECT, _ROOM * _FADES**behind)
+        self.variances[:] = share * np.where(behind < -1, _BEFORE, room)[:, None]
+
+    def follow(self, other: KalmanFilter) -> None:
+        """Take over lag and taps, as far as both go."""
+        self.lag, self.age = other.lag, other.age
+        shared = min(self._count, other._count)
+        self.taps[:shared] = other.taps[:shared]
+        self.taps[shared:] = 0
+
+    def slip(self, blocks: int) -> None:
+        """The newest block is so many blocks newer than it would have been: read that much further back."""
+        if self.lag is not None:
+            self.lag += blocks * self._far.size
+        self.age += blocks
+        if self.age < 0:
+            for rows in (self.taps, self.variances):
+                rows[: self.age] = rows[-self.age :].copy()
+            self.taps[self.age :] = 0
+            self.age = 0
+
+    def direct(self) -> Spectra:
+        """The taps of the direct sound, shape (2, bins): a view."""
+        assert self.lag is not None
+        first = min(max(self.lag // self._far.size - self.age, 0), self._count - 2)
+        return self.taps[first : first + 2]
 
     def echo(self) -> Frame:
         """The echo in the present block, shape (size,). Overwritten by the next call."""
-        products = np.multiply(self._far.spectra(self._count), self.taps, out=self._gradient)
+        products = np.multiply(self._far.spectra(self._count, self.age), self.taps, out=self._gradient)
         return to_sound(np.add.reduce(products, axis=0), self._block)[self._far.size :]
 
     def learn(self, error: Frame) -> None:
@@ -63,11 +110,11 @@ class KalmanFilter:
         heard += np.square(spectrum.imag)
 
         variances = self._predict()
-        shares = np.multiply(variances, self._far.powers(self._count), out=self._work)
+        shares = np.multiply(variances, self._far.powers(self._count, self.age), out=self._work)
         unknown = np.add.reduce(shares, axis=0)  # of two blocks, of which the error holds one
         total = unknown + 2 * self._near_power(heard, 0.5 * unknown)
 
-        gradient = np.conjugate(self._far.spectra(self._count), out=self._gradient)
+        gradient = np.conjugate(self._far.spectra(self._count, self.age), out=self._gradient)
         gradient *= variances
         gradient *= spectrum / total
         responses = to_sound(gradient, self._responses)

@@ -1,0 +1,60 @@
+"""By how much the loudspeaker's and the microphone's clocks differ, seen in how the room's response slides.
+
+A filter that follows a drifting echo has its response move along the time axis. The slope of phase between two states
+of its taps, weighted by their power and by frequency (least squares), is that movement; its quotient with the time
+between is what is left of the drift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from voipnode.dsp.echo.spectra import Spectra
+
+_LOOK_BLOCKS = 20
+_GAIN = 1.0
+_ALIKE = 0.9  # less is another room, not a drift
+_MOST_PPM = 200.0  # in one look
+
+
+class DriftMeter:
+    """Compares the taps around the direct sound every 0.2 s. `drift_ppm` is the sum of what it saw, the estimate.
+
+    Positive: the microphone's clock is the faster one, the echo comes ever later.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._omega = (np.arange(size + 1) * (np.pi / size)).astype(np.float32)
+        self._weight = np.square(self._omega)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the drift."""
+        self.drift_ppm = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        """The taps are others from now on; what was found of the drift stays."""
+        self._before: Spectra | None = None
+        self._blocks = 0
+
+    def due(self) -> bool:
+        """Count a block. True when it is time to look."""
+        self._blocks += 1
+        return self._blocks >= _LOOK_BLOCKS
+
+    def look(self, taps: Spectra) -> None:
+        """Take the taps of the direct sound's partitions."""
+        blocks, self._blocks = self._blocks, 0
+        before, self._before = self._before, taps.copy()
+        if before is None:
+            return
+        product = (np.conj(before) * taps).sum(axis=0)
+        powers = float(np.vdot(before, before).real) * float(np.vdot(taps, taps).real)
+        likeness = float(product.real.sum())
+        if powers <= 0 or likeness < _ALIKE * powers**0.5:
+            return
+        later = -float(np.dot(self._omega, product.imag)) / float(np.dot(self._weight, np.abs(product)))
+        seen = later * 1e6 / (blocks * self._size)
+        self.drift_ppm += _GAIN * min(max(seen, -_MOST_PPM), _MOST_PPM)
