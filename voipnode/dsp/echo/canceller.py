@@ -26,7 +26,7 @@ _LONGEST_BLOCKS = 44  # of delay
 _STAY = 0.9998
 _LEAST_DRIFT_PPM = 3.0  # less is not worth the interpolation
 _FOLLOWS = 0.25  # of the microphone's power: a filter that leaves more tells nothing of the clocks
-_ANOTHER_S = 0.002  # delays that differ by less are one
+_ANOTHER_S = 0.005  # delays that differ by less are one
 _MEMORY = 0.95  # of the powers that `erle_db` compares, per block
 _GUARD_MEMORY = 0.9  # of the energies that the guard compares, per block: 100 ms
 
@@ -111,7 +111,7 @@ class EchoCanceller:
         error_energy = self._subtract()
         self._filter.learn(out.error)
         if self._filter.lag is not None:
-            error_energy = self._compete(error_energy)
+            error_energy = self._compete(near_energy, error_energy)
             self._follow_drift()
         self._guard(near_energy, error_energy)
         self._history.sound(self._filter.lag or 0, out.far)
@@ -143,8 +143,8 @@ class EchoCanceller:
         np.subtract(out.near, out.echo, out=out.error)
         return float(np.dot(out.error, out.error))
 
-    def _compete(self, error_energy: float) -> float:
-        better = self._shadow.compete(self._out.near, error_energy)
+    def _compete(self, near_energy: float, error_energy: float) -> float:
+        better = self._shadow.compete(self._out.near, near_energy, error_energy)
         if better is None:
             return error_energy
         self._drift.forget()

@@ -18,6 +18,8 @@ _PARTITIONS = 8  # at most
 _STAY = 0.99
 _MEMORY = 0.8  # of the energies that are compared, per block: 50 ms
 _BETTER = 0.5  # of the first filter's error: 3 dB less
+_FAILS = 0.03  # of the microphone: while it leaves less, the first filter keeps its lead
+_AUDIBLE = 1e-6  # mean square of the microphone: -60 dBFS
 _SETTLES_BLOCKS = 5  # after a change, before it is judged
 _PATIENCE_BLOCKS = 50  # that it may be worse before it starts again from the first filter
 _TRIAL_BLOCKS = 150  # the same where it tries another delay
@@ -31,13 +33,14 @@ class Shadow:
         self._main = main
         self._filter = KalmanFilter(far, min(partitions, _PARTITIONS), stay=_STAY)
         self._another = another
+        self._audible = _AUDIBLE * far.size / (1 - _MEMORY)
         self.takes = 0
         self.reset()
 
     def reset(self) -> None:
         """Know nothing."""
         self._filter.reset()
-        self._main_energy = self._energy = 0.0
+        self._near_energy = self._main_energy = self._energy = 0.0
         self._blocks = 0
 
     def try_lag(self, lag: int) -> None:
@@ -54,17 +57,19 @@ class Shadow:
         """See `KalmanFilter.slip`."""
         self._filter.slip(blocks)
 
-    def compete(self, near: Frame, error_energy: float) -> Frame | None:
-        """Try the block: `main`'s error had that energy. Gives the better echo where the lead has changed."""
+    def compete(self, near: Frame, near_energy: float, error_energy: float) -> Frame | None:
+        """Try the block: `near` and `main`'s error had those energies. Gives the better echo where the lead changes."""
         shadow = self._filter
         echo = shadow.echo()
         error = near - echo
         shadow.learn(error)
+        self._near_energy = _MEMORY * self._near_energy + near_energy
         self._main_energy = _MEMORY * self._main_energy + error_energy
         self._energy = _MEMORY * self._energy + float(np.dot(error, error))
         self._blocks += 1
         if self._energy < _BETTER * self._main_energy:
-            if self._blocks > _SETTLES_BLOCKS:
+            fails = self._main_energy > _FAILS * self._near_energy and self._near_energy > self._audible
+            if fails and self._blocks > _SETTLES_BLOCKS:
                 self._lead()
                 return echo
         elif self._energy > self._main_energy and self._blocks > self._patience():
