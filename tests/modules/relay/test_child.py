@@ -38,10 +38,11 @@ def test_the_end_and_the_output_are_told(loop: type[asyncio.AbstractEventLoop]) 
 
 def test_one_that_was_killed_has_its_signal_as_code_and_is_not_signalled_again() -> None:
     async def play() -> None:
-        child = await Child.start(python("import signal; signal.pause()"))
+        child = await Child.start(python("import signal; signal.pause()"), stdin=subprocess.PIPE)
         child.kill()
         assert await child.wait() == -9
         child.kill()  # its number may be another's by now
+        child.write(b"too late\n")
 
     run_test(play())
 

@@ -77,9 +77,12 @@ class Child:
 
     def write(self, data: bytes) -> None:
         """Give it `data` as input (a few lines: a pipe that is full would block). What it reads no more is lost."""
-        assert self._process.stdin is not None, "start it with stdin=PIPE"
+        stdin = self._process.stdin
+        assert stdin is not None, "start it with stdin=PIPE"
+        if stdin.closed:
+            return  # it has ended
         try:
-            self._process.stdin.write(data)
+            stdin.write(data)
         except BrokenPipeError:
             return  # it is ending: `wait` tells
 
