@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support.speexdsp import Speex, pcm
+from voipnode.dsp.echo.canceller import EchoCanceller
+from voipnode.dsp.front_end import FrontEnd
+from voipnode.dsp.front_end_options import FrontEndOptions
 from voipnode.dsp.resampling import Resampler
+from voipnode.dsp.suppressor import Suppressor
 
 Sound = NDArray[np.float32]
 
@@ -44,23 +48,30 @@ class Linear:
     """Our canceller without a suppressor."""
 
     def __init__(self, scene: Scene) -> None:
-        self._canceller = importlib.import_module("voipnode.dsp.echo.canceller").EchoCanceller(scene.rate_hz)
+        self._canceller = EchoCanceller(scene.rate_hz)
 
     def process(self, far: Sound, near: Sound) -> Sound:
-        error: Sound = self._canceller.process(far, near).error
-        return error
+        return self._canceller.process(far, near).error.copy()
 
 
 class Chain:
-    """Our canceller and our suppressor: the door's chain without high-pass and gain control, which move the level."""
+    """Our canceller and our suppressor, without what else a front end does."""
 
-    def __init__(self, scene: Scene, *, noise: bool) -> None:
-        self._canceller = importlib.import_module("voipnode.dsp.echo.canceller").EchoCanceller(scene.rate_hz)
-        self._suppressor = importlib.import_module("voipnode.dsp.suppressor").Suppressor(scene.rate_hz, noise=noise)
+    def __init__(self, scene: Scene, *, noise: bool = True) -> None:
+        self._canceller, self._suppressor = EchoCanceller(scene.rate_hz), Suppressor(scene.rate_hz, noise=noise)
 
     def process(self, far: Sound, near: Sound) -> Sound:
-        out: Sound = self._suppressor.process(self._canceller.process(far, near))
-        return out
+        return self._suppressor.process(self._canceller.process(far, near))
+
+
+class Ours:
+    """The front end of the door's microphone. Gain control moves levels, so that it is on only where cost is asked."""
+
+    def __init__(self, scene: Scene, *, gain: bool = False) -> None:
+        self._front_end = FrontEnd(scene.rate_hz, FrontEndOptions(automatic_gain_control=gain))
+
+    def process(self, far: Sound, near: Sound) -> Sound:
+        return self._front_end.process(far, near)
 
 
 class Aec3:
@@ -114,7 +125,9 @@ SUBJECTS: dict[str, Maker] = {
     "none": lambda scene: Unprocessed(),
     "linear": Linear,
     "echo": lambda scene: Chain(scene, noise=False),
-    "ours": lambda scene: Chain(scene, noise=True),
+    "chain": Chain,
+    "ours": Ours,
+    "ours_all": lambda scene: Ours(scene, gain=True),
     "speex_mdf": lambda scene: Speex(scene.rate_hz, preprocess=False),
     "speex": lambda scene: Speex(scene.rate_hz),
     "aec3": Aec3,
