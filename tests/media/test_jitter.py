@@ -177,8 +177,8 @@ def test_repeated_and_swapped_packets_change_nothing() -> None:
 
 def test_a_step_in_the_delay_is_waited_for_and_given_back_later() -> None:
     line = play(lambda n: 0.110 if 200 <= n < 300 else 0.010, seconds=45)
-    assert line.buffer.concealed <= 12 * 80
-    assert max(line.delays_ms) == pytest.approx(115, abs=15)
+    assert line.buffer.concealed <= 15 * 80
+    assert max(line.delays_ms) == pytest.approx(120, abs=20)
     assert line.delays_ms[-1] < 45
     sound = line.heard[-80_000:]
     assert fit_tone(sound, 440)[1] > 30
@@ -234,7 +234,7 @@ def test_after_a_pause_the_lead_is_set_afresh(marker: bool, skew: int) -> None:
         last = buffer.pull()
     assert not last.any()
     concealed = buffer.concealed
-    assert concealed == 12 * 80
+    assert concealed == 20 * 80
     for number in range(150, 250):
         start = number * PACKET + skew
         put(buffer, start, np.full(PACKET, 0.25, dtype=np.float32), marker=marker and number == 150)

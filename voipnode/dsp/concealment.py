@@ -7,8 +7,8 @@ model's response. Each side's model leans a little on the other's sound, which s
 sides: Etter, "Restoration of a discrete-time signal segment by interpolation based on the left-sided and right-sided
 autoregressive parameters", IEEE Trans. Signal Processing 44, 1996.
 
-While nothing is known behind the gap, the sound before it is carried on, from 40 ms on ever softer, and is silent after
-120 ms. Sound that returns unforeseen is faded into what was being carried on.
+While nothing is known behind the gap, the sound before it is carried on, from 80 ms on ever softer, and is silent after
+200 ms. Sound that returns unforeseen is faded into what was being carried on.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _WINDOW_S = 0.025
 _ORDER_S = 0.010  # a pitch of 100 Hz; lower ones are carried on by their harmonics
 _MAX_ORDER = 96  # from 100 on, OpenBLAS solves with threads
 _CHUNK_S = 0.020  # sound is carried on by so much at a time: few gaps are longer
-_HOLD_S = 0.040
-_SILENT_S = 0.120
+_HOLD_S = 0.080
+_SILENT_S = 0.200
 _MERGE_S = 0.005
 _RADIUS = 0.998  # at 8 kHz; what is predicted falls by half in 43 ms: a voice does not stay the same
 _LEAN = 0.2  # weight of the other side's sound in a side's model

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 WINDOW = 1000  # packets: 20 s of 20 ms. Listeners mind a moving delay more than a few milliseconds too much
 CALM = 500  # packets that must have been seen before less delay is dared
-_FORGIVEN = 0.01  # share of packets that may come too late: they cost less than delay for all others
 _TYPICAL = 0.3  # share of packets that may be less than typical
+_FORGIVEN = 0.05  # share of packets that may ever come too late
+_PERCENT_MS = 60.0  # one packet in a hundred too late is as bad as so much delay for all
+_LONG_MS = 90.0  # from here on delay weighs more: talk begins to stumble over it (ITU-T G.107 §7.3)
+_LONG_WEIGHT = 2.5
+_TAIL = 3.2  # standard deviations of delay that are expected to come, however few packets were seen
 _EVERY = 10  # packets between two looks, where nothing is pressing
 
 
@@ -15,17 +20,22 @@ class Arrivals:
     """The leads of the last `WINDOW` packets, as a histogram.
 
     A packet's lead is how far its first sample was ahead of the playing place when it came; below zero it was too late.
-    All in samples. `excess` says how much more delay there is than needed (below zero: how much is lacking) for all but
-    the forgiven packets to come in time, and typical ones `base` early. `spread` is how much earlier typical ones come
-    than the last that is not forgiven.
+    All in samples, `per_ms` of them in a millisecond. `excess` says how much more delay there is than is worth having
+    (below zero: how much is lacking), with typical packets `base` early. `spread` is how much earlier typical ones come
+    than the last that is waited for.
 
-    The relative delay of packets, its histogram and a quantile of it are the method of WebRTC's NetEq
-    (`delay_manager.h`, `underrun_optimizer.h`: quantile 0.95 in steps of 20 ms, forgotten exponentially). Here a
-    sliding window counts exactly, and forgets a disturbance for certain.
+    Which packets are not worth waiting for: delay is weighed against the share of those that come too late. The
+    relative delay of packets, its histogram and this weighing are the method of WebRTC's NetEq (`delay_manager.h`,
+    `reorder_optimizer.h`: `ms_per_loss_percent`); there in steps of 20 ms, and forgotten exponentially. Here a sliding
+    window counts exactly, and forgets a disturbance for certain.
+
+    A few packets have not shown the worst that is to come. While they are few, what is still to be expected of a normal
+    distribution is added: of n values the greatest is some sqrt(2 ln n) standard deviations out.
     """
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, per_ms: int) -> None:
         self._base = base
+        self._per_ms = per_ms
         self.average = float(base)
         self.clear()
 
@@ -74,15 +84,37 @@ class Arrivals:
     def _look(self) -> None:
         self._wait = _EVERY
         total = len(self._recent)
-        forgiven, few = int(total * _FORGIVEN), int(total * _TYPICAL)
-        seen, late = 0, None
+        few, forgiven = int(total * _TYPICAL), int(total * _FORGIVEN)
+        seen = typical = 0
+        tail: list[tuple[int, int]] = []  # each lead, and how many packets came later
         for value in sorted(self._counts):
+            if seen <= forgiven:
+                tail.append((value, seen))
             seen += self._counts[value]
-            if late is None and seen > forgiven:
-                late = value
             if seen > few:
-                assert late is not None
-                self._smallest = late
-                self.spread = value - late
-                self.excess = min(late, value - self._base) - self._moved
-                return
+                typical = value
+                break
+        late = self._worth_waiting(tail, typical, total) - self._unseen(total)
+        self._smallest = late
+        self.spread = typical - late
+        self.excess = min(late, typical - self._base) - self._moved
+
+    def _worth_waiting(self, tail: list[tuple[int, int]], typical: int, total: int) -> int:
+        """The lead of the last packet that is worth the delay."""
+        per_packet = _PERCENT_MS * 100 / total
+        long = _LONG_MS * self._per_ms
+        best, least = typical, math.inf
+        for value, later in tail:
+            delay = typical - value
+            cost = (delay + max(0.0, delay - long) * (_LONG_WEIGHT - 1)) / self._per_ms + later * per_packet
+            if cost < least:
+                best, least = value, cost
+        return best
+
+    def _unseen(self, total: int) -> int:
+        """By how much the worst that so few packets have shown will probably be exceeded."""
+        missing = _TAIL - math.sqrt(2 * math.log(total))
+        if missing <= 0:
+            return 0
+        mean = sum(self._recent) / total
+        return int(missing * math.sqrt(sum((value - mean) ** 2 for value in self._recent) / total))

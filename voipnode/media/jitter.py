@@ -9,11 +9,11 @@ buffer starts with a lead of 20 ms, with which the packet behind a single lost o
 touches it only with cause (`arrivals` keeps the account):
 
     what the leads of the last 20 s say        what is done
-    too little for all but a hundredth         splices, backward: pitch periods are repeated
+    too little, delay weighed against loss     splices, backward: pitch periods are repeated
     enough, or not much more                   nothing: a clean network passes unaltered
     too much, after 10 s or more               splices, forward: pitch periods are left out
-    a packet comes after its time while        play waits for it: the gap was being concealed anyhow, and simply
-      nothing is left to play                  ends later ("stretched in the concealed part")
+    too little, and a packet comes after its   play goes back by all that is lacking: the gap was being concealed
+      time while nothing is left to play       anyhow, and simply ends later ("stretched in the concealed part")
     a talk spurt begins after silence          the lead is set afresh, unheard
 
 Leads are counted in samples against the playing place, not in wall time, so a stalled or bursting media clock is seen
@@ -63,7 +63,7 @@ class JitterBuffer:
         self._playout = Playout(rate_hz)
         self._line = self._playout.line
         self._splicer = Splicer(self._size, 5 * per_ms // 2, 15 * per_ms)
-        self._arrivals = Arrivals(self._start_lead)
+        self._arrivals = Arrivals(self._start_lead, per_ms)
         self.late = self.stretched = self.squeezed = 0
         self.reset()
 
@@ -166,7 +166,7 @@ class JitterBuffer:
         if lead < 0:
             self.late += 1
             if self._playout.parched:
-                self._wait_for(min(-lead, -self._arrivals.excess))
+                self._wait_for(-self._arrivals.excess)
         self._want()
 
     def _want(self) -> None:
@@ -178,7 +178,10 @@ class JitterBuffer:
         self._wanted = excess if lacking or (spare and (arrivals.calm or excess > self._max_delay)) else 0
 
     def _wait_for(self, back: int) -> None:
-        """Nothing is left to play and this packet is late: go back for it, as far as the greatest delay allows."""
+        """Nothing is left to play and a packet is late: go back, as far as the greatest delay allows.
+
+        Once and for all, where it can be: a listener minds one longer gap less than several moves after each other.
+        """
         back = min(back, int(self._max_delay - self._arrivals.average))
         if back > 0:
             self._playout.shift(-back)

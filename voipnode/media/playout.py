@@ -13,7 +13,7 @@ from voipnode.media.waiting_packets import WaitingPacket, WaitingPackets
 PAST_MS = 80  # played sound that is kept, to repeat from and to predict from
 _ROOM_MS = 500
 _BRIDGED_MS = 40  # the last part of a gap is predicted from both sides
-_CONCEALED_MS = 120  # what is longer is counted as a pause
+_CONCEALED_MS = 200  # what is longer is counted as a pause
 
 
 class Playout:
