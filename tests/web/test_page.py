@@ -169,6 +169,9 @@ def test_the_sound_is_muted_switched_and_made_louder(page: Any, site: Site) -> N
         ChangeSound(echo_cancellation=False),
         ChangeSound(output_gain_db=-6),
     ]
+    site.do(lambda: site.rig.door.picked_up(site.rig.door.ring_in()))
+    words = "Microphone −32 dBFS · loudspeaker −24 dBFS · sent −21 dBFS · echo −32 dB · gain +5 dB"
+    shows(page, "#sound-now", words)
 
 
 def test_an_incoming_call_is_answered_and_digits_are_sent(page: Any, site: Site) -> None:

@@ -2,7 +2,7 @@
 // that something changed, then the status is read again; nothing is worked out twice.
 
 import { API, ask } from "./node.js";
-import { accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, sentence } from "./words.js";
+import { accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, levelWords, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const STORED = "voipnode.target";
@@ -258,6 +258,18 @@ function showGain(control, value) {
   control.nextElementSibling.textContent = `${value > 0 ? "+" : ""}${value} dB`;
 }
 
+// Levels are nothing that happens, so they are asked for: once a second, while somebody talks and somebody looks.
+async function measureSound() {
+  const isTalking = status?.sound && status.calls.some((call) => call.state === "Active");
+  $("sound-now").hidden = !isTalking;
+  if (!isTalking || document.hidden) return;
+  try {
+    $("sound-now").textContent = levelWords(await ask("GET", "/sound"));
+  } catch {
+    $("sound-now").hidden = true; // the link says that the node is away
+  }
+}
+
 async function changeSound(control, value) {
   $("sound-error").textContent = "";
   try {
@@ -429,3 +441,4 @@ recall();
 sayTarget();
 follow();
 setInterval(tick, 100);
+setInterval(measureSound, 1000);

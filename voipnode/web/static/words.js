@@ -79,6 +79,16 @@ export function soundWords(sound) {
   return words.join(", ") || "everything on";
 }
 
+// What is heard at the door now.
+export function levelWords(now) {
+  const level = (dbfs) => (dbfs <= -90 ? "silent" : `−${Math.round(-dbfs)} dBFS`);
+  const words = [`Microphone ${level(now.input_dbfs)}`, `loudspeaker ${level(now.far_dbfs)}`, `sent ${level(now.output_dbfs)}`];
+  if (now.erle_db !== null) words.push(`echo ${now.erle_db >= 1 ? `−${Math.round(now.erle_db)}` : "0"} dB`);
+  if (now.delay_ms !== null) words.push(`its delay ${Math.round(now.delay_ms)} ms`);
+  if (now.automatic_gain_control) words.push(`gain ${now.gain_db > 0 ? "+" : ""}${now.gain_db.toFixed(0)} dB`);
+  return words.join(" · ");
+}
+
 const SOUND_BLOCKS = [
   ["echo_cancellation", "echo cancellation"],
   ["noise_cancellation", "noise cancellation"],
