@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.audio import find_tone_hz, fit_tone
 from voipnode.media.jitter import MAX_DELAY_MS, JitterBuffer
+from voipnode.media.playout import Playout
 
 RATE = 8000
 PACKET = 160
@@ -268,6 +269,36 @@ def test_before_the_first_packet_there_is_silence_and_no_concealment() -> None:
     buffer.mute(0, 100, ended=False)
     put(buffer, 0, np.zeros(0, dtype=np.float32))
     assert buffer.concealed == 0
+
+
+def test_nothing_is_laid_out_in_a_long_pause_and_all_is_heard_as_if_it_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    def talk() -> list[tuple[bytes, int, int, float]]:
+        dice, buffer = random.Random(1), JitterBuffer(RATE)
+        start, next_at, told = 5000, 30, []
+        for step in range(2500):
+            if step == next_at:
+                put(buffer, start, tone_at(start, PACKET))
+                pause = 2 * dice.choice([0] * 20 + [1, 15, 40, 90])  # frames: up to 1.8 s
+                next_at += 2 + pause
+                start += PACKET + pause * 80 + dice.choice([0] * 9 + [23, -23])
+            told.append(
+                (buffer.pull().tobytes(), buffer.concealed, buffer.stretched - buffer.squeezed, buffer.delay_ms)
+            )
+        return told
+
+    rests: list[bool] = []
+    rest = Playout.rest
+
+    def noted(playout: Playout, count: int) -> np.ndarray | None:
+        frame = rest(playout, count)
+        rests.append(frame is not None)
+        return frame
+
+    monkeypatch.setattr(Playout, "rest", noted)
+    quick = talk()
+    assert sum(rests) > 200
+    monkeypatch.setattr(Playout, "rest", lambda playout, count: None)
+    assert talk() == quick
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -212,8 +212,12 @@ class JitterBuffer:
             frame = self._spliced()
             if frame is not None:
                 return frame
-        while line.end - line.at < size:
-            self._playout.lengthen()
+        if line.end - line.at < size:
+            pause = self._playout.rest(size)
+            if pause is not None:
+                return pause
+            while line.end - line.at < size:
+                self._playout.lengthen()
         return line.take(size)
 
     # -- splices

@@ -14,6 +14,7 @@ PAST_MS = 80  # played sound that is kept, to repeat from and to predict from
 _ROOM_MS = 500
 _BRIDGED_MS = 40  # the last part of a gap is predicted from both sides
 _CONCEALED_MS = 200  # what is longer is counted as a pause
+_REST_MS = PAST_MS + _CONCEALED_MS  # after so long a pause all that is remembered is silence
 
 
 class Playout:
@@ -42,6 +43,7 @@ class Playout:
         self.line.drop_ahead()
         self._mute = (0, 0)  # from, to: no sound from here is played
         self.dry = 0
+        self._resting = False  # in a long pause, of a codec that has nothing to say of it
 
     def forget(self) -> None:
         """The source is another: its decoder conceals no more."""
@@ -75,6 +77,14 @@ class Playout:
         self._mute = (start, until)
         ahead = self.line.window(0, self.line.left)
         ahead[max(start - play, 0) : max(until - play, 0)] = 0
+
+    def rest(self, count: int) -> Frame | None:
+        """The next `count` samples of a long pause, for which only the places move; None: sound is to be laid out."""
+        if not self._resting or self.line.left or self._waiting.first is not None:
+            return None
+        self.dry += count
+        self._zero += count
+        return _silence(count)
 
     def lies_ready(self, count: int) -> bool:
         """Whether so much sound is ahead, all of it real: packets that wait are decoded for it."""
@@ -111,6 +121,7 @@ class Playout:
             sound = sound[late:]
         if len(sound):
             self.dry = 0
+            self._resting = False
             if self._concealer.filling:
                 sound = self._concealer.merge(sound)
         return sound
@@ -143,6 +154,7 @@ class Playout:
             self.concealed += count
         # A decoder that can do it does it as long as the pause lasts: comfort noise is meant to (RFC 3389 §4).
         filled = None if self._decoder is None else self._decoder.conceal(count)
+        self._resting = filled is None and self.dry >= _REST_MS * self._per_ms
         line.append(concealer.carry_on(line.tail(concealer.window), count) if filled is None else filled[:count])
 
     def _close(self, gap: int) -> None:
@@ -170,6 +182,7 @@ class Playout:
             line.append(concealer.bridge(past, sound[: concealer.window], gap))
             line.append(sound)
         self.dry = 0
+        self._resting = False
 
 
 def _silence(count: int) -> Frame:
