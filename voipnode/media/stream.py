@@ -9,7 +9,6 @@ on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 from voipnode.codecs.errors import UnknownCodecError
 from voipnode.codecs.registry import CodecType, Encoder, find_codec
@@ -43,7 +42,6 @@ __all__ = ["AudioStream", "MediaPacket", "StreamConfig", "StreamIdentity", "Stre
 HELD_PATIENCE = 15  # many telephones send nothing while they hold, though RTCP should go on (RFC 3264 §5.1)
 _MAX_SOURCES = 8  # how often we give way to a peer that speaks as the SSRC that is ours
 _MAX_WAITING = 256  # datagrams and events that nobody fetched
-_NOTHING: Sequence[MediaPacket] = ()
 _UNSPECIFIED = ("0.0.0.0", "::", "")  # noqa: S104 -- compared with, not bound to: the old way to say "hold" (RFC 3264 §8.4)
 
 
@@ -306,12 +304,9 @@ class AudioStream:
 
     # -- datagrams out
 
-    def outbox(self, now: float) -> Sequence[MediaPacket]:
+    def outbox(self, now: float) -> list[MediaPacket]:
         """The datagrams to send now, in order; each is handed out once."""
-        packets = self._outbox
-        if not packets:
-            return _NOTHING
-        self._outbox = []
+        packets, self._outbox = self._outbox, []
         return packets
 
     def _post(self, packet: MediaPacket) -> None:
