@@ -9,21 +9,55 @@ its port is taken, or the next one, where it listens for TLS.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
+import os
 import random
 import socket
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 FIRST, LAST = 7000, 11998
 RTP_FIRST, RTP_LAST, RTP_SIZE = 12000, 30000, 200
-# No port and no range twice in one run of the tests.
-_DRAWN = itertools.count(random.randrange(FIRST, LAST, 2), 2)
-_RANGES = itertools.count(random.randrange(0, RTP_LAST - RTP_FIRST, RTP_SIZE), RTP_SIZE)
+# Runs of tests at the same time each have a lane of their own, so that none is given what another one is about to use.
+LANES = 4
+
+
+@cache
+def _lane() -> int:
+    """The lane of this run, locked until its process ends; any one where all are locked."""
+    path = Path(tempfile.gettempdir()) / f"voipnode-test-ports-{os.getuid()}"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for lane in range(LANES):
+        with contextlib.suppress(OSError):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, lane)
+            return lane
+    return random.randrange(LANES)
+
+
+def _drawn(first: int, last: int, step: int) -> Iterator[int]:
+    """The numbers of our lane, none of them twice before all others were drawn."""
+    size = (last - first) // (LANES * step)
+    begin = first + _lane() * size * step
+    for turn in itertools.count(random.randrange(size)):
+        yield begin + turn % size * step
+
+
+@cache
+def _ports() -> Iterator[int]:
+    return _drawn(FIRST, LAST, 2)
+
+
+@cache
+def _ranges() -> Iterator[int]:
+    return _drawn(RTP_FIRST, RTP_LAST, RTP_SIZE)
 
 
 def free_port() -> int:
     """An even port, free on loopback for UDP and TCP as is the odd one after it (a SIP server's TLS, or RTCP)."""
-    for drawn in _DRAWN:
-        port = FIRST + (drawn - FIRST) % (LAST - FIRST)
+    for port in _ports():
         # Chromium refuses to open pages at 10080.
         if port != 10080 and _is_free(port) and _is_free(port + 1):
             return port
@@ -44,8 +78,7 @@ def _is_free(port: int) -> bool:
 
 def rtp_range() -> int:
     """The even start of a range of 200 ports, all of them free for UDP, that no other program of this run is given."""
-    for drawn in _RANGES:
-        start = RTP_FIRST + drawn % (RTP_LAST - RTP_FIRST)
+    for start in _ranges():
         if all(_is_free_for_udp(port) for port in range(start, start + RTP_SIZE)):
             return start
     raise AssertionError("a count does not end")
