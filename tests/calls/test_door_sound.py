@@ -101,6 +101,22 @@ def test_a_caller_does_not_hear_himself_whatever_the_rates(device_hz: int, codec
     assert report.erle_db > 20
 
 
+def test_the_room_is_known_from_call_to_call() -> None:
+    """The second caller hears nothing of himself from his first word on, at whichever rate he calls."""
+    bridge, _, clock = door(16000, ECHO)
+    for codec_hz in (8000, 16000):
+        caller = Caller(codec_hz)
+        bridge.join(caller, DEVICE)
+        clock.run(300)
+        bridge.leave(caller)
+    for codec_hz in (8000, 16000):
+        caller = Caller(codec_hz)
+        bridge.join(caller, DEVICE)
+        clock.run(30)
+        assert caller.level_db(last=25) < -6 - 18
+        bridge.leave(caller)
+
+
 def test_without_anything_to_do_the_sound_passes_as_it_is() -> None:
     bridge, room, clock = door(8000)
     caller = Caller()

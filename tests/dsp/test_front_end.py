@@ -123,6 +123,16 @@ def test_both_bands_together_are_the_sound_itself() -> None:
     np.testing.assert_allclose(heard[180:], sound[:-180], atol=1e-6)
 
 
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_nothing_of_a_call_is_heard_in_the_next_one(rate_hz: int) -> None:
+    front_end, sound = FrontEnd(rate_hz), talk(rate_hz, 1.0, peak=0.9)
+    through(front_end, sound, with_echo(sound, sound, rate_hz))
+    front_end.process(sound[:7], sound[:7])
+    front_end.pause()
+    silence = np.zeros(rate_hz // 2, np.float32)
+    assert np.abs(through(front_end, silence, silence)).max() < 1e-4
+
+
 SWITCHES = [
     {"echo_cancellation": True},
     {"noise_suppression": True},

@@ -24,6 +24,7 @@ class DoorLeg(FramePort):
     def __init__(self, device: AudioDevice, options: FrontEndOptions = PLAIN) -> None:
         self._device = device
         self._options = options
+        self._front_ends: dict[int, FrontEnd] = {}  # by rate; from call to call they know the room
         self._plays: Frame = np.zeros(device.rate_hz // 100, np.float32)  # at the device's rate
         self._running = False
         self._inward = RateAdapter(device.rate_hz, device.rate_hz)
@@ -49,7 +50,13 @@ class DoorLeg(FramePort):
     def _prepare(self) -> None:
         """A front end, where one is needed: made before the tick that has no time for it."""
         if self._front_end is None and not self._options.input_is_plain:
-            self._front_end = FrontEnd(self._rate_hz, self._options)
+            known = self._front_ends.get(self._rate_hz)
+            if known is None:
+                known = self._front_ends[self._rate_hz] = FrontEnd(self._rate_hz, self._options)
+            else:
+                known.options = self._options
+                known.pause()
+            self._front_end = known
 
     @property
     def options(self) -> FrontEndOptions:

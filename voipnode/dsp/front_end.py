@@ -81,8 +81,17 @@ class FrontEnd:
 
     def reset(self) -> None:
         """Forget the room, the voices and what was not complete."""
-        self._reframer.reset()
         self._chain.reset()
+        self._forget()
+
+    def pause(self) -> None:
+        """Forget the voices and what was not complete, and not the room: another call begins, and its caller does not
+        hear himself while the room is learnt that was known before."""
+        self._chain.pause()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._reframer.reset()
         if self._split is not None and self._far_down is not None:
             self._split.reset()
             self._far_down.reset()

@@ -21,10 +21,14 @@ class Stage:
         self.share = 0.0  # of what comes after the block, at the end of this frame
 
     def reset(self, *, on: bool) -> None:
-        """In its place, or out of it, from the first frame on."""
+        """In its place, or out of it, from the first frame on; the block begins anew."""
+        self.settle(on=on)
+        self.runs = self.begins = False
+
+    def settle(self, *, on: bool) -> None:
+        """As `reset`, for a block that goes on where it is."""
         self._fader.gain = self.share = 1.0 if on else 0.0
         self._waits = 0 if on else self._lead
-        self.runs = self.begins = False
 
     def turn(self, *, on: bool) -> bool:
         """What is wanted in this frame; whether the block runs in it."""

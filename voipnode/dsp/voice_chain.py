@@ -48,13 +48,21 @@ class VoiceChain:
 
     def reset(self) -> None:
         """Forget the room and what was heard."""
-        options = self.options
-        self._filters.reset(on=options.high_pass_hz > 0)
-        self._cancels.reset(on=options.echo_cancellation)
-        self._suppresses.reset(on=options.noise_suppression)
+        self._cancels.reset(on=self.options.echo_cancellation)
+        self._knows_room = False
+        self._forget()
+
+    def pause(self) -> None:
+        """Forget what was heard, and not the room: another call begins."""
+        self._cancels.settle(on=self.options.echo_cancellation)
+        self.canceller.pause()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._filters.reset(on=self.options.high_pass_hz > 0)
+        self._suppresses.reset(on=self.options.noise_suppression)
         self._given = self._made = 0.0  # power before and after
         self._rings_on = 0
-        self._knows_room = False
 
     @property
     def runs(self) -> bool:

@@ -83,6 +83,13 @@ class EchoCanceller:
         self._near_sum = self._error_sum = 0.0
         self._near_power = self._error_power = 0.0
 
+    def pause(self) -> None:
+        """Forget the sound and keep the room: what comes next does not follow upon what was."""
+        self._clock.silence()
+        self._history.reset()
+        self._near_sum = self._error_sum = 0.0
+        self._near_power = self._error_power = 0.0
+
     @property
     def delay_ms(self) -> float | None:
         """From the loudspeaker's frame to its echo; None while it is not known."""

@@ -38,10 +38,14 @@ class FarClock:
 
     def reset(self) -> None:
         """Back to one clock, and nothing heard."""
-        self._buffer[:] = 0
+        self.silence()
         self.drift_ppm = 0.0
         self.running = False
         self.behind = 0.0
+
+    def silence(self) -> None:
+        """Forget the samples, and nothing of the clocks."""
+        self._buffer[:] = 0
 
     def turn(self, frame: Frame) -> list[Frame]:
         """Take a block; the blocks that are due, mostly one."""
