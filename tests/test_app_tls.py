@@ -110,7 +110,7 @@ def test_while_keys_are_written_down_it_is_said_at_every_start(tmp_path: Path) -
         await node.stop()
         (told,) = problems
         assert told.where == "sip.tls.key_log"
-        assert "whoever has that file reads the calls" in told.detail
+        assert "whoever has that file reads and hears the calls" in told.detail
 
     run_test(play())
 

@@ -121,7 +121,8 @@ class Line:
             nowhere=f"{entropy.tag()}.invalid",
         )
         encrypts = any(account.active and account.media_encryption != "none" for account in accounts)
-        dtls = media_identity() if encrypts else None
+        key_log = Path(settings.tls.key_log) if settings.tls.key_log else None
+        dtls = media_identity(key_log) if encrypts else None
         local_address = self._sockets.local_address
         endpoint = Endpoint(config, entropy, local_address)
         mapping = port_mapping(settings, port, local_address, bus, endpoint.forwarded_at) if is_node else None

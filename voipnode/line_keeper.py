@@ -191,8 +191,8 @@ class LineKeeper:
     def _tell_of_key_log(self, sip: SipSettings) -> None:
         if sip.tls.key_log:
             words = (
-                f"the secrets of TLS connections are written to {sip.tls.key_log}: whoever has that file reads the"
-                ' calls; set key_log = "" when the capture is done, and remove the file'
+                f"the secrets of TLS connections and DTLS handshakes are written to {sip.tls.key_log}: whoever has"
+                ' that file reads and hears the calls; set key_log = "" when the capture is done, and remove the file'
             )
             self._bus.publish(Problem(where="sip.tls.key_log", detail=words))
 

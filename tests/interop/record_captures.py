@@ -174,6 +174,35 @@ async def srtp_sdes_baresip(folder: Path) -> None:
             await node.event("call.changed", state="Terminated")
 
 
+async def dtls_call_baresip(folder: Path) -> None:
+    """The button rings baresip, keys come by DTLS, and are written down; it talks for 2 s and hangs up."""
+    name = "dtls-call-baresip"
+    tone, keys = write_tone(folder / "440.wav", 440.0), _new_keys(name)
+    more = '[[accounts]]\ndefault = true\nmedia_encryption = "mandatory"\nmedia_keying = ["dtls"]\n'
+    async with (
+        running(
+            Baresip.start(
+                folder / "phone", microphone=tone, answer="auto", modules=("dtls_srtp",), media="mediaenc=dtls_srtp"
+            )
+        ) as phone,
+        running(
+            Node.start(
+                folder / "node",
+                audio='device = "files"\nmicrophone = "tone:1000"',
+                tls=f'key_log = "{keys}"',
+                more=more,
+            )
+        ) as node,
+    ):
+        sip_port = phone.tls_port - 1
+        async with _capturing(name, f"port {sip_port} or {_media(node.rtp_start)}"):
+            await node.press(phone.uri)
+            await phone.event("CALL_RTPESTAB")
+            await asyncio.sleep(TALK_S)
+            phone.command("hangup")
+            await node.event("call.changed", state="Terminated")
+
+
 async def dtmf_rfc4733_baresip(folder: Path) -> None:
     """The button rings baresip, which answers and presses 1, 5 and #."""
     phone = await Baresip.start(folder / "phone", microphone=write_tone(folder / "440.wav", 440.0), answer="auto")
@@ -386,6 +415,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     g722_call_baresip,
     opus_call_baresip,
     srtp_sdes_baresip,
+    dtls_call_baresip,
     dtmf_rfc4733_baresip,
     dtmf_info_linphone,
     cancelled_call_baresip,

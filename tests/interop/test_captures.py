@@ -17,7 +17,7 @@ from voipnode.sipstack.transport import Address
 pytestmark = pytest.mark.interop
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
-WITH_KEYS = sorted(path.with_suffix(".pcap") for path in PCAPS.glob("*.keys"))
+WITH_KEYS = sorted(path.with_suffix(".pcap") for path in PCAPS.glob("tls-*.keys"))
 
 
 def by_us(capture: Path) -> list[str]:
@@ -49,7 +49,7 @@ def by_tshark(capture: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "capture", sorted(path.with_suffix(".pcap") for path in PCAPS.glob("*.keys")), ids=lambda p: p.stem
+    "capture", sorted(path.with_suffix(".pcap") for path in PCAPS.glob("tls-*.keys")), ids=lambda p: p.stem
 )
 def test_tshark_finds_the_same_sip_in_tls(capture: Path) -> None:
     ours = by_us(capture)

@@ -16,8 +16,9 @@ from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.events import CallChanged, CallPath, DtmfReceived, RegistrationChanged
 from voipnode.cli.exit_codes import ExitCode
 from voipnode.cli.replay import replay_capture
-from voipnode.replay.capture import CaptureError, read_capture
-from voipnode.replay.player import RATE_HZ, Outcome, Player
+from voipnode.replay.capture import CaptureError, read_capture, read_key_log
+from voipnode.replay.dtls_keys import recorded_keys
+from voipnode.replay.player import NO_HANDSHAKES, RATE_HZ, Outcome, Player
 from voipnode.replay.script import make_script
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
@@ -25,9 +26,12 @@ TALKED = ["Calling", "Ringing", "Active", "Terminating", "Terminated"]
 
 
 def replay(name: str) -> tuple[Outcome, list[str]]:
-    script = make_script(read_capture(PCAPS / f"{name}.pcap"))
+    path = PCAPS / f"{name}.pcap"
+    capture = read_capture(path)
+    script = make_script(capture)
     sent_then = list(script.sent)
-    return Player(script, user_agent="voipnode/test").play(), sent_then
+    handshakes = recorded_keys(capture, read_key_log(path))
+    return Player(script, user_agent="voipnode/test", handshakes=handshakes).play(), sent_then
 
 
 def states(outcome: Outcome) -> list[str]:
@@ -104,6 +108,21 @@ def test_an_encrypted_call_is_read_by_the_keys_in_its_sdp() -> None:
     assert (last(outcome).encryption, last(outcome).cipher) == ("sdes", "AEAD_AES_256_GCM")
     assert last(outcome).rejected_packets < 3
     assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
+
+
+def test_an_encrypted_call_is_read_by_the_key_log_of_its_handshake() -> None:
+    outcome, _ = replay("dtls-call-baresip")
+    assert states(outcome) == ["Calling", "Ringing", "Active", "Active", "Terminating", "Terminated"]
+    assert (last(outcome).encryption, last(outcome).cipher) == ("dtls", "AEAD_AES_256_GCM")
+    assert last(outcome).rejected_packets < 3
+    assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
+
+
+def test_without_the_key_log_nothing_is_heard_and_it_is_said() -> None:
+    script = make_script(read_capture(PCAPS / "dtls-call-baresip.pcap"))
+    outcome = Player(script, user_agent="voipnode/test").play()
+    assert outcome.refused[0] == NO_HANDSHAKES
+    assert not outcome.audio().any()
 
 
 def test_digits_by_rtp_events() -> None:

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.ports import RandomBits
-from voipnode.media.dtls import DtlsIdentity, PeerPrint
-from voipnode.media.dtls_srtp import DtlsSrtp, Terms
+from voipnode.media.dtls import PeerPrint
+from voipnode.media.dtls_srtp import DtlsSrtp, Identity, Terms
 from voipnode.media.srtp import ReceiveKey, SrtpProtection
 from voipnode.media.transport import MediaTransport
 from voipnode.sipstack.crypto_attributes import SUITES, CryptoLine, MasterKey
@@ -46,7 +46,7 @@ class LegSecurity:
         transport: MediaTransport,
         random_bits: RandomBits,
         *,
-        identity: DtlsIdentity | None,
+        identity: Identity | None,
         peer_hosts: frozenset[str],
         confidential: bool,
     ) -> None:
@@ -124,7 +124,7 @@ class LegSecurity:
 
 
 def _wish(
-    account: AccountSettings, random_bits: RandomBits, identity: DtlsIdentity | None, *, confidential: bool
+    account: AccountSettings, random_bits: RandomBits, identity: Identity | None, *, confidential: bool
 ) -> LocalSecurity | None:
     if account.media_encryption == "none":
         return None

@@ -16,7 +16,7 @@ from voipnode.calls.pace import Pace
 from voipnode.calls.ports import MediaPath, MediaPaths, RandomBits
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.media.bridge import FrameEncoder
-from voipnode.media.dtls import DtlsIdentity
+from voipnode.media.dtls_srtp import Identity
 from voipnode.media.dtmf_merger import DigitMerger
 from voipnode.media.events import MediaEvent
 from voipnode.media.ice.candidate import RTCP, RTP
@@ -57,7 +57,7 @@ class LegMedia:
     settings: SipSettings
     rate_hz: int
     cname: str
-    dtls: DtlsIdentity | None = None
+    dtls: Identity | None = None
     servers: Callable[[], Sequence[Server]] = tuple
     hosts: Callable[[], Sequence[str]] = tuple
     public: Callable[[], str] = str

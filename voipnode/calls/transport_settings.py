@@ -30,8 +30,8 @@ class TlsSettings(BaseModel):
     client_ca: str = Field(default="", description="PEM file of the authorities that sign clients' certificates.")
     key_log: str = Field(
         default="",
-        description="Write the secrets of all TLS connections to this file, for captures; whoever has it reads the"
-        " calls.",
+        description="For captures in a laboratory: write the secrets of all TLS connections, and of the DTLS handshakes"
+        " that calls' keys come from, to this file. Whoever has it reads and hears the calls.",
     )
 
     @model_validator(mode="after")

@@ -13,7 +13,8 @@ from voipnode.calls.events import CallChanged, DtmfReceived, RegistrationChanged
 from voipnode.cli.check import load_or_complain
 from voipnode.cli.console import errors, output
 from voipnode.cli.exit_codes import ExitCode
-from voipnode.replay.capture import CaptureError, read_capture
+from voipnode.replay.capture import CaptureError, read_capture, read_key_log
+from voipnode.replay.dtls_keys import recorded_keys
 from voipnode.replay.player import RATE_HZ, Outcome, Player
 from voipnode.replay.script import make_script
 from voipnode.replay.steps import Script
@@ -28,7 +29,9 @@ def replay_capture(
     if settings is not None and (given := load_or_complain(settings)) is None:
         return ExitCode.SETTINGS
     try:
-        script = make_script(read_capture(path, keys), _address(node) if node else None)
+        capture = read_capture(path, keys)
+        script = make_script(capture, _address(node) if node else None)
+        handshakes = recorded_keys(capture, read_key_log(path, keys))
     except (CaptureError, ValueError) as error:
         errors().print(f"[red]{escape(str(error))}[/red]")
         return ExitCode.FAILED
@@ -37,6 +40,7 @@ def replay_capture(
         user_agent=f"voipnode/{__version__}",
         settings=given.sip if given is not None else None,
         accounts=given.all_accounts if given is not None else (),
+        handshakes=handshakes,
     )
     outcome = player.play()
     if record is not None:

@@ -5,7 +5,8 @@
     WAITING, SHAKING  --another certificate, no SRTP profile, errors too often-->  FAILED
 
 OpenSSL has entropy of its own, and a clock: `DTLSv1_get_timeout` counts real seconds, so that a flight is repeated when
-both it and the caller's deadline say so. A replay can therefore not repeat a handshake; it is given the keys instead.
+both it and the caller's deadline say so. A replay can therefore not repeat a handshake; it makes the keys of what the
+handshake's key log says (`DtlsIdentity`, `replay.dtls_keys`).
 
 What comes from the network cannot do harm by itself: datagrams are bounded in size and number, a ClientHello costs no
 state before its sender has returned our cookie (RFC 6347 §4.2.1) and is answered by fewer bytes than it has, records
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ _RECORD_VERSIONS = (b"\xfe\xff", b"\xfe\xfd")
 _FATAL = 2
 # OpenSSL's words for where a handshake stands when the far side's change of cipher is next: ours as client, as server.
 _CHANGES = (b"SSLv3/TLS write finished", b"SSLv3/TLS read client key exchange", b"SSLv3/TLS read certificate verify")
-_EXPORTER = b"EXTRACTOR-dtls_srtp"  # RFC 5764 §4.2
+EXPORTER = b"EXTRACTOR-dtls_srtp"  # RFC 5764 §4.2
 
 
 class Profile(NamedTuple):
@@ -48,6 +49,18 @@ class Profile(NamedTuple):
     suite: str
     key_bytes: int
     salt_bytes: int
+
+    @property
+    def material_bytes(self) -> int:
+        """How much keying material both directions need."""
+        return 2 * (self.key_bytes + self.salt_bytes)
+
+    def keys(self, material: bytes, *, client: bool) -> Keys:
+        """The keys of either end: client's key, server's key, client's salt, server's salt (RFC 5764 §4.2)."""
+        key, salt = self.key_bytes, self.salt_bytes
+        of_client = material[:key] + material[2 * key : 2 * key + salt]
+        of_server = material[key : 2 * key] + material[2 * key + salt :]
+        return Keys(self.suite, of_client, of_server) if client else Keys(self.suite, of_server, of_client)
 
 
 # By OpenSSL's names, in our order of preference.
@@ -83,10 +96,17 @@ class Keys(NamedTuple):
 class DtlsIdentity:
     """Our certificate, for all associations of a node; `fingerprint` is its SHA-256. `cookie_secret`: 16 bytes or more.
 
-    Certificates prove nothing here but their fingerprint, so that any chain is taken (RFC 5763 §5).
+    Certificates prove nothing here but their fingerprint, so that any chain is taken (RFC 5763 §5). `log_key`: told a
+    line of draft-ietf-tls-keylogfile for each handshake, by which whoever has it hears the call: None but for captures.
     """
 
-    def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, cookie_secret: bytes) -> None:
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        key: ec.EllipticCurvePrivateKey,
+        cookie_secret: bytes,
+        log_key: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.fingerprint = hashlib.sha256(_der(certificate)).digest()
         self._cookie_secret = cookie_secret
         context = SSL.Context(SSL.DTLS_METHOD)
@@ -102,7 +122,13 @@ class DtlsIdentity:
         context.set_tlsext_use_srtp(b":".join(PROFILES))
         context.set_cookie_generate_callback(self._cookie)
         context.set_cookie_verify_callback(self._is_cookie)
+        if log_key is not None:
+            context.set_keylog_callback(lambda _, line: log_key(line))
         self._context = context
+
+    def associate(self, *, active: bool, remote: Addr, prints: tuple[PeerPrint, ...]) -> DtlsAssociation:
+        """A handshake that has yet to begin."""
+        return DtlsAssociation(self, active=active, remote=remote, prints=prints)
 
     def connection(self, source: Addr) -> SSL.Connection:
         """A fresh connection towards `source`."""
@@ -186,7 +212,7 @@ class DtlsAssociation:
         """The datagram without what anybody can write and end a handshake by: alerts in the clear are noted, and not
         obeyed; a change of cipher before its turn, at which OpenSSL waits for ever, is left out."""
         kept = b""
-        for record in _records(data):
+        for record in records(data):
             if record[0] == _ALERT and record[3:5] == b"\0\0":
                 self.alerted = self.alerted or record[_HEADER : _HEADER + 1] == bytes([_FATAL])
             elif record[0] != _CHANGE_CIPHER or kept or self._connection.get_state_string() in _CHANGES:
@@ -273,7 +299,8 @@ class DtlsAssociation:
         if profile is None:
             self._fail("the far side shook hands, and wants no SRTP")
             return
-        self.keys = self._export(profile)
+        material = self._connection.export_keying_material(EXPORTER, profile.material_bytes, None)
+        self.keys = profile.keys(material, client=self._active)
         self.state = State.DONE
 
     def _matches(self, der: bytes) -> bool:
@@ -281,14 +308,6 @@ class DtlsAssociation:
             hmac.compare_digest(hashlib.new(each.hash_name.replace("-", ""), der).digest(), each.digest)
             for each in self._prints
         )
-
-    def _export(self, profile: Profile) -> Keys:
-        """RFC 5764 §4.2: client's key, server's key, client's salt, server's salt."""
-        key, salt = profile.key_bytes, profile.salt_bytes
-        material = self._connection.export_keying_material(_EXPORTER, 2 * (key + salt), None)
-        client = material[:key] + material[2 * key : 2 * key + salt]
-        server = material[key : 2 * key] + material[2 * key + salt :]
-        return Keys(profile.suite, client, server) if self._active else Keys(profile.suite, server, client)
 
     def repeat_in_s(self) -> float | None:
         """How long until a flight of ours is to be repeated; None when none is."""
@@ -322,7 +341,7 @@ class DtlsAssociation:
         except SSL.WantReadError:
             pass
         datagram = b""
-        for record in map(self._numbered, _records(written)):
+        for record in map(self._numbered, records(written)):
             if datagram and len(datagram) + len(record) > MTU:
                 self._outbox.append(datagram)
                 datagram = b""
@@ -342,7 +361,7 @@ def _number(record: bytes) -> int:
     return int.from_bytes(record[5:11], "big")
 
 
-def _records(data: bytes) -> Iterator[bytes]:
+def records(data: bytes) -> Iterator[bytes]:
     """The records of a datagram (RFC 6347 §4.1); what is cut off at its end is left out."""
     start = 0
     while start + _HEADER <= len(data):
@@ -356,7 +375,7 @@ def _records(data: bytes) -> Iterator[bytes]:
 def _is_dtls(data: bytes) -> bool:
     """True where the datagram is whole records of the kinds and versions that there are."""
     length = 0
-    for record in _records(data):
+    for record in records(data):
         if record[0] not in (_CHANGE_CIPHER, _ALERT, _HANDSHAKE) or record[1:3] not in _RECORD_VERSIONS:
             return False
         length += len(record)

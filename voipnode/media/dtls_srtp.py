@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from voipnode.media.dtls import MAX_DATAGRAM, DtlsAssociation, DtlsIdentity, PeerPrint, State
+from voipnode.media.dtls import MAX_DATAGRAM, Keys, PeerPrint, State
 from voipnode.media.events import HandshakeFailed, KeysMade, MediaEvent
 from voipnode.media.protection import ProtectionError
 from voipnode.media.srtp import ReceiveKey, SrtpProtection
@@ -22,6 +23,36 @@ HANDSHAKE_S = 15.0  # from when both sides could begin; a browser's takes 0.2 s
 ALERTED_S = 2.0  # what is left of it once an alert came in the clear, which is true if nothing better comes
 _MAX_WAITING = 8  # datagrams before it is our turn
 _LEAST_S = 0.01  # OpenSSL's clock and ours may differ by a little
+
+
+class Association(Protocol):
+    """One handshake, as `dtls.DtlsAssociation` leads it."""
+
+    state: State
+    remote: Addr
+    keys: Keys | None
+    why: str
+    foreign: bool
+    alerted: bool
+
+    def begin(self) -> None: ...
+
+    def receive(self, data: bytes, source: Addr) -> None: ...
+
+    def outbox(self) -> list[bytes]: ...
+
+    def repeat_in_s(self) -> float | None: ...
+
+    def repeat(self) -> None: ...
+
+
+class Identity(Protocol):
+    """Who we are in handshakes: `dtls.DtlsIdentity`, or what a replay has in its place."""
+
+    @property
+    def fingerprint(self) -> bytes: ...
+
+    def associate(self, *, active: bool, remote: Addr, prints: tuple[PeerPrint, ...]) -> Association: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +82,14 @@ class _Component:
 
     def __init__(self) -> None:
         self.srtp = SrtpProtection()
-        self.association: DtlsAssociation | None = None
+        self.association: Association | None = None
         self.repeat_at: float | None = None
 
 
 class DtlsSrtp:
     """The handshakes and the protection of one leg; a `transport.Handshake` and a `protection.Protection` in one."""
 
-    def __init__(self, identity: DtlsIdentity) -> None:
+    def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self._terms: Terms | None = None
         self._components = (_Component(), _Component())
@@ -84,8 +115,8 @@ class DtlsSrtp:
         for component, remote in zip(self._components, (terms.rtp, terms.rtcp), strict=True):
             component.repeat_at = component.association = None
             if remote is not None:
-                component.association = DtlsAssociation(
-                    self._identity, active=terms.active, remote=remote, prints=terms.prints
+                component.association = self._identity.associate(
+                    active=terms.active, remote=remote, prints=terms.prints
                 )
         if self._begun:
             self._begun = False

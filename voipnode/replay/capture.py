@@ -45,18 +45,26 @@ class Seen:
 def read_capture(path: Path, keys: Path | None = None) -> list[Seen]:
     """Everything in the capture that carried bytes, in order; TCP put in sequence and without repeats.
 
-    TLS is opened with the key log `keys`, or with one beside the capture that is named like it and ends in ".keys".
+    TLS is opened with the key log `keys`; see `read_key_log`.
     Raises CaptureError for what is no capture, and for one of more than 512 MiB or 2 million packets.
+    """
+    log = read_key_log(path, keys)
+    seen = _read(path)
+    return seen if len(log) == 0 else list(_opened(seen, log))
+
+
+def read_key_log(path: Path, keys: Path | None = None) -> KeyLog:
+    """The key log that goes with a capture: `keys`, or the one beside it that is named like it and ends in ".keys".
+
+    Raises CaptureError where there is one that cannot be read.
     """
     beside = path.with_suffix(".keys")
     if keys is None and beside.exists():
         keys = beside
     try:
-        log = KeyLog.read(keys) if keys is not None else KeyLog()
+        return KeyLog.read(keys) if keys is not None else KeyLog()
     except OSError as error:
         raise CaptureError(f"{keys}: {error.strerror}") from error
-    seen = _read(path)
-    return seen if len(log) == 0 else list(_opened(seen, log))
 
 
 def _read(path: Path) -> list[Seen]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,8 @@ from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import Switch
 from voipnode.calls.ways import Way, straight, through
+from voipnode.media.dtls import Keys
+from voipnode.replay.dtls_keys import RecordedIdentity
 from voipnode.replay.registrations import aor_text
 from voipnode.replay.stand_ins import RATE_HZ, TICK_S, Ear, RecordedEntropy, RecordedPaths, VirtualClock, recorded_bits
 from voipnode.replay.steps import (
@@ -46,7 +48,10 @@ log = logging.getLogger(__name__)
 
 LINGER_S = 40.0  # after the last step, while a call goes on: longer than 64*T1, so that every transaction ends
 EVERYBODY = ("0.0.0.0/0", "::/0")
-NO_HANDSHAKES = "keys were agreed on by DTLS, and are in no capture: sound that has them is not played back"
+NO_HANDSHAKES = (
+    "keys were agreed on by DTLS, and are in no capture: sound that has them is not played back without the key log"
+    " that the node wrote meanwhile ([sip.tls] key_log)"
+)
 
 
 @dataclass(slots=True)
@@ -72,7 +77,8 @@ class Player:
     """One replay. `play` runs it to its end and returns what came of it.
 
     `accounts` are the node's, with their passwords, and `settings` its `[sip]`; without, they are what the capture
-    shows of them, and answers to challenges are not those of then.
+    shows of them, and answers to challenges are not those of then. `handshakes`: what came of those by DTLS, from the
+    key log (`dtls_keys.recorded_keys`).
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Player:
         user_agent: str,
         settings: SipSettings | None = None,
         accounts: Sequence[AccountSettings] = (),
+        handshakes: Mapping[bytes, Keys] | None = None,
     ) -> None:
         self._script = script
         self._outcome = Outcome()
@@ -111,13 +118,20 @@ class Player:
             tuple(accounts) or _accounts_of(script),
             endpoint=Endpoint(EndpointConfig(user_agent=user_agent), RecordedEntropy(script), local_address),
             local_address=local_address,
-            media=LegMedia(self._paths, recorded_bits(script), settings, RATE_HZ, "replay"),
+            media=LegMedia(
+                self._paths,
+                recorded_bits(script),
+                settings,
+                RATE_HZ,
+                "replay",
+                dtls=RecordedIdentity(handshakes) if handshakes else None,
+            ),
             door=DoorBridge(Ear(self._outcome.heard), self._clock),
             bus=bus,
             find=self._find,
         )
         self._switch.wake = self._collect
-        if "dtls" in script.keying:
+        if "dtls" in script.keying and not handshakes:
             self._outcome.refused.append(NO_HANDSHAKES)
 
     def play(self) -> Outcome:
@@ -251,7 +265,7 @@ def _accounts_of(script: Script) -> tuple[AccountSettings, ...]:
     own: dict[str, object] = {
         "auto_answer": script.answers_by_itself,
         "media_encryption": script.media_encryption,
-        "media_keying": ("sdes",),
+        "media_keying": tuple(way for way in ("sdes", "dtls") if way in script.keying) or ("sdes",),
         "sdes_in_clear_signalling": True,  # whatever was given then, was given
     }
     if script.codecs:

@@ -105,7 +105,7 @@ def openers_12(suite: Suite, master: bytes, client_random: bytes, server_random:
     """The client's and the server's direction of a TLS 1.2 session."""
     iv_bytes = 12 if suite.chacha else 4
     seed = b"key expansion" + server_random + client_random
-    block = _prf(suite.hash_name, master, seed, 2 * (suite.key_bytes + iv_bytes))
+    block = prf(suite.hash_name, master, seed, 2 * (suite.key_bytes + iv_bytes))
     keys, ivs = block[: 2 * suite.key_bytes], block[2 * suite.key_bytes :]
     return (
         Opener12(suite, keys[: suite.key_bytes], ivs[:iv_bytes]),
@@ -125,7 +125,7 @@ def expand_label(hash_name: str, secret: bytes, label: bytes, length: int) -> by
     return output[:length]
 
 
-def _prf(hash_name: str, secret: bytes, seed: bytes, length: int) -> bytes:
+def prf(hash_name: str, secret: bytes, seed: bytes, length: int) -> bytes:
     """P_hash of RFC 5246 §5."""
     output, part = b"", seed
     while len(output) < length:
