@@ -13,6 +13,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
+from tests.support.free_ports import free_port
 from voipnode.sipstack.transport import Address
 
 # What to send for a question: any number of datagrams, or over TCP the first of them.
@@ -82,8 +83,8 @@ class DnsServer:
     async def serving(cls, by_udp: Reply, by_tcp: Reply = lambda query: ()) -> AsyncIterator[DnsServer]:
         server = cls(by_udp, by_tcp)
         loop = asyncio.get_running_loop()
-        tcp = await asyncio.start_server(server._serve_tcp, "127.0.0.1", 0)
-        port = tcp.sockets[0].getsockname()[1]
+        port = free_port()  # for TCP and UDP alike
+        tcp = await asyncio.start_server(server._serve_tcp, "127.0.0.1", port)
         udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(server), ("127.0.0.1", port))
         server.address = Address("127.0.0.1", port)
         try:
