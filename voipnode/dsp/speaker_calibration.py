@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voipnode.dsp.alignment import lag, put_off
 from voipnode.dsp.speaker_analysis import EARLY_AFTER_S, EARLY_BEFORE_S, EARLY_HZ, SpeakerMeasurement
 from voipnode.dsp.third_octaves import ThirdOctaves
 
@@ -58,7 +59,7 @@ class SpeakerCalibration:
             spread_db=spread,
             used=clear & (spread <= STEADY_DB),
             delay_ms=float(np.median([run.delay_ms for run in runs])),
-            distortion_db=float(np.median([run.distortion_db for run in runs])),
+            distortion_db=float(np.median([run.distortion.regular_db for run in runs])),
             noise_dbfs=float(np.median([run.noise_dbfs for run in runs])),
             early=np.mean([_turned_to(run.early, runs[0].early) for run in runs], axis=0),
         )
@@ -123,7 +124,7 @@ def why_no_calibration(runs: Sequence[SpeakerMeasurement], calibration: SpeakerC
         )
     if max(run.peak for run in runs) >= OVERLOAD:
         return "the microphone is overloaded: set a lower level_dbfs"
-    doubt_db = float(np.median([run.distortion_doubt_db for run in runs]))
+    doubt_db = float(np.median([run.distortion.regular_doubt_db for run in runs]))
     if calibration.used.mean() < MIN_SHARE or doubt_db > MAX_DOUBT_DB:
         return "it is too noisy here, or too restless, to tell how the loudspeaker sounds; try again when it is quieter"
     return ""
@@ -135,25 +136,22 @@ def sameness(one: Floats, other: Floats) -> float:
     The median, over third octaves from 300 Hz to 2 kHz, of the magnitude of their coherence: the share of the one that
     is the other, filtered. What stands about the device decides it, and where its parts are.
     """
-    a, b = np.fft.rfft(one, 2 * len(one)), np.fft.rfft(_turned_to(other, one), 2 * len(one))
-    step_hz = EARLY_HZ / (2 * len(one))
+    size = 2 * len(one)
+    a, b = np.fft.rfft(one, size), np.fft.rfft(_turned_to(other, one), size)
     found = []
     for low, high in ThirdOctaves.within(*SAME_HZ).edges_hz:
-        part = slice(int(np.ceil(low / step_hz)), int(high / step_hz) + 1)
-        energy = np.sum(np.abs(a[part]) ** 2) * np.sum(np.abs(b[part]) ** 2)
-        found.append(float(np.abs(np.sum(a[part] * np.conj(b[part]))) / np.sqrt(energy + 1e-40)))
+        part = slice(int(np.ceil(low * size / EARLY_HZ)), int(high * size / EARLY_HZ) + 1)
+        both = np.sum(np.abs(a[part]) ** 2) * np.sum(np.abs(b[part]) ** 2)
+        found.append(float(np.abs(np.sum(a[part] * np.conj(b[part]))) / np.sqrt(both + 1e-40)))
     return float(np.median(found))
 
 
 def _turned_to(response: Floats, reference: Floats) -> Floats:
     """`response`, moved by parts of a sample to where it meets `reference` best."""
     size = 2 * len(reference)
-    a, b = np.fft.rfft(response, size), np.fft.rfft(reference, size)
-    across = np.fft.irfft(np.conj(a) * b, size * _FINE)
-    best = int(np.argmax(np.abs(across)))
-    shift = (best if best < len(across) // 2 else best - len(across)) / _FINE
-    turn = np.exp(-2j * np.pi * np.arange(len(a)) * shift / size)
-    return np.fft.irfft(a * turn, size)[: len(response)]
+    spectrum = np.fft.rfft(response, size)
+    moved = put_off(spectrum, lag(spectrum, np.fft.rfft(reference, size), _FINE))
+    return np.fft.irfft(moved, size)[: len(response)]
 
 
 def _rounded(values: Floats, digits: int) -> list[float]:

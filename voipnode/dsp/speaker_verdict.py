@@ -15,20 +15,26 @@ from numpy.typing import NDArray
 
 from voipnode.dsp.speaker_analysis import SpeakerMeasurement
 from voipnode.dsp.speaker_calibration import CLEAR_DB, MIN_SAME_BANDS, SAME_HZ, SpeakerCalibration, sameness
+from voipnode.dsp.speaker_distortion import LEAST_DB
 
 Floats = NDArray[np.float64]
 
 EXPECTED_DB = 12.0  # over the noise, for a band to count
 ENOUGH = 0.6  # of the calibrated bands, and of those above `UPPER_HZ`, must count
 UPPER_HZ = 1000.0
-DEAD = 0.2  # of the bands that count, where no more than these are heard,
-UNLIKE = 0.85  # and what there is has less in common with the calibration than this
+GONE_DB = -25.0  # so much softer is not weak, but dead
+LOST_DB = -10.0  # with no more than this left of the level, or few of the bands that count heard,
+DEAD = 0.2
+UNLIKE = 0.75  # it is dead where what there is has less in common with the calibration than this
+FILTERED = 0.9  # what is muffled is the same as before, filtered: it has more in common than this,
+DEEP_TILT_DB = -10.0  # or a tilt that no other place makes
 HISS_DBFS, QUIETER_DB = -76.0, 8.0  # a microphone that hears less than a room is, and less than it did
 RESTLESS_DB = 10.0  # a noise that is so much louder while the sweep plays comes from what it shakes
 DISTORTED_DB = -32.0  # 2.5 %: distortion below this is nobody's concern
 AUDIBLE_DB = -26.0  # 5 %: where noise would hide this, nothing is said
 CLEAN_DB = -60.0  # nor is it told apart from none
-SURE_DB = 4.0  # distortion over the doubt about it
+SURE_DB = 4.0  # distortion over the doubt about it, where it is the same each time,
+SURER_DB = 6.0  # and where it is not
 STRAY = 3.0  # spreads of the calibration within which a band may always stray
 
 
@@ -54,7 +60,7 @@ class Tolerances:
     shape_db: float = 6.0
     share: float = 0.8
     distortion_db: float = 10.0
-    sameness: float = 0.985
+    sameness: float = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,11 +119,15 @@ class _Finding:
     def verdict(self) -> tuple[Verdict, str]:
         if not self._enough(self._counts):
             return self._too_noisy()
-        if float(np.mean(self._test.heard[self._counts])) <= DEAD:
-            return self._dead() if self.sameness < UNLIKE else self._weak()
+        few = float(np.mean(self._test.heard[self._counts])) <= DEAD
+        unlike = self.sameness < UNLIKE or self._offset <= GONE_DB
+        if (few or self._offset <= LOST_DB) and unlike:
+            return self._dead()
+        if few:
+            return self._weak()
         if self._rattles():
             return Verdict.RATTLING, f"it rattles: distortion is {self._percent()}, {self._risen_db:.0f} dB more"
-        if self.tilt_db <= -self._tolerances.shape_db:
+        if self.tilt_db <= -self._tolerances.shape_db and (self.sameness >= FILTERED or self.tilt_db <= DEEP_TILT_DB):
             words = f"it sounds muffled: high tones are {-self.tilt_db:.0f} dB lower against deep ones; is it covered?"
             return Verdict.MUFFLED, words
         return self._by_level_and_place()
@@ -150,10 +160,8 @@ class _Finding:
     def _too_noisy(self) -> tuple[Verdict, str]:
         """It may be the loudspeaker itself that makes the noise: one that is there only while it plays."""
         quiet = self._calibration.used & (self._calibration.level_db - self._test.silence_db >= EXPECTED_DB)
-        if self._enough(quiet):
-            louder = float(np.median((self._test.noise_db - self._test.silence_db)[quiet]))
-            if louder >= RESTLESS_DB:
-                return Verdict.RATTLING, f"it rattles: while it plays there is {louder:.0f} dB more noise"
+        if self._enough(quiet) and self._test.restless_db >= RESTLESS_DB:
+            return Verdict.RATTLING, f"it rattles: while it plays there is {self._test.restless_db:.0f} dB more noise"
         return Verdict.TOO_NOISY, f"it is too noisy to tell ({self._test.noise_dbfs:.0f} dBFS)"
 
     def _dead(self) -> tuple[Verdict, str]:
@@ -168,15 +176,22 @@ class _Finding:
         return max(DISTORTED_DB, self._calibration.distortion_db + self._tolerances.distortion_db)
 
     @property
+    def _distortion_db(self) -> float:
+        """The distortion that is sure: alike in all passes, or in each of them some."""
+        found = self._test.distortion
+        regular = found.regular_db if found.regular_db >= found.regular_doubt_db + SURE_DB else LEAST_DB
+        rough = found.rough_db if found.rough_db >= found.rough_doubt_db + SURER_DB else LEAST_DB
+        return max(regular, rough)
+
+    @property
     def _risen_db(self) -> float:
-        return self._test.distortion_db - max(CLEAN_DB, self._calibration.distortion_db)
+        return self._distortion_db - max(CLEAN_DB, self._calibration.distortion_db)
 
     def _rattles(self) -> bool:
-        sure = self._test.distortion_db >= self._test.distortion_doubt_db + SURE_DB
-        return sure and self._test.distortion_db >= self._limit_db
+        return self._distortion_db >= self._limit_db
 
     def _hides_rattle(self) -> bool:
-        return self._test.distortion_doubt_db + SURE_DB > max(AUDIBLE_DB, self._limit_db)
+        return self._test.distortion.regular_doubt_db + SURE_DB > max(AUDIBLE_DB, self._limit_db)
 
     def _hides_place(self) -> bool:
         """Whether noise may be all that the early response differs by."""
@@ -185,7 +200,7 @@ class _Finding:
         return int(clear.sum()) < MIN_SAME_BANDS
 
     def _percent(self) -> str:
-        return f"{100.0 * 10.0 ** (self._test.distortion_db / 20.0):.0f} %"
+        return f"{100.0 * 10.0 ** (self._distortion_db / 20.0):.0f} %"
 
     def _tilt(self, change_db: Floats) -> float:
         """How much more the highest third of the bands that count has gained than the lower half of them."""
