@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -32,6 +31,7 @@ from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
 from voipnode.modules.sound_level.module import DESCRIPTOR as SOUND_LEVEL
+from voipnode.modules.speaker_test.module import DESCRIPTOR as SPEAKER_TEST
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
@@ -39,12 +39,13 @@ from voipnode.sound_keeper import SoundKeeper
 from voipnode.store.problems import SettingsError
 from voipnode.store.settings_file import load_settings
 from voipnode.store.state import EventLog
+from voipnode.store.state_dir import claim
 from voipnode.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
-MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL)
+MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 ON_THE_LINE = {"sip", "accounts"}  # parts of the settings that may change while the node runs
@@ -73,7 +74,8 @@ class Node:
         microphone = DoorMicrophone(device, MediaClock(alarm=KernelTimer))
         self._device = recorded(microphone, settings.audio, self.bus)
         # On a clock of its own, which runs only where no call has the device: it measures with SIP off, too.
-        self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus)
+        disabled = "" if settings.audio.input_enabled else "audio.input_enabled = false"
+        self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus, disabled=disabled)
         heard = microphone if settings.audio.input_enabled else None
         self._house = House(self.bus, commands, state_dir, self._measurement, heard)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
@@ -196,9 +198,7 @@ class Node:
 
     def _claim_state_dir(self) -> None:
         try:
-            self._state_dir.mkdir(parents=True, exist_ok=True)
-            self._lock = (self._state_dir / "lock").open("wb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = claim(self._state_dir)
         except BlockingIOError:
             raise StartError(f"--state-dir {self._state_dir}: another node is running there") from None
         except OSError as error:

@@ -20,6 +20,7 @@ from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSet
 from voipnode.modules.light.settings import LightSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.sound_level.settings import SoundLevelSettings
+from voipnode.modules.speaker_test.settings import SpeakerTestSettings
 from voipnode.store.settings import StateSettings
 from voipnode.web.settings import WebSettings
 
@@ -56,6 +57,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings):
     )
     light: LightSettings = LightSettings()
     sound_level: SoundLevelSettings = SoundLevelSettings()
+    speaker_test: SpeakerTestSettings = SpeakerTestSettings()
     web: WebSettings = WebSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()

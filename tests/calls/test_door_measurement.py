@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from tests.support.ticker import LoopTicker
 from tests.support.virtual_loop import run_virtual
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_measurement import DoorMeasurement
@@ -29,6 +29,7 @@ class Wire:
         self.diary: list[str] = []
         self.played: list[Frame] = []
         self._last = np.zeros(RATE_HZ // 100, np.float32)
+        self.hums = False
 
     def start(self) -> None:
         self.diary.append("start")
@@ -39,31 +40,7 @@ class Wire:
     def exchange(self, loudspeaker: Frame) -> Frame:
         self.played.append(loudspeaker.copy())
         heard, self._last = self._last * np.float32(0.5), loudspeaker.copy()
-        return heard
-
-
-class Clock:
-    """Ticks every 10 ms of the loop's time."""
-
-    def __init__(self) -> None:
-        self.subscribers = 0
-
-    def subscribe(self, tick: Callable[[float], None], send: Callable[[float], None] | None = None) -> object:
-        loop, running = asyncio.get_running_loop(), True
-        self.subscribers += 1
-
-        def fire() -> None:
-            if running:
-                loop.call_later(0.01, fire)
-                tick(loop.time())
-
-        def cancel() -> None:
-            nonlocal running
-            self.subscribers -= running
-            running = False
-
-        loop.call_later(0.01, fire)
-        return cancel
+        return heard + np.float32(0.1 * self.hums)
 
 
 class Party(FramePort):
@@ -87,10 +64,10 @@ class Party(FramePort):
 
 class Door:
     def __init__(self) -> None:
-        self.device, self.clock = Wire(), Clock()
+        self.device, self.clock = Wire(), LoopTicker()
         self.bus = Bus(asyncio.get_running_loop().time)
-        self.measurement = DoorMeasurement(self.device, self.clock, self.bus)  # type: ignore[arg-type]  # clock enough
-        self.bridge = DoorBridge(self.device, self.clock, self.measurement)  # type: ignore[arg-type]  # as above
+        self.measurement = DoorMeasurement(self.device, self.clock, self.bus)
+        self.bridge = DoorBridge(self.device, self.clock, self.measurement)
 
     def call(self, state: CallState) -> None:
         self.bus.publish(
@@ -169,10 +146,31 @@ def test_a_call_that_begins_gets_a_device_at_rest_and_hears_nothing_of_it() -> N
         with pytest.raises(NotNowError, match="a call began"):
             await under_way
         played = len(door.device.played)
-        await asyncio.sleep(0.5)
+        door.device.hums = True
+        await asyncio.sleep(0.805)
+        assert [frame.any() for frame in party.heard] == [False] * 50 + [True] * 30  # while it dies away, nothing
         assert not np.any(door.device.played[played:])  # of the measurement, nothing more
         assert door.device.diary == ["start", "stop", "start"]  # nor does its end stop the call's device
         assert door.clock.subscribers == 1
+
+    run_virtual(scene())
+
+
+def test_who_waits_is_told_when_nothing_has_been_in_the_way_for_a_while() -> None:
+    async def scene() -> None:
+        door, party, loop = Door(), Party(), asyncio.get_running_loop()
+        door.call(CallState.RINGING)
+        waiting = asyncio.ensure_future(door.measurement.until_free(5.0))
+        await asyncio.sleep(10.0)
+        door.bridge.join(party)
+        door.call(CallState.TERMINATED)
+        await asyncio.sleep(10.0)
+        door.bridge.leave(party)
+        await asyncio.sleep(3.0)
+        door.call(CallState.RINGING)  # the visitor tries once more
+        door.call(CallState.TERMINATED)
+        await waiting
+        assert loop.time() == pytest.approx(28.0)
 
     run_virtual(scene())
 

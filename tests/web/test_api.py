@@ -452,6 +452,10 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/simulation/room",
             "/api/v1/sound",
             "/api/v1/sound-level",
+            "/api/v1/speaker-test",
+            "/api/v1/speaker-test/calibrate",
+            "/api/v1/speaker-test/run",
+            "/api/v1/speaker-test/picture.svg",
         }
         assert all(operation["summary"] for path in paths.values() for operation in path.values())
         dtmf = paths["/api/v1/calls/{id}/dtmf"]["post"]["responses"]

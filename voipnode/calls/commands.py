@@ -175,3 +175,25 @@ class ReadSound(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSoundLevel(Command):
     """How loud it is at the door now. Returns JSON: above, level, threshold, level_dbfs, as in `SoundLevelPassed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrateSpeaker(Command):
+    """Learn how the door's loudspeaker sounds now, as what is well. How it goes is told by `SpeakerTestChanged`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestSpeaker(Command):
+    """Compare how the door's loudspeaker sounds with its calibration; `SpeakerTestFinished` has the result.
+
+    `trigger` says who wants it: "api", "schedule", a rule's name.
+    """
+
+    __test__ = False  # of pytest's: it is a command, not a test
+
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawSpeakerTest(Command):
+    """Draw the calibration with the last test against it. Returns a picture, as SVG."""

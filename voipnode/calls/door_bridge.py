@@ -83,9 +83,7 @@ class DoorBridge:
         self._legs = [*self._legs, leg]
         self._bridge.join(leg)
         if self._unsubscribe is None:
-            if self._measurement is not None:
-                self._measurement.give_way()
-            self._door.start()
+            self._door.start(deaf_s=self._measurement.give_way() if self._measurement is not None else 0.0)
             self._unsubscribe = self._clock.subscribe(self._tick)
 
     def leave(self, leg: Party) -> None:

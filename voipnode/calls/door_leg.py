@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from voipnode.calls.hooks import AudioDevice, Frame
+from voipnode.dsp.frames import FRAMES_PER_S
 from voipnode.dsp.front_end import FrontEnd, FrontEndReport
 from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
 from voipnode.dsp.loudspeaker import Loudspeaker
@@ -27,6 +30,7 @@ class DoorLeg(FramePort):
         self._front_ends: dict[int, FrontEnd] = {}  # by rate; from call to call they know the room
         self._plays: Frame = np.zeros(device.rate_hz // 100, np.float32)  # at the device's rate
         self._running = False
+        self._deaf_frames = 0
         self._inward = RateAdapter(device.rate_hz, device.rate_hz)
         self._outward = RateAdapter(device.rate_hz, device.rate_hz)
         self._use(device.rate_hz)
@@ -75,10 +79,11 @@ class DoorLeg(FramePort):
         """How the front end stands; all silence and nothing known where it is not needed."""
         return FrontEndReport() if self._front_end is None or not self._running else self._front_end.report()
 
-    def start(self) -> None:
-        """Wake the device; does nothing when it runs."""
+    def start(self, *, deaf_s: float = 0.0) -> None:
+        """Wake the device, and say nothing of what it hears for so long; does nothing when it runs."""
         if not self._running:
             self._running = True
+            self._deaf_frames = math.ceil(deaf_s * FRAMES_PER_S)
             self._plays.fill(0.0)
             self._far.fill(0.0)
             self._front_end = None
@@ -94,6 +99,9 @@ class DoorLeg(FramePort):
     def pull(self, now: float) -> Frame:
         """What the microphone hears; 10 ms."""
         heard = self._inward.frame(self._device.exchange(self._plays))
+        if self._deaf_frames:
+            self._deaf_frames -= 1
+            heard = np.zeros_like(heard)
         front_end = self._front_end
         if front_end is None:
             return heard

@@ -18,6 +18,7 @@ from voipnode.calls.hooks import AudioDevice, Bus
 from voipnode.calls.ports import Ticker
 
 LONGEST_S = 120.0
+ECHOES_S = 0.5  # after a measurement that was cut off, until buffers and room have fallen silent
 OVER = (CallState.IDLE, CallState.TERMINATED)
 
 
@@ -25,16 +26,20 @@ class DoorMeasurement:
     """Plays at `device` and records there meanwhile, past everything that improves sound, paced by `clock`.
 
     The bridge at the door says by `give_way` and `free` when it takes the device and has done with it; that a call is
-    being set up, without sound as yet, is heard on the bus.
+    being set up, without sound as yet, is heard on the bus. `disabled`: the setting by which there is no microphone.
     """
 
-    def __init__(self, device: AudioDevice, clock: Ticker, bus: Bus) -> None:
+    def __init__(self, device: AudioDevice, clock: Ticker, bus: Bus, *, disabled: str = "") -> None:
         self.rate_hz = device.rate_hz
+        self.disabled = disabled
         self._device = device
         self._clock = clock
         self._calls: set[str] = set()  # those that ring or talk
         self._on_bridge = False
         self._run: _Run | None = None
+        self._stirred = asyncio.Event()
+        self._clock_s = bus.clock
+        self._silent_at = 0.0
         bus.subscribe(CallChanged, self._call_changed, who="door measurement")
 
     @property
@@ -43,6 +48,16 @@ class DoorMeasurement:
         if self._on_bridge or self._calls:
             return "a call is on"
         return "something is being measured already" if self._run is not None else ""
+
+    async def until_free(self, seconds: float) -> None:
+        """Wait until nothing has been in the way of a measurement for so long."""
+        while True:
+            self._stirred.clear()
+            try:
+                async with asyncio.timeout(None if self.why_not else seconds):
+                    await self._stirred.wait()
+            except TimeoutError:
+                return
 
     async def play_and_record(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """Play `sound` and return what the microphone heard from its first sample on, as long as it.
@@ -61,17 +76,23 @@ class DoorMeasurement:
             run.end()
             if self._run is run:
                 self._run = None
+            self._stirred.set()
 
-    def give_way(self) -> None:
-        """A call takes the device now; at the return it is at rest."""
+    def give_way(self) -> float:
+        """A call takes the device now; at the return it is at rest. Returns for how many seconds the door may still
+        sound of what was played."""
         self._on_bridge = True
+        self._stirred.set()
         self._abandon()
+        return max(0.0, self._silent_at - self._clock_s())
 
     def free(self) -> None:
         """No call has the device any more."""
         self._on_bridge = False
+        self._stirred.set()
 
     def _call_changed(self, event: CallChanged) -> None:
+        self._stirred.set()
         if event.state in OVER:
             self._calls.discard(event.call)
         else:
@@ -82,6 +103,7 @@ class DoorMeasurement:
         if self._run is not None:
             self._run.abandon("a call began")
             self._run = None
+            self._silent_at = self._clock_s() + ECHOES_S
 
 
 class _Run:

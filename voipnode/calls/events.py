@@ -45,6 +45,18 @@ class RegistrationState(StrEnum):
     PROBLEM = "problem"  # nobody takes the registration; `reason` says why, and it is tried again by itself
 
 
+class SpeakerState(StrEnum):
+    """How the test of the door's loudspeaker stands."""
+
+    UNCALIBRATED = "Uncalibrated"
+    PENDING = "Pending"  # a calibration or a test is under way, or waits for a call to end
+    CALIBRATED = "Calibrated"  # and not tested since, or it was too noisy to tell
+    OK = "OK"
+    FAILED = "Failed"
+    DISABLED_IN_HARDWARE = "DisabledInHardware"
+    INTERNAL_ERROR = "InternalError"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Base of all events; `at` is the engine's monotonic time in seconds."""
@@ -340,3 +352,50 @@ class SoundLevelPassed(Event):
     level: int
     threshold: int
     level_dbfs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerTestChanged(Event):
+    """The speaker test stands otherwise. `words` say it for people; times are ISO 8601 in UTC, "" where there is none.
+
+    `verdict` is of the last test: "ok", "moved", "muffled", "rattling", "weak", "dead loudspeaker", "dead microphone",
+    "too noisy to tell", or "". `next_utc` is when the next one is due by the schedule.
+    """
+
+    name: ClassVar[str] = "speaker_test.changed"
+    state: SpeakerState
+    words: str
+    verdict: str = ""
+    calibrated_utc: str = ""
+    tested_utc: str = ""
+    next_utc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerTestFinished(Event):
+    """A test of the loudspeaker has come to its end. Lists have a number for each third octave of `bands_hz`.
+
+    `change_db` is the level against the calibration, at most so much where `counts` is true and the sweep was not
+    heard; bands that do not count lay in noise. `offset_db` is of all bands together; `harmonics_db` are orders 2 to 5
+    over the fundamental, `distortion_db` all up to the 20th. `noise_dbfs` as AES17 has it.
+    """
+
+    name: ClassVar[str] = "speaker_test.finished"
+    state: SpeakerState
+    verdict: str
+    words: str
+    trigger: str
+    runs: int
+    bands_hz: tuple[float, ...] = ()
+    level_db: tuple[float, ...] = ()
+    change_db: tuple[float, ...] = ()
+    tolerance_db: tuple[float, ...] = ()
+    snr_db: tuple[float, ...] = ()
+    counts: tuple[bool, ...] = ()
+    offset_db: float = 0.0
+    delay_ms: float = 0.0
+    drift_ppm: float = 0.0
+    distortion_db: float = 0.0
+    harmonics_db: tuple[float, ...] = ()
+    noise_dbfs: float = 0.0
+    sameness: float = 0.0

@@ -153,13 +153,21 @@ class AudioDevice(Protocol):
 
 
 class DoorSound(Protocol):
-    """The door's loudspeaker and microphone for a module that measures them, while no call wants them."""
+    """The door's loudspeaker and microphone for a module that measures them, while no call wants them.
+
+    `disabled` names the setting by which there is no microphone; "" where there is one.
+    """
 
     rate_hz: int
+    disabled: str
 
     @property
     def why_not(self) -> str:
         """Why nothing can be measured now, in words; "" when it can."""
+        ...
+
+    async def until_free(self, seconds: float) -> None:
+        """Wait until nothing has been in the way of a measurement for so long."""
         ...
 
     async def play_and_record(self, sound: Frame) -> Frame:

@@ -147,6 +147,22 @@ def press(
     raise typer.Exit(press_input(name, tuple(ring or ()), url))
 
 
+@app.command("speaker-test")
+def speaker_test(
+    action: Annotated[
+        str, typer.Argument(metavar="calibrate|run", help="Learn how it sounds when all is well, or test.")
+    ],
+    url: Annotated[str, typer.Option(metavar="URL", help="Where the node's page is.")] = "http://127.0.0.1:8080",
+    settings: SettingsOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """Test the door's loudspeaker by its microphone: by the node that runs here, or, where none does, with the sound of
+    the settings. Plays loud sweeps. The exit code is 1 where something is wrong, or it is too noisy to tell."""
+    from voipnode.cli.speaker_test import speaker_test as test
+
+    raise typer.Exit(test(action, url, _settings_path(settings), state_dir))
+
+
 @app.command()
 def replay(
     capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A pcap or pcapng file with a call of a node.")],

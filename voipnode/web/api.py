@@ -25,6 +25,7 @@ from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.web import models, problems
 from voipnode.web.accounts import add_accounts
+from voipnode.web.speaker_test import add_speaker_test
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
 
@@ -66,6 +67,7 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
     _add_reading(app, view, stream, about)
     _add_acting(app, view, commands)
     add_accounts(app, commands, about)
+    add_speaker_test(app, view, commands)
     return app
 
 
@@ -86,6 +88,7 @@ def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[s
                 "calls": view.calls(),
                 "ports": view.ports(),
                 "inputs": view.inputs(),
+                "speaker_test": view.speaker_test(),
                 "sound": view.sound(),
                 "sound_level": view.sound_level(),
                 "problems": view.problems(),

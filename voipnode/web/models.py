@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.events import CallReason, CallState, SpeakerState
 
 MAX_URI_CHARS = 256
 MAX_RECIPIENTS = 6
@@ -252,6 +252,44 @@ class SoundLevel(BaseModel):
     level_dbfs: float = Field(description="The level in dBFS of a sine", examples=[-55.4])
 
 
+class SpeakerTestResult(BaseModel):
+    """A test; lists have a number for each third octave."""
+
+    verdict: str = Field(
+        description='"ok", "moved", "muffled", "rattling", "weak", "dead loudspeaker", "dead microphone" or'
+        ' "too noisy to tell"',
+        examples=["muffled"],
+    )
+    words: str = Field(examples=["it sounds muffled: high tones are 14 dB lower against deep ones; is it covered?"])
+    trigger: str = Field(description="Who wanted it", examples=["schedule"])
+    runs: int = Field(description="How often it was measured until it was clear", examples=[2])
+    bands_hz: list[float] = Field(examples=[[100.0, 125.0]])
+    level_db: list[float] = Field(description="The microphone over what was played")
+    change_db: list[float] = Field(description="Against the calibration")
+    tolerance_db: list[float]
+    snr_db: list[float] = Field(description="Signal to noise")
+    counts: list[bool] = Field(description="false: too much noise in this band for a judgement")
+    offset_db: float = Field(description="The change of all bands together", examples=[-0.3])
+    delay_ms: float = Field(description="From loudspeaker to microphone, device and all", examples=[63.1])
+    drift_ppm: float = Field(description="By how much the microphone's clock is the faster one")
+    distortion_db: float = Field(description="All harmonics over the fundamental", examples=[-42.0])
+    harmonics_db: list[float] = Field(description="Orders 2 to 5 of them")
+    noise_dbfs: float = Field(description="The noise around", examples=[-58.0])
+    sameness: float = Field(description="How alike the early response is, 0 to 1", examples=[0.998])
+
+
+class SpeakerTestStatus(BaseModel):
+    """How the test of the door's loudspeaker stands."""
+
+    state: SpeakerState = Field(examples=["OK"])
+    words: str = Field(examples=["it sounds as it did: within 0.3 dB"])
+    verdict: str = Field(description="Of the last test; empty before the first", examples=["ok"])
+    calibrated_utc: str = Field(examples=["2026-11-20T08:00:00+00:00"])
+    tested_utc: str
+    next_utc: str = Field(description="When the next test is due by the schedule; empty: never")
+    last: SpeakerTestResult | None = Field(description="The last test since the node started")
+
+
 class Status(BaseModel):
     """Everything at once."""
 
@@ -262,7 +300,7 @@ class Status(BaseModel):
     ports: list[Port]
     inputs: list[Input]
     sound: Sound | None = Field(description="null where the node has no telephone line")
-
     sound_level: SoundLevel | None = Field(description="When it last passed the threshold; null: not yet, or not asked")
+    speaker_test: SpeakerTestStatus | None = Field(description="null where the node has none")
     problems: list[ProblemNote] = Field(description="The newest, newest first")
     last_event_id: str = Field(description="Continue the event stream from here", examples=["5f1c2a90-41"])

@@ -23,6 +23,8 @@ from voipnode.calls.events import (
     RegistrationState,
     SoundChanged,
     SoundLevelPassed,
+    SpeakerTestChanged,
+    SpeakerTestFinished,
 )
 
 MAX_CALLS = 200
@@ -66,6 +68,8 @@ class View:
         self._loudness: SoundLevelPassed | None = None
         self._guardian: GuardianChanged | None = None
         self._sound: SoundChanged | None = None
+        self._speaker_test: SpeakerTestChanged | None = None
+        self._tested: SpeakerTestFinished | None = None
         self._started: NodeStarted | None = None
         self._started_utc = ""
 
@@ -90,6 +94,10 @@ class View:
                 self._sound = event
             case SoundLevelPassed():
                 self._loudness = event
+            case SpeakerTestChanged():
+                self._speaker_test = event
+            case SpeakerTestFinished():
+                self._tested = event
             case NodeStarted():
                 self._started, self._started_utc = event, self._time()
             case Problem():
@@ -120,6 +128,12 @@ class View:
     def sound(self) -> dict[str, Any] | None:
         """How the door's sound is treated; None before it was told."""
         return self._sound.to_dict() if self._sound else None
+
+    def speaker_test(self) -> dict[str, Any] | None:
+        """How the speaker test stands, with the last test under "last"; None before it was told."""
+        if self._speaker_test is None:
+            return None
+        return {**self._speaker_test.to_dict(), "last": self._tested.to_dict() if self._tested else None}
 
     def problems(self) -> list[dict[str, str]]:
         """The newest problems, newest first."""

@@ -2,7 +2,10 @@
 // that something changed, then the status is read again; nothing is worked out twice.
 
 import { API, ask } from "./node.js";
-import { accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, levelWords, sentence } from "./words.js";
+import {
+  SPEAKER_STATES, accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, levelWords,
+  sentence,
+} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const STORED = "voipnode.target";
@@ -86,6 +89,7 @@ function render() {
   renderDoors(ports);
   renderNotices();
   renderSound(status.sound);
+  renderSpeaker(status.speaker_test);
   renderAbout(node);
   tick();
 }
@@ -281,6 +285,37 @@ async function changeSound(control, value) {
   }
 }
 
+function renderSpeaker(test) {
+  $("speaker").hidden = !test;
+  if (!test) return;
+  const isPending = test.state === "Pending";
+  $("speaker").dataset.state = test.state;
+  $("speaker-state").textContent = SPEAKER_STATES[test.state] || test.state;
+  $("speaker-words").textContent = isPending ? `The loudspeaker ${test.words}: loud sweeps, please be quiet.` : test.words;
+  $("speaker-run").disabled = isPending || !test.calibrated_utc;
+  $("speaker-calibrate").disabled = isPending;
+  const when = (words, utc) => utc && `${words} ${new Date(utc).toLocaleString()}`;
+  const times = [when("Calibrated", test.calibrated_utc), when("tested", test.tested_utc), when("next", test.next_utc)];
+  $("speaker-when").textContent = times.filter(Boolean).join(" · ");
+  const picture = $("speaker-picture");
+  picture.hidden = !test.calibrated_utc;
+  picture.alt = `Third-octave levels of the calibration and of the last test: ${test.words}`;
+  // It changes with a calibration and with a test, and is fetched then only.
+  const source = `${API}/speaker-test/picture.svg?${encodeURIComponent(test.calibrated_utc + test.tested_utc)}`;
+  if (test.calibrated_utc && picture.getAttribute("src") !== source) picture.src = source;
+}
+
+async function askSpeaker(what) {
+  $("speaker-error").textContent = "";
+  try {
+    await ask("POST", `/speaker-test/${what}`);
+  } catch (error) {
+    $("speaker-error").textContent = error.message;
+  } finally {
+    refresh();
+  }
+}
+
 function renderAbout(node) {
   const accounts = node.accounts.map((account) => ({ words: accountWords(account), state: accountState(account) }));
   const rows = [
@@ -425,6 +460,8 @@ $("ring").onsubmit = (event) => {
   ring($("submit"));
 };
 $("bell").onclick = () => ring($("bell"));
+$("speaker-run").onclick = () => askSpeaker("run");
+$("speaker-calibrate").onclick = () => askSpeaker("calibrate");
 for (const control of document.querySelectorAll("[data-sound]")) {
   if (control.type === "button") control.onclick = () => changeSound(control, control.getAttribute("aria-pressed") !== "true");
   else {

@@ -103,6 +103,16 @@ const PORT_REASONS = {
   "guardian-lost": "the process that holds the outputs was lost",
 };
 
+export const SPEAKER_STATES = {
+  Uncalibrated: "Not calibrated",
+  Pending: "Listening",
+  Calibrated: "Calibrated",
+  OK: "OK",
+  Failed: "Failed",
+  DisabledInHardware: "No microphone",
+  InternalError: "Error",
+};
+
 const SENTENCES = {
   "node.started": (e) => ["node", withDetail(`voipnode ${e.version} started`, e.previous && `the run before ${e.previous}`)],
   "node.stopping": () => ["node", "The node is stopping"],
@@ -121,6 +131,8 @@ const SENTENCES = {
   "line_settings.changed": (e) => ["node", `SIP: ${e.detail}`],
   "sound.changed": (e) => ["node", `Sound: ${soundWords(e)}`],
   "settings.changed": (e) => ["node", `New settings are in force: ${e.section}`],
+  "speaker_test.changed": (e) => ["node", e.state === "Pending" ? `The loudspeaker ${e.words}` : ""],
+  "speaker_test.finished": (e) => [e.state === "Failed" ? "bad" : "node", `Speaker test: ${SPEAKER_STATES[e.state]}, ${e.words}`],
   problem: (e) => ["bad", `${capital(e.where)}: ${e.detail}`],
 };
 

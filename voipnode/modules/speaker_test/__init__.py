@@ -1,0 +1,1 @@
+"""The door's loudspeaker and microphone test themselves."""
