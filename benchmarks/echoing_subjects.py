@@ -26,6 +26,10 @@ port = {web_port}
 [audio]
 device = "simulated"
 rate_hz = 8000
+echo_cancellation = false
+noise_cancellation = false
+automatic_gain_control = false
+high_pass_hz = 0
 room = {{ delay_ms = 0, echo_db = 0, rt60_ms = 0, noise_dbfs = -120, clip_dbfs = 40 }}
 """
 

@@ -16,7 +16,7 @@ from voipnode.dsp.fader import Fader, factor
 from voipnode.dsp.frames import Frame
 from voipnode.dsp.front_end_options import FrontEndOptions
 from voipnode.dsp.gain_control import GainControl
-from voipnode.dsp.level import SILENCE_DBFS, LevelMeter
+from voipnode.dsp.level import SILENCE_DBFS, SINE_DB, LevelMeter
 from voipnode.dsp.limiter import Limiter
 from voipnode.dsp.reframing import Reframer
 from voipnode.dsp.resampling import Resampler
@@ -167,7 +167,7 @@ class FrontEnd:
             input_peak_dbfs=self._input.peak_dbfs,
             far_dbfs=self._far.rms_dbfs,
             output_dbfs=self._output.rms_dbfs,
-            noise_dbfs=chain.suppressor.noise_dbfs if chain.suppresses else None,
+            noise_dbfs=chain.suppressor.noise_dbfs + SINE_DB if chain.suppresses else None,
             speech_probability=chain.suppressor.speech_probability if chain.suppresses else None,
             erle_db=chain.canceller.erle_db if chain.cancels else None,
             delay_ms=chain.canceller.delay_ms if chain.cancels else None,

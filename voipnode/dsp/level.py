@@ -10,6 +10,7 @@ from voipnode.dsp.frames import Frame
 from voipnode.dsp.hygiene import peak_of
 
 SILENCE_DBFS = -120.0
+SINE_DB = 10.0 * math.log10(2.0)  # by which a level in dBFS is above its mean square over full scale
 _FAST_S = 0.125  # IEC 61672-1 §5.8.1, "fast"
 _KEEP = math.exp(-0.010 / _FAST_S)
 _PEAK_KEEP = 10 ** (-20.0 / 100 / 20)  # peaks fall back by 20 dB a second
