@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import re
+import wave
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -128,5 +133,66 @@ def test_a_plain_phone_and_a_door_that_must_encrypt(tmp_path: Path) -> None:
         finally:
             await node.stop()
             await phone.stop()
+
+    run_test(play())
+
+
+class Meddler(asyncio.DatagramProtocol):
+    """Somebody on the way who puts another fingerprint into what the phone says: its certificate is then not the one
+    that was announced, as it is not where somebody else shakes hands in the phone's place."""
+
+    def __init__(self, phone_port: int) -> None:
+        self._phone = ("127.0.0.1", phone_port)
+        self._door: tuple[str, int] | None = None
+        self.meddled = 0
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def before(cls, phone: Baresip) -> AsyncIterator[tuple[Meddler, str]]:
+        """Between the door and the phone for as long as the context lasts; the URI that leads there."""
+        loop = asyncio.get_running_loop()
+        user, _, port = phone.uri.rpartition(":")
+        transport, meddler = await loop.create_datagram_endpoint(lambda: cls(int(port)), ("127.0.0.1", 0))
+        try:
+            yield meddler, f"{user}:{transport.get_extra_info('sockname')[1]}"
+        finally:
+            transport.close()
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]  # it is one
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if addr != self._phone:
+            self._door = addr
+            self._transport.sendto(data, self._phone)
+        elif self._door is not None:
+            turned, count = re.subn(rb"(a=fingerprint:SHA-256 )(..)", self._turn, data, flags=re.IGNORECASE)
+            self.meddled += count
+            self._transport.sendto(turned, self._door)
+
+    @staticmethod
+    def _turn(found: re.Match[bytes]) -> bytes:
+        return found[1] + b"%02X" % (int(found[2], 16) ^ 1)
+
+
+def test_a_phone_whose_certificate_is_another_than_announced_is_not_talked_to(tmp_path: Path) -> None:
+    """RFC 8842 §5.1: "MUST tear down the media session immediately"."""
+
+    async def play() -> None:
+        phone = await baresip_with(tmp_path, "dtls_srtp")
+        node = await node_with(tmp_path, "mandatory", "dtls")
+        try:
+            async with Meddler.before(phone) as (meddler, uri):
+                await node.press(uri)
+                ended = await node.event("call.changed", state="Terminated")
+            assert meddler.meddled
+            assert ended["detail"].startswith("the far side's certificate is not the one that its signalling announced")
+            assert ended["cipher"] == ""
+            await phone.event("CALL_CLOSED")
+        finally:
+            await node.stop()
+            await phone.stop()
+        with wave.open(str(tmp_path / "loudspeaker.wav")) as file:
+            assert not any(file.readframes(file.getnframes()))
 
     run_test(play())
