@@ -38,7 +38,7 @@ def test_two_clocks_are_brought_together(ppm: float) -> None:
     echo = drifted(through(far, response(rate_hz, delay_ms=40)), ppm)
     canceller = EchoCanceller(rate_hz)
     heard = hear(canceller, far, echo + noise(len(far), QUIET_DBFS))
-    assert canceller.drift_ppm == pytest.approx(ppm, abs=10)
+    assert canceller.drift_ppm == pytest.approx(ppm, abs=30)
     assert heard.erle_db(echo, None, 5.5, 7) > 14
 
 

@@ -23,6 +23,7 @@ from voipnode.dsp.frames import FRAMES_PER_S, Frame
 _RATES_HZ = (8000, 16000)
 _LOUDEST = np.float32(1.0)  # full scale: what is above is no sound
 _LONGEST_BLOCKS = 44  # of delay
+_RECENT_BLOCKS = 20  # that a filter rehearses with a delay that was found
 _STAY = 0.9998
 _LEAST_DRIFT_PPM = 3.0  # less is not worth the interpolation
 _FOLLOWS = 0.25  # of the microphone's power: a filter that leaves more tells nothing of the clocks
@@ -63,12 +64,13 @@ class EchoCanceller:
         self._size = size = rate_hz // FRAMES_PER_S
         partitions = round(tail_ms * FRAMES_PER_S / 1000)
         self._clock = FarClock(size)
-        self._history = FarHistory(size, _LONGEST_BLOCKS + partitions)
+        self._history = FarHistory(size, _LONGEST_BLOCKS + partitions + _RECENT_BLOCKS)
         self._finder = DelayFinder(self._history, _LONGEST_BLOCKS)
         self._filter = KalmanFilter(self._history, partitions, stay=_STAY)
         self._another = round(_ANOTHER_S * rate_hz)
         self._shadow = Shadow(self._history, self._filter, partitions, self._another)
         self._drift = DriftMeter(size)
+        self._recent: Frame = np.zeros((_RECENT_BLOCKS, size), dtype=np.float32)
         self._out = Cancelled(*(np.zeros(size, dtype=np.float32) for _ in range(4)))
         self.reset()
 
@@ -80,6 +82,7 @@ class EchoCanceller:
         self._filter.reset()
         self._shadow.reset()
         self._drift.reset()
+        self._since_slip = 0
         self._near_sum = self._error_sum = 0.0
         self._near_power = self._error_power = 0.0
 
@@ -112,6 +115,9 @@ class EchoCanceller:
         _admit(far, out.far)
         near_energy = _admit(near, out.near)
         self._hear_far(out.far)
+        self._recent[:-1] = self._recent[1:]
+        self._recent[-1] = out.near
+        self._since_slip += 1
         if self._finder.listen(out.near):
             self._found()
         np.copyto(out.echo, self._filter.echo())
@@ -131,6 +137,7 @@ class EchoCanceller:
         if len(blocks) == 1:
             return
         slipped = len(blocks) - 1
+        self._since_slip = 0
         for part in (self._finder, self._filter, self._shadow):
             part.slip(slipped)
         if self._filter.lag is not None and self._filter.lag < 0:
@@ -141,9 +148,12 @@ class EchoCanceller:
         lag = self._finder.lag
         if lag is None:
             return
+        recent = self._recent[-min(self._since_slip, _RECENT_BLOCKS) : -1]
         if self._filter.lag is None:
             self._filter.reset(lag)
-        self._shadow.try_lag(lag)
+            self._filter.rehearse(recent)
+        else:
+            self._shadow.try_lag(lag, recent)
 
     def _subtract(self) -> float:
         out = self._out

@@ -13,7 +13,7 @@ from voipnode.dsp.echo.far_history import FarHistory
 from voipnode.dsp.echo.spectra import Spectra, to_sound, to_spectra
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 
-_LOWEST_HZ, _HIGHEST_HZ = 300, 3400
+_LOWEST_HZ, _HIGHEST_HZ = 300, 3000
 _BIN_HZ = FRAMES_PER_S / 2
 _MEMORY = 0.98  # of the cross-spectra, per block: 0.5 s
 _POWER_MEMORY = 0.97
@@ -59,7 +59,7 @@ class DelayFinder:
         self.lag: int | None = None
         self.certainty = 0.0
         self._before: int | None = None
-        self._blocks = 0
+        self._blocks = self._turn = 0
 
     def slip(self, blocks: int) -> None:
         """The history's newest block is now so many blocks newer than it would have been."""
@@ -71,6 +71,9 @@ class DelayFinder:
 
     def listen(self, near: Frame) -> bool:
         """Take the microphone's block. True when a look has been taken, so that `lag` may be new."""
+        self._turn += 1
+        if self.lag is not None and self._turn % 2:
+            return False  # half of the blocks will do to see it change
         size, bins = self._far.size, self._bins
         powers = self._far.powers(1)[0]
         np.multiply(near, self._taper, out=self._near[size:])
@@ -83,10 +86,10 @@ class DelayFinder:
             return False
         work = np.conjugate(self._far.spectra(self._rows)[:, bins], out=self._work)
         work *= spectrum / np.sqrt(self._far_power * self._near_power + _LEAST)
-        self._cross *= _MEMORY
+        self._cross *= _MEMORY if self.lag is None else _MEMORY**2
         self._cross += work
         self._blocks += 1
-        if self._blocks % _LOOK_BLOCKS:
+        if self._blocks % (_LOOK_BLOCKS if self.lag is None else _LOOK_BLOCKS // 2):
             return False
         self._look()
         return True

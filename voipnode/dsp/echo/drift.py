@@ -12,7 +12,8 @@ import numpy as np
 from voipnode.dsp.echo.spectra import Spectra
 
 _LOOK_BLOCKS = 20
-_GAIN = 1.0
+_LEAST_GAIN, _MOST_GAIN = 0.1, 0.7  # of what is seen, where that may be chance and where it is none
+_CLEAR_PPM = 40.0
 _ALIKE = 0.9  # less is another room, not a drift
 _MOST_PPM = 200.0  # in one look
 
@@ -57,4 +58,5 @@ class DriftMeter:
             return
         later = -float(np.dot(self._omega, product.imag)) / float(np.dot(self._weight, np.abs(product)))
         seen = later * 1e6 / (blocks * self._size)
-        self.drift_ppm += _GAIN * min(max(seen, -_MOST_PPM), _MOST_PPM)
+        gain = min(_LEAST_GAIN + abs(seen) / _CLEAR_PPM, _MOST_GAIN)
+        self.drift_ppm += gain * min(max(seen, -_MOST_PPM), _MOST_PPM)

@@ -126,6 +126,14 @@ class KalmanFilter:
         variances *= shares
         variances += _LEAST_VARIANCE
 
+    def rehearse(self, near: Frame) -> None:
+        """Learn from the microphone's blocks before the present one, shape (blocks, size), the oldest one first."""
+        age = self.age
+        for block, back in zip(near, range(len(near), 0, -1), strict=True):
+            self.age = age + back
+            self.learn(block - self.echo())
+        self.age = age
+
     def _predict(self) -> Frame:
         """The variances one block later: the room has moved a little, in proportion to its response."""
         moved = np.square(self.taps.real, out=self._work)

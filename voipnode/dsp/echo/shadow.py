@@ -18,7 +18,7 @@ _PARTITIONS = 8  # at most
 _STAY = 0.99
 _MEMORY = 0.8  # of the energies that are compared, per block: 50 ms
 _BETTER = 0.5  # of the first filter's error: 3 dB less
-_FAILS = 0.03  # of the microphone: while it leaves less, the first filter keeps its lead
+_FAILS = 0.01  # of the microphone: while it leaves less, the first filter keeps its lead
 _AUDIBLE = 1e-6  # mean square of the microphone: -60 dBFS
 _SETTLES_BLOCKS = 5  # after a change, before it is judged
 _PATIENCE_BLOCKS = 50  # that it may be worse before it starts again from the first filter
@@ -27,7 +27,10 @@ _DOUBT_MAIN, _DOUBT_SHADOW = 0.3, 0.1  # of the first filter's taps when it has 
 
 
 class Shadow:
-    """Competes with `main` block by block. `takes` counts how often it won."""
+    """Competes with `main` block by block, while that one fails or another delay is tried. `takes` counts its wins.
+
+    `another`: delays that differ by less samples are one.
+    """
 
     def __init__(self, far: FarHistory, main: KalmanFilter, partitions: int, another: int) -> None:
         self._main = main
@@ -41,16 +44,18 @@ class Shadow:
         """Know nothing."""
         self._filter.reset()
         self._near_energy = self._main_energy = self._energy = 0.0
+        self._awake = self._trial = False
         self._blocks = 0
 
-    def try_lag(self, lag: int) -> None:
-        """Look for the echo at a delay that was found, in samples, unless that is being done."""
-        shadow, main = self._filter.lag, self._main.lag
-        if shadow is not None and (
-            abs(lag - shadow) < self._another or main is None or abs(lag - main) < self._another
-        ):
+    def try_lag(self, lag: int, recent: Frame) -> None:
+        """Look for the echo at a delay that was found, in samples, unless that is being done; `recent` has the blocks
+        in which it was found, the last one the newest."""
+        known = self._filter.lag if self._trial else self._main.lag
+        if known is None or abs(lag - known) < self._another:
             return
+        self._awake = self._trial = True
         self._filter.reset(lag)
+        self._filter.rehearse(recent)
         self._even()
 
     def slip(self, blocks: int) -> None:
@@ -59,35 +64,40 @@ class Shadow:
 
     def compete(self, near: Frame, near_energy: float, error_energy: float) -> Frame | None:
         """Try the block: `near` and `main`'s error had those energies. Gives the better echo where the lead changes."""
+        self._near_energy = _MEMORY * self._near_energy + near_energy
+        self._main_energy = _MEMORY * self._main_energy + error_energy
+        fails = self._main_energy > _FAILS * self._near_energy and self._near_energy > self._audible
+        if not (fails or self._trial):
+            self._awake = False
+            return None
+        if not self._awake:
+            self._retreat()
         shadow = self._filter
         echo = shadow.echo()
         error = near - echo
         shadow.learn(error)
-        self._near_energy = _MEMORY * self._near_energy + near_energy
-        self._main_energy = _MEMORY * self._main_energy + error_energy
         self._energy = _MEMORY * self._energy + float(np.dot(error, error))
         self._blocks += 1
         if self._energy < _BETTER * self._main_energy:
-            fails = self._main_energy > _FAILS * self._near_energy and self._near_energy > self._audible
             if fails and self._blocks > _SETTLES_BLOCKS:
                 self._lead()
                 return echo
-        elif self._energy > self._main_energy and self._blocks > self._patience():
+        elif self._energy > self._main_energy and self._blocks > (_TRIAL_BLOCKS if self._trial else _PATIENCE_BLOCKS):
             self._retreat()
         return None
-
-    def _patience(self) -> int:
-        return _PATIENCE_BLOCKS if self._filter.age == self._main.age else _TRIAL_BLOCKS
 
     def _lead(self) -> None:
         self._main.follow(self._filter)
         self._main.doubt(_DOUBT_MAIN)
+        self._trial = False
         self.takes += 1
         self._even()
 
     def _retreat(self) -> None:
+        """Start again from the first filter."""
         self._filter.follow(self._main)
         self._filter.doubt(_DOUBT_SHADOW)
+        self._awake, self._trial = True, False
         self._even()
 
     def _even(self) -> None:
