@@ -18,7 +18,7 @@ def response(rate_hz: int, *, delay_ms: float, rt60_s: float = 0.3, seed: int = 
     time = np.arange(int(rt60_s * rate_hz)) / rate_hz
     room = rng.standard_normal(len(time)) * 10 ** (-3 * time / rt60_s)
     room *= 10 ** (-18 / 20) / np.sqrt(np.sum(room**2))
-    room[:2] += 0.8, -0.4 * (-1) ** seed
+    room[:2] += 0.9, -0.2 * (-1) ** seed
     return np.concatenate((np.zeros(int(delay_ms * rate_hz / 1000)), room))
 
 
