@@ -42,7 +42,7 @@ def test_rumble_goes_and_a_voice_stays(order: int) -> None:
     gains_db = {}
     for hz in (30.0, 120.0, 300.0):
         sine = np.sin(2 * np.pi * hz * at).astype(np.float32)
-        heard = through(BandLimit(16000, order=order), sine)  # type: ignore[arg-type]
+        heard = through(BandLimit(16000, low_hz=120.0, order=order), sine)  # type: ignore[arg-type]
         gains_db[hz] = 10 * np.log10(np.mean(heard[8000:] ** 2) / 0.5)
     assert gains_db[30.0] == pytest.approx(-12.0 * order, abs=1.0)  # two octaves below
     assert gains_db[120.0] == pytest.approx(-3.0, abs=0.1)

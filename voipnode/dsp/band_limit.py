@@ -11,7 +11,7 @@ from voipnode.dsp.block_filter import BlockFilter, Section, block_matrix, block_
 from voipnode.dsp.frames import Frame
 
 Order = Literal[2, 4]
-HIGH_PASS_HZ = 120.0
+HIGH_PASS_HZ = 100.0
 
 
 class BandLimit(BlockFilter):

@@ -1,6 +1,6 @@
 """The front end: all that happens to the microphone's sound between the device and the calls.
 
-High-pass, echo canceller, suppressor of residual echo and noise (`voice_chain`), automatic gain control, gain, limiter.
+Echo canceller, suppressor of residual echo and noise, high-pass (`voice_chain`), automatic gain control, gain, limiter.
 At 48 kHz the band below 8 kHz is treated, and what lies above follows it (`band_split`).
 """
 

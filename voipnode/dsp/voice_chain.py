@@ -26,7 +26,7 @@ _SOFTEST = 1e-10  # power: -97 dBFS
 
 
 class VoiceChain:
-    """High-pass, echo canceller, suppressor of what is left of the echo and of noise; frames of 10 ms, float32.
+    """Echo canceller, suppressor of what is left of the echo and of noise, high-pass; frames of 10 ms, float32.
 
     `options` may change at any frame: blocks are put in and taken out without a click. One that is out costs nothing,
     and begins anew. `gain` tells by how much the last frames came out softer than they went in (a factor, for what lies
@@ -37,7 +37,7 @@ class VoiceChain:
     def __init__(self, rate_hz: int, options: FrontEndOptions) -> None:
         self._rate_hz = rate_hz
         self._corner_hz = options.high_pass_hz or HIGH_PASS_HZ
-        self._high_pass = BandLimit(rate_hz, low_hz=self._corner_hz)
+        self._high_pass = BandLimit(rate_hz, low_hz=self._corner_hz, order=2)
         self.canceller = EchoCanceller(rate_hz)
         self.suppressor = Suppressor(rate_hz)
         self._filters = Stage(rate_hz)
@@ -91,13 +91,13 @@ class VoiceChain:
 
     def process(self, far: Frame, near: Frame) -> Frame:
         """The next 10 ms: `near` itself, or what is good until the next call."""
-        frame = self._filter(near)
-        self._given = _smooth(self._given, mean_square(frame))
-        cancelled = self._cancel(far, frame)
-        frame = self._suppress(frame if cancelled is None else cancelled.error, cancelled)
+        self._given = _smooth(self._given, mean_square(near))
+        cancelled = self._cancel(far, near)
+        frame = self._suppress(near if cancelled is None else cancelled.error, cancelled)
         self._made = _smooth(self._made, mean_square(frame))
         self._rings_on = _RINGS_ON if mean_square(far) > _FAR_ACTIVE else max(0, self._rings_on - 1)
-        return frame
+        # In front of the canceller a high-pass would be part of the room, and ring longer than the room does.
+        return self._filter(frame)
 
     @property
     def gain(self) -> float:
@@ -115,16 +115,16 @@ class VoiceChain:
             self.suppressor.speech_probability > _SPEECH
         )
 
-    def _filter(self, near: Frame) -> Frame:
+    def _filter(self, frame: Frame) -> Frame:
         stage, corner_hz = self._filters, self.options.high_pass_hz
         if not stage.turn(on=corner_hz > 0):
-            return near
+            return frame
         if corner_hz not in (0, self._corner_hz):
             self._corner_hz = corner_hz
-            self._high_pass = BandLimit(self._rate_hz, low_hz=corner_hz)
+            self._high_pass = BandLimit(self._rate_hz, low_hz=corner_hz, order=2)
         if stage.begins:
             self._high_pass.reset()
-        return stage.blend(near, self._high_pass.process(near))
+        return stage.blend(frame, self._high_pass.process(frame))
 
     def _cancel(self, far: Frame, near: Frame) -> Cancelled | None:
         stage = self._cancels
