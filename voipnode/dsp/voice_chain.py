@@ -60,8 +60,9 @@ class VoiceChain:
 
     def _forget(self) -> None:
         self._filters.reset(on=self.options.high_pass_hz > 0)
-        self._suppresses.reset(on=self.options.noise_suppression)
-        self._given = self._made = 0.0  # power before and after
+        self._suppresses.reset(on=self._may_suppress)
+        self._power = 0.0  # of what is given
+        self._given = self._made = 0.0  # the power of what was made, before and after
         self._rings_on = 0
 
     @property
@@ -91,10 +92,11 @@ class VoiceChain:
 
     def process(self, far: Frame, near: Frame) -> Frame:
         """The next 10 ms: `near` itself, or what is good until the next call."""
-        self._given = _smooth(self._given, mean_square(near))
+        before, self._power = self._power, _smooth(self._power, mean_square(near))
         cancelled = self._cancel(far, near)
         frame = self._suppress(near if cancelled is None else cancelled.error, cancelled)
         self._made = _smooth(self._made, mean_square(frame))
+        self._given = before if self.late else self._power
         self._rings_on = _RINGS_ON if mean_square(far) > _FAR_ACTIVE else max(0, self._rings_on - 1)
         # In front of the canceller a high-pass would be part of the room, and ring longer than the room does.
         return self._filter(frame)
@@ -139,12 +141,18 @@ class VoiceChain:
             np.copyto(cancelled.error, heard)
         return cancelled
 
+    @property
+    def _may_suppress(self) -> bool:
+        """What is left of an echo, or noise."""
+        return self.options.echo_cancellation or self.options.noise_suppression
+
     def _suppress(self, frame: Frame, cancelled: Cancelled | None) -> Frame:
         stage, suppressor, options = self._suppresses, self.suppressor, self.options
-        if not stage.turn(on=options.noise_suppression):
+        if not stage.turn(on=self._may_suppress):
             return frame
         if stage.begins:
             suppressor.reset()
+        suppressor.noise = options.noise_suppression
         if suppressor.noise_floor_db != -options.noise_reduction_db:
             suppressor.noise_floor_db = -options.noise_reduction_db
         after = suppressor.process_plain(frame) if cancelled is None else suppressor.process(cancelled)
