@@ -21,6 +21,7 @@ from tests.support.certificates import Authority
 from tests.support.free_ports import free_port, rtp_range
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
+from tests.support.peers.coturn import PASSWORD, USER, Coturn
 from tests.support.peers.kamailio import USERS, Kamailio
 from tests.support.peers.linphone import Linphone
 from tests.support.running import running
@@ -196,6 +197,38 @@ async def dtls_call_baresip(folder: Path) -> None:
     ):
         sip_port = phone.tls_port - 1
         async with _capturing(name, f"port {sip_port} or {_media(node.rtp_start)}"):
+            await node.press(phone.uri)
+            await phone.event("CALL_RTPESTAB")
+            await asyncio.sleep(TALK_S)
+            phone.command("hangup")
+            await node.event("call.changed", state="Terminated")
+
+
+async def turn_call_baresip(folder: Path) -> None:
+    """The button rings baresip, whose router lets nothing in, so to speak: all sound goes by a TURN server, by UDP."""
+    certificate = Authority(folder / "ca").issue("localhost")
+    port, first = free_port(), rtp_range()
+    more = (
+        "[sip.nat]\nlocal_networks = []\n"
+        f'[[sip.turn]]\nserver = "{PBX_HOST}:{port}"\nusername = "{USER}"\npassword = "{PASSWORD}"\n'
+    )
+    relays = Coturn.start(
+        folder / "coturn",
+        host=PBX_HOST,
+        certificate=certificate,
+        port=port,
+        tls_port=free_port(),
+        relays=(first, first + 199),
+        more="allow-loopback-peers",
+    )
+    tone = write_tone(folder / "440.wav", 440.0)
+    async with (
+        running(relays),
+        running(Baresip.start(folder / "phone", microphone=tone, answer="auto")) as phone,
+        running(Node.start(folder / "node", audio='device = "files"\nmicrophone = "tone:1000"', more=more)) as node,
+    ):
+        sip_port = phone.tls_port - 1
+        async with _capturing("turn-call-baresip", f"port {sip_port} or udp port {port}"):
             await node.press(phone.uri)
             await phone.event("CALL_RTPESTAB")
             await asyncio.sleep(TALK_S)
@@ -416,6 +449,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     opus_call_baresip,
     srtp_sdes_baresip,
     dtls_call_baresip,
+    turn_call_baresip,
     dtmf_rfc4733_baresip,
     dtmf_info_linphone,
     cancelled_call_baresip,

@@ -125,6 +125,13 @@ def test_without_the_key_log_nothing_is_heard_and_it_is_said() -> None:
     assert not outcome.audio().any()
 
 
+def test_a_call_by_a_turn_server() -> None:
+    """What the server carried is played as if the node had been at the server's address."""
+    outcome, _ = replay("turn-call-baresip")
+    assert states(outcome) == TALKED
+    assert_tone_in(outcome.audio().astype(np.float64), RATE_HZ, 440.0, at_least_s=1.4)
+
+
 def test_digits_by_rtp_events() -> None:
     outcome, _ = replay("dtmf-rfc4733-baresip")
     assert digits(outcome) == [("1", "rtp", True), ("5", "rtp", True), ("#", "rtp", True)]

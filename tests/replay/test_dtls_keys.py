@@ -8,9 +8,9 @@ import pytest
 
 from tests.media.test_dtls_srtp import key_and_certificate, prints
 from voipnode.media.dtls import PROFILES, DtlsAssociation, DtlsIdentity, State
-from voipnode.replay.capture import Seen
 from voipnode.replay.dtls_keys import RecordedIdentity, hellos, recorded_keys
 from voipnode.replay.key_log import KeyLog
+from voipnode.replay.seen import Seen
 from voipnode.sipstack.transport import Address
 
 CLIENT, SERVER = ("192.0.2.1", 4000), ("192.0.2.2", 4000)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voipnode.replay.capture import Seen
 from voipnode.replay.script import make_script
+from voipnode.replay.seen import Seen
 from voipnode.replay.steps import OwnRequest, Script
 from voipnode.sipstack.transport import Address
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import dpkt
 
 from voipnode.replay.key_log import KeyLog
+from voipnode.replay.relayed import Relays
+from voipnode.replay.seen import Seen
 from voipnode.replay.tls_session import TlsSession, looks_like_tls
 from voipnode.sipstack.transport import Address
 
@@ -28,28 +29,15 @@ class CaptureError(Exception):
     """The file is no capture that can be read; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What one application sent to another: a datagram, or the next bytes of a stream.
-
-    `at` is in seconds since the first packet of the capture.
-    """
-
-    at: float
-    transport: str  # "UDP" | "TCP" | "TLS": what was said within it
-    source: Address
-    destination: Address
-    data: bytes
-
-
 def read_capture(path: Path, keys: Path | None = None) -> list[Seen]:
     """Everything in the capture that carried bytes, in order; TCP put in sequence and without repeats.
 
-    TLS is opened with the key log `keys`; see `read_key_log`.
+    TLS is opened with the key log `keys`; see `read_key_log`. What a TURN server carried stands there as it left and
+    reached the node's address at that server.
     Raises CaptureError for what is no capture, and for one of more than 512 MiB or 2 million packets.
     """
     log = read_key_log(path, keys)
-    seen = _read(path)
+    seen = list(Relays().opened(_read(path)))
     return seen if len(log) == 0 else list(_opened(seen, log))
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from voipnode.media.dtls import EXPORTER, PROFILES, Keys, PeerPrint, State, records
 from voipnode.media.values import Addr
-from voipnode.replay.capture import Seen
 from voipnode.replay.key_log import KeyLog
+from voipnode.replay.seen import Seen
 from voipnode.replay.tls_keys import prf
 from voipnode.sipstack.transport import Address
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import floor
 
 from voipnode.calls.account_settings import AccountSettings
-from voipnode.replay.capture import Seen
+from voipnode.replay.seen import Seen
 from voipnode.replay.steps import OwnRequest, Script, credentials_in
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.headers import NameAddr

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voipnode.replay.capture import CaptureError, Seen
+from voipnode.replay.capture import CaptureError
 from voipnode.replay.registrations import Registrations
+from voipnode.replay.seen import Seen
 from voipnode.replay.steps import FarMedia, FarSip, Script
 from voipnode.replay.tls_session import looks_like_tls
 from voipnode.replay.writer import Writer

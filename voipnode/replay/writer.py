@@ -5,8 +5,8 @@ from __future__ import annotations
 from voipnode.media.dtmf_info import parse_info
 from voipnode.media.formats import codec_names, payload_format
 from voipnode.media.stun.message import is_stun
-from voipnode.replay.capture import Seen
 from voipnode.replay.registrations import aor_of
+from voipnode.replay.seen import Seen
 from voipnode.replay.steps import Answer, Digit, HangUp, Ring, Script, credentials_in, describe, digests_of
 from voipnode.sipstack import sdp
 from voipnode.sipstack.audio import STATIC_FORMATS
