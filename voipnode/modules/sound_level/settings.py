@@ -16,7 +16,7 @@ class SoundLevelSettings(BaseModel):
 
     enabled: bool = Field(
         default=False,
-        description="Listen at the door's microphone, also while no call is on; takes 1 to 2 % of a core.",
+        description="Listen at the door's microphone, also while no call is on: a few per cent of a core.",
     )
     level: int = Field(
         default=50, ge=0, le=100, description="0 is the most sensitive: -80 dBFS; each step is 0.8 dB, 100 is 0 dBFS."
