@@ -38,7 +38,7 @@ def test_what_is_held_is_not_learned() -> None:
     for _ in range(50):
         estimate.update(np.ones(4, np.float32))
     for _ in range(50):
-        estimate.update(np.full(4, 4.0, np.float32), np.array([1, 1, 0, 0], np.float32))
+        estimate.update(np.full(4, 4.0, np.float32), np.array([True, True, False, False]))
     np.testing.assert_allclose(estimate.power, [1, 1, 4, 4], rtol=0.05)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.support.echo_room import noise
+from tests.support.echo_room import noise, response
+from tests.support.echo_room import through as through_room
 from tests.support.speech import speech
+from voipnode.dsp.echo.canceller import Cancelled, EchoCanceller
 from voipnode.dsp.suppressor import Suppressor
 
 Sound = NDArray[np.float32]
@@ -75,7 +79,7 @@ def test_switched_off_it_is_a_delay_of_10_ms() -> None:
     suppressor = Suppressor(16000, noise=False)
     heard = through(suppressor, hiss)
     np.testing.assert_allclose(heard, hiss[: len(heard)], atol=1e-6)
-    assert suppressor.gain == 1.0
+    assert suppressor.gain == pytest.approx(1.0)
 
 
 def test_silence_stays_silent() -> None:
@@ -108,6 +112,55 @@ def test_a_reset_forgets_the_noise_and_what_was_half_put_out() -> None:
     np.testing.assert_array_equal(through(suppressor, later), through(fresh, later))
 
 
+def scene(rate_hz: int = 16000) -> tuple[list[Cancelled], Sound, Sound]:
+    """Far end alone for 4 s, both for 2 s, as the canceller leaves it; the echo and the near voice in it."""
+    said = speech(9.0, rate_hz)
+    far, near = said[: 6 * rate_hz].copy(), said[7 * rate_hz : 9 * rate_hz]
+    near = np.concatenate((np.zeros(4 * rate_hz, np.float32), near)) * np.float32(0.5)
+    echo = through_room(far, response(rate_hz, delay_ms=20.0)) * np.float32(0.5)
+    canceller, size = EchoCanceller(rate_hz), rate_hz // 100
+    microphone = echo + near + noise(len(near), -76.0)
+    pairs = zip(far.reshape(-1, size), microphone.reshape(-1, size), strict=True)
+    return [deepcopy(canceller.process(*pair)) for pair in pairs], echo, near
+
+
+def test_what_is_left_of_echo_goes_and_double_talk_stays() -> None:
+    parts, echo, near = scene()
+    suppressor = Suppressor(16000)
+    heard = np.concatenate([suppressor.process(part) for part in parts])[160:]
+    error = np.concatenate([part.error for part in parts])
+    alone, both = slice(32000, 64000), slice(64000, 95000)
+    assert level_db(echo[alone]) - level_db(heard[alone]) > 35.0
+    assert level_db(error[alone]) - level_db(heard[alone]) > 8.0
+    first = slice(8000, 16000)
+    assert level_db(echo[first]) - level_db(heard[first]) > 20.0, "quiet before the canceller knows the room"
+    assert likeness_db(near[both], heard[both]) > 8.0
+    assert abs(level_db(heard[both]) - level_db(near[both])) < 2.0
+
+
+def test_without_an_echo_part_the_error_is_only_denoised() -> None:
+    parts, _, _ = scene()
+    suppressor, plain = Suppressor(16000, echo=False), Suppressor(16000)
+    for part in parts[:100]:
+        np.testing.assert_array_equal(suppressor.process(part), plain.process_plain(part.error))
+
+
+def test_comfort_noise_takes_the_place_of_echo() -> None:
+    """Noise of -50 dBFS and an echo that the canceller never finds: no holes in what is heard."""
+    far = speech(4.0, 16000)
+    microphone = noise(len(far), -50.0)
+    suppressor, levels = Suppressor(16000, noise=False), []
+    nothing = np.zeros(160, np.float32)
+    for at in range(0, len(far) - 159, 160):
+        part = slice(at, at + 160)
+        echo = far[part] * np.float32(0.3)
+        heard = suppressor.process(Cancelled(microphone[part] + echo, nothing, far[part], microphone[part] + echo))
+        levels.append(level_db(heard))
+    loud = np.array(levels[100:])
+    assert np.percentile(loud, 10) > -58.0
+    assert np.median(loud) < -44.0
+
+
 HOSTILE = [
     np.zeros(160),
     np.ones(160),
@@ -126,13 +179,14 @@ HOSTILE = [
 def test_whatever_comes_in_what_goes_out_is_sound(order: list[int]) -> None:
     suppressor = Suppressor(16000)
     for index in order:
-        heard = suppressor.process_plain(HOSTILE[index].astype(np.float32))
+        frame = HOSTILE[index].astype(np.float32)
+        heard = suppressor.process(Cancelled(frame, HOSTILE[-index].astype(np.float32), frame[::-1], frame))
         assert np.isfinite(heard).all()
         assert np.abs(heard).max() <= 2.0
         assert 0 <= suppressor.speech_probability <= 1
         assert np.isfinite(suppressor.noise_dbfs)
     hiss = noise(24000, -40.0)
-    assert -75.0 < level_db(through(suppressor, hiss)[16000:]) < -50.0
+    assert -75.0 < level_db(through(suppressor, hiss)[16000:]) < -44.0
 
 
 def test_settings_that_are_none_are_refused() -> None:
@@ -140,3 +194,6 @@ def test_settings_that_are_none_are_refused() -> None:
         Suppressor(44100)
     with pytest.raises(ValueError, match="noise_floor_db is 3"):
         Suppressor(16000, noise_floor_db=3.0)
+    suppressor = Suppressor(16000)
+    with pytest.raises(ValueError, match="noise_floor_db is -200"):
+        suppressor.noise_floor_db = -200.0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from voipnode.dsp.least_power import LeastPower
 from voipnode.dsp.spectral_frames import Bins
+from voipnode.dsp.voice_clearance import VoiceClearance
 
 _SPEECH_XI = 10**1.5  # the SNR that speech has where there is speech
 _SLOPE = np.float32(_SPEECH_XI / (1 + _SPEECH_XI))
@@ -15,20 +18,30 @@ _STUCK = np.float32(0.99)
 _SETTLING_FRAMES = 8
 _CERTAIN = np.float32(80)
 
+# A voice in a room that rings on between its words is no noise. Where it is so far above the least power of late, noise
+# is at most a multiple of that; for each decibel that it is closer, the bound is as many wider.
+_QUIET_DB, _WIDENING = 38.0, 2.0
+_LEAST_TO_MEAN = 3.0
+_ALIVE = 10.0  # times the floor: no microphone in a call is softer, that is one that is muted or not yet there
+
 
 class NoiseEstimate:
     """Noise power from the probability of speech, bin by bin (Gerkmann and Hendriks, "Unbiased MMSE-based noise power
     estimation with low complexity and low tracking delay", IEEE Trans. Audio, Speech and Language Processing 20, 2012).
 
-    `power` is the estimate, shape (bins,), at least `floor`. The first frames are taken for noise.
+    `power` is the estimate, shape (bins,), at least `floor`. The first frames are taken for noise. `clearance` tells
+    how far the voice stands out of it.
     """
 
     def __init__(self, bins: int, floor: float) -> None:
         self._floor = np.float32(floor)
+        self._alive = bins * floor * _ALIVE
         self.power: Bins = np.zeros(bins, dtype=np.float32)
         self._mean_presence: Bins = np.zeros(bins, dtype=np.float32)
         self._presence: Bins = np.zeros(bins, dtype=np.float32)
         self._change: Bins = np.zeros(bins, dtype=np.float32)
+        self._least = LeastPower(bins)
+        self.clearance = VoiceClearance()
         self.reset()
 
     def reset(self) -> None:
@@ -36,10 +49,12 @@ class NoiseEstimate:
         self.power[:] = self._floor
         self._mean_presence[:] = 0.5
         self._frames = 0
+        self._least.reset()
+        self.clearance.reset()
 
-    def update(self, heard: Bins, held: Bins | None = None) -> None:
-        """Learn from the power of a frame. `held` is 1 in bins where something other than noise is known to sound, 0
-        where not."""
+    def update(self, heard: Bins, held: NDArray[np.bool_] | None = None) -> None:
+        """Learn from the power of a frame. `held` is true in bins where something other than noise is known to
+        sound."""
         power, presence, mean = self.power, self._presence, self._mean_presence
         self._frames += 1
         if self._frames <= _SETTLING_FRAMES:
@@ -64,4 +79,15 @@ class NoiseEstimate:
         change *= presence
         change *= 1 - _KEEP
         power += change
+        np.minimum(power, self._bound(heard), out=power)
         np.maximum(power, self._floor, out=power)
+
+    def _bound(self, heard: Bins) -> Bins:
+        """What the noise can be at most."""
+        level = float(heard.sum())
+        if level > self._alive:
+            self._least.update(heard)
+            self.clearance.update(level)
+        wider_db = min(max(0.0, (_QUIET_DB - self.clearance.decibels) * _WIDENING), 100.0)
+        bound: Bins = self._least.power * np.float32(_LEAST_TO_MEAN * 10 ** (wider_db / 10))
+        return bound

@@ -1,4 +1,4 @@
-"""The noise of the street, taken out of the near voice."""
+"""What the echo canceller left and the noise of the street, taken out of the near voice in one pass."""
 
 from __future__ import annotations
 
@@ -7,62 +7,81 @@ import math
 import numpy as np
 
 from voipnode.dsp.cepstral_smoothing import CepstralSmoother
+from voipnode.dsp.comfort_noise import ComfortNoise
 from voipnode.dsp.echo.canceller import Cancelled
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.dsp.hygiene import usable
 from voipnode.dsp.noise_estimate import NoiseEstimate
+from voipnode.dsp.residual_echo import ResidualEcho
 from voipnode.dsp.spectral_frames import BIN_HZ, LATENCY_S, Analysis, Bins, Synthesis, bin_count, window_energy
 from voipnode.dsp.spectral_gain import SpectralGain
 
 RATES_HZ = (8000, 16000)
 NOISE_FLOOR_DB = -22.0
 _SILENCE = 1e-10  # -100 dBFS: what is softer counts as this loud
-_LEAST_SPEECH = np.float32(10**-2.2)  # of the noise: where less than the noise is heard
+_INAUDIBLE = 10**-7.2  # -72 dBFS: no noise is made softer than that
+_ECHO_FLOOR = np.float32(1e-5)  # what is left of echo, as a power
+_LEAST_SPEECH_DB = -22.0  # of the disturbance: where less than that is heard
+_LEAST_SPEECH = np.float32(10 ** (_LEAST_SPEECH_DB / 10))
+
+# Where the voice is so far above the noise that nobody minds the noise, the voice is what must not suffer: in decibels,
+# from where on less is done, over how many it becomes least, and what is done then.
+_CALM_DB, _CALMING_DB = 32.0, 6.0
+_CALM_FLOOR_DB, _CALM_LEAST_SPEECH_DB = -8.0, -6.0
+_ECHO_ABOVE_NOISE = np.float32(5.0)  # no noise is learned where there is so much more echo
 
 
 class Suppressor:
-    """Noise suppression by log-MMSE gains on spectra of 20 ms.
+    """Suppression of residual echo and noise by log-MMSE gains on spectra of 20 ms.
 
     `rate_hz` is 8000 or 16000; frames are 10 ms of float32, shape (rate_hz // 100,), full scale 1.0, and come out
-    `latency_samples` late. Noise is lowered by `noise_floor_db` at most, and not at all where `noise` is False; both
-    may be set between any two frames. Whatever comes in, what goes out is finite.
-    Raises ValueError for other rates and for a floor that is not below 0 dB.
+    `latency_samples` late. Noise is lowered by `noise_floor_db` at most, and left as it is without `noise`; echo is
+    replaced by noise of the level that is left. Both settings may change at any frame. Whatever comes in, what goes out
+    is finite. Raises ValueError for other rates and for a floor that is above 0 dB.
     """
 
-    def __init__(self, rate_hz: int, *, noise: bool = True, noise_floor_db: float = NOISE_FLOOR_DB) -> None:
+    def __init__(
+        self, rate_hz: int, *, noise: bool = True, echo: bool = True, noise_floor_db: float = NOISE_FLOOR_DB
+    ) -> None:
         if rate_hz not in RATES_HZ:
             raise ValueError(f"rate_hz is {rate_hz}: 8000 or 16000 are right")
         self.latency_samples = round(rate_hz * LATENCY_S)
         self._size = rate_hz // FRAMES_PER_S
         bins = bin_count(rate_hz)
         self._energy = window_energy(rate_hz)
+        self._silence = np.float32(self._energy * _SILENCE)
+        self._inaudible = np.float32(self._energy * _INAUDIBLE)
         self.noise = noise
         self.noise_floor_db = noise_floor_db
-        self._analysis = Analysis(rate_hz)
+        self._echo = ResidualEcho(rate_hz) if echo else None
+        self._nothing: Frame = np.zeros(self._size, dtype=np.float32)
+        self._analysis = Analysis(rate_hz, 3 if echo else 1)
         self._synthesis = Synthesis(rate_hz)
-        self._noise = NoiseEstimate(bins, self._energy * _SILENCE)
+        self._noise = NoiseEstimate(bins, float(self._silence))
         self._smoother = CepstralSmoother(rate_hz)
         self._gain = SpectralGain(bins)
+        self._comfort = ComfortNoise(bins)
         self._voice = slice(300 // BIN_HZ, 3400 // BIN_HZ)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything that was heard."""
-        for part in (self._analysis, self._synthesis, self._noise, self._smoother, self._gain):
+        for part in (self._analysis, self._synthesis, self._noise, self._smoother, self._gain, self._comfort):
             part.reset()
+        if self._echo is not None:
+            self._echo.reset()
         self.gain = 1.0
 
     @property
     def noise_floor_db(self) -> float:
-        """By how much noise is lowered at most; may be set between any two frames."""
-        return self._floor_db
+        """By how much noise is lowered at most, as a gain: -100 to 0."""
+        return self._noise_floor_db
 
     @noise_floor_db.setter
-    def noise_floor_db(self, floor_db: float) -> None:
-        if not -100 <= floor_db < 0:
-            raise ValueError(f"noise_floor_db is {floor_db}: from -100 to below 0 is right")
-        self._floor_db = floor_db
-        self._floor = np.float32(10 ** (floor_db / 20))
+    def noise_floor_db(self, gain_db: float) -> None:
+        if not -100 <= gain_db <= 0:
+            raise ValueError(f"noise_floor_db is {gain_db}: from -100 to 0 is right")
+        self._noise_floor_db = gain_db
 
     @property
     def noise_dbfs(self) -> float:
@@ -74,27 +93,59 @@ class Suppressor:
         """That somebody spoke in the last frame, from 0 to 1: the mean over the telephone band."""
         return float(self._gain.presence[self._voice].mean())
 
-    def process(self, cancelled: Cancelled) -> Frame:
-        """The next 10 ms behind an echo canceller, a new array."""
-        return self.process_plain(cancelled.error)
-
     def process_plain(self, frame: Frame) -> Frame:
         """The next 10 ms, a new array; for a microphone without an echo canceller."""
-        spectrum = self._analysis.next_spectra(usable(frame, self._size))[0]
-        heard: Bins = np.square(spectrum.real)
-        heard += np.square(spectrum.imag)
-        heard += np.float32(self._energy * _SILENCE)
-        self._noise.update(heard)
+        return self._process(frame, self._nothing, self._nothing)
+
+    def process(self, cancelled: Cancelled) -> Frame:
+        """The next 10 ms behind an echo canceller, a new array."""
+        return self._process(cancelled.error, cancelled.echo, cancelled.far)
+
+    def _process(self, error: Frame, echo: Frame, far: Frame) -> Frame:
+        frames = (error, echo, far) if self._echo is not None else (error,)
+        spectra = self._analysis.next_spectra(*(usable(frame, self._size) for frame in frames))
+        powers: Bins = np.square(spectra.real)
+        powers += np.square(spectra.imag)
+        spectrum, heard = spectra[0], powers[0]
+        heard += self._silence
         noise = self._noise.power
-        gamma = heard / noise
-        speech = np.subtract(gamma, 1)
-        np.maximum(speech, _LEAST_SPEECH, out=speech)
-        speech *= noise
+        if self._echo is None:
+            self._noise.update(heard)
+            residual = np.zeros_like(heard)
+        else:
+            residual = self._echo.update(heard, powers[1], powers[2], noise)
+            self._noise.update(heard, residual > noise * _ECHO_ABOVE_NOISE)
+        disturbance = noise + residual
+        gamma = heard / disturbance
+        calm = min(max((self._noise.clearance.decibels - _CALM_DB) / _CALMING_DB, 0.0), 1.0)
+        least_db = _LEAST_SPEECH_DB + calm * (_CALM_LEAST_SPEECH_DB - _LEAST_SPEECH_DB)
+        least = noise * np.float32(10 ** (least_db / 10))
+        least += residual * _LEAST_SPEECH
+        speech = np.maximum(heard - disturbance, least, out=least)
         xi = self._smoother.smooth(speech)
-        xi /= noise
-        gains = self._gain.gain(xi, gamma, self._floor)
-        if not self.noise:
-            gains[:] = 1
+        xi /= disturbance
+        left = self._left(noise, calm)
+        floor = left + residual * _ECHO_FLOOR
+        floor /= disturbance
+        np.sqrt(floor, out=floor)
+        gains = self._gain.gain(xi, gamma, floor)
         self.gain = float(gains.mean())
         spectrum *= gains
+        # Where echo went below the noise that is left, noise takes its place.
+        gains *= gains
+        gains *= heard
+        np.subtract(left, gains, out=left)
+        np.maximum(left, 0, out=left)
+        residual /= disturbance
+        left *= residual
+        spectrum += self._comfort.next_spectrum(left)
         return self._synthesis.next_frame(spectrum)
+
+    def _left(self, noise: Bins, calm: float) -> Bins:
+        """The power of the noise that is to be left, a new array."""
+        if not self.noise:
+            return noise.copy()
+        floor_db = self._noise_floor_db + calm * max(0.0, _CALM_FLOOR_DB - self._noise_floor_db)
+        left: Bins = noise * np.float32(10 ** (floor_db / 10))
+        np.maximum(left, np.minimum(noise, self._inaudible), out=left)
+        return left

@@ -1,0 +1,184 @@
+"""How loud what is left of the echo is at each frequency, behind the echo canceller.
+
+Four things are left: echo that the filter has not found yet, in proportion to what it has found, now and of the frames
+just before; the room's late part, from beyond the filter's tail; and what the loudspeaker's distortion spreads over
+other frequencies. Each has a shape in time and frequency that is known, and a coefficient for each band that is not.
+Those are learned from the error while the far end speaks: a coefficient rises by little where the error is louder than
+the model, and falls by more where it is softer, so that the model becomes the 40 % quantile of the error. A quantile
+does not care how loud the near end is, only how often it speaks.
+
+Where the room itself has changed, all bands are louder than the model, as with the near end speaking; but the error
+then still rises and falls with the echo, and regression of one's power on the other's tells (Valin, "On adjusting the
+learning rate in frequency domain echo cancellation with double-talk", IEEE Trans. Audio, Speech and Language Processing
+15, 2007). Before anything is known, the loudspeaker is taken to be twice as loud at the microphone as it is played.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voipnode.dsp.spectral_frames import Bins, bin_count, window_energy
+
+_FIRST_BAND_BINS, _BAND_GROWTH = 2.0, 1.18
+_LATE_FRAMES = 20  # where the canceller's tail ends
+_RINGING = np.float32(0.7)  # of the echo's power, from frame to frame: what it was just before
+_REVERBERATION = np.float32(0.9)  # the same, of a room whose sound fades by 60 dB in 1.3 s
+_HELD = np.float32(0.85)  # of the far end's power, while nothing is known of the delay
+_AUDIBLE = 1e-7  # -70 dBFS: a far end softer than that teaches nothing
+
+_BEGIN = ((0.1,), (0.1,), (0.01,), (0.003,))
+_LEAST = np.array(((1e-4,), (1e-4,), (1e-5,), (1e-6,)), dtype=np.float32)
+_MOST = np.array(((1.0,), (1.0,), (0.3,), (0.1,)), dtype=np.float32)
+_RISE, _FALL = 0.4, -0.6  # where the error is louder than the model, and where it is softer
+_RATE, _FIRST_RATE, _FIRST_FRAMES = 0.06, 0.18, 100
+_LEAST_SHARE = np.float32(0.02)
+_QUANTILE_TO_MEAN = np.float32(3.0)
+
+# A near end: so many of the bands louder than the model by so much. Then little is learned.
+_NEAR_EXCESS, _NEAR_SHARE, _NEAR_RATE = np.float32(20.0), 0.4, 0.15
+_NEAR_COMES, _NEAR_GOES = 0.3, 0.1
+
+_MEAN_STEP, _REGRESSION_STEP, _LEAST_REGRESSION_STEP = np.float32(0.1), 0.01, 1e-4
+_REGRESSION_TRUST = np.float32(0.25)
+
+_COUPLING = 2.0  # of the loudspeaker to the microphone, as a power, before anything is known
+_COUPLING_ABOVE = np.float32(4.0)
+_COUPLING_STEP, _COUPLING_MEMORY = np.float32(0.05), np.float32(0.15)
+
+
+class ResidualEcho:
+    """Estimates the power of the residual echo, shape (bins,), from the powers of the canceller's signals; 8 or 16 kHz,
+    frames of 10 ms."""
+
+    def __init__(self, rate_hz: int) -> None:
+        bins = bin_count(rate_hz)
+        edges = _band_edges(bins)
+        self._widths = np.diff(edges).astype(np.float32)
+        count = len(self._widths)
+        self._band_of_bin = np.repeat(np.arange(count), np.diff(edges))
+        self._to_bands = np.zeros((bins, count), dtype=np.float32)
+        self._to_bands[np.arange(bins), self._band_of_bin] = 1
+        self._spread = self._widths / np.float32(bins)
+        self._audible = self._widths * np.float32(window_energy(rate_hz) * _AUDIBLE)
+        # Error, noise, echo, echo ringing on, late far end, far end held.
+        self._powers = np.zeros((6, bins), dtype=np.float32)
+        self._past_far = np.zeros((_LATE_FRAMES, bins), dtype=np.float32)
+        self._shapes = np.zeros((4, count), dtype=np.float32)
+        # Four coefficients of the model, regression, coupling.
+        self._coefficients = np.zeros((6, count), dtype=np.float32)
+        self._means = np.zeros((2, count), dtype=np.float32)
+        self._products = np.zeros((2, count), dtype=np.float32)
+        self._levels = np.zeros((2, count), dtype=np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the room."""
+        for state in (self._powers, self._past_far, self._means, self._levels):
+            state[:] = 0
+        self._coefficients[:4] = _BEGIN
+        self._coefficients[4] = 0
+        self._coefficients[5] = _COUPLING
+        self._products[:] = 1e-12
+        self._frames = 0
+        self._near = 0.0
+
+    def update(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> Bins:
+        """The residual echo's power in this frame, a new array; all are powers, shape (bins,)."""
+        bands = self._follow(error, echo, far, noise)
+        model = self._coefficients[:4]
+        shapes = self._shapes
+        shapes[:3] = bands[2:5]
+        ringing = float(bands[3].sum())
+        np.multiply(self._spread, ringing, out=shapes[3])
+        parts = model * shapes
+        expected = parts.sum(axis=0)
+        active = (expected * (2 * _QUANTILE_TO_MEAN) > bands[1]) & (bands[5] > self._audible)
+        if active.any():
+            self._learn(bands, parts, expected, active)
+        return self._residual(ringing)
+
+    def _follow(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> NDArray[np.float32]:
+        """Take in a frame; returns the powers' sums over bands, shape (6, bands)."""
+        powers, past = self._powers, self._past_far
+        powers[0], powers[1], powers[2] = error, noise, echo
+        powers[3] *= _RINGING
+        powers[3] += echo
+        at = self._frames % _LATE_FRAMES
+        powers[4] *= _REVERBERATION
+        powers[4] += past[at]
+        past[at] = far
+        powers[5] *= _HELD
+        np.maximum(powers[5], far, out=powers[5])
+        self._frames += 1
+        return powers @ self._to_bands
+
+    def _learn(
+        self,
+        bands: NDArray[np.float32],
+        parts: NDArray[np.float32],
+        expected: NDArray[np.float32],
+        active: NDArray[np.bool_],
+    ) -> None:
+        heard = np.maximum(bands[0] - bands[1], 0)
+        far_above = np.count_nonzero((heard > expected * _NEAR_EXCESS) & active) / np.count_nonzero(active)
+        self._near += (_NEAR_COMES if far_above > self._near else _NEAR_GOES) * (far_above - self._near)
+        rise = _RISE * (_NEAR_RATE if self._near > _NEAR_SHARE else 1.0)
+        rate = _RATE if self._frames > _FIRST_FRAMES else _FIRST_RATE
+        move = np.where(heard > expected, np.float32(rise * rate), np.float32(_FALL * rate))
+        move *= active
+        model = self._coefficients[:4]
+        parts /= expected + np.float32(1e-20)
+        np.maximum(parts, _LEAST_SHARE, out=parts)
+        parts *= move
+        model *= np.exp(parts, out=parts)
+        np.maximum(model, _LEAST, out=model)
+        np.minimum(model, _MOST, out=model)
+        self._regress(bands)
+        self._couple(heard, bands[5], active)
+
+    def _regress(self, bands: NDArray[np.float32]) -> None:
+        """The error's power on the echo's, both without their means."""
+        pair = bands[0:4:3]
+        self._means += _MEAN_STEP * (pair - self._means)
+        error, echo = pair - self._means
+        loudness = float(bands[3].sum()) / (float(bands[0].sum()) + 1e-12)
+        step = np.float32(max(_REGRESSION_STEP * min(1.0, loudness), _LEAST_REGRESSION_STEP))
+        products = self._products
+        products[0] += step * (error * echo - products[0])
+        products[1] += step * (echo * echo - products[1])
+        leakage = products[0] / products[1]
+        leakage *= _REGRESSION_TRUST
+        np.minimum(np.maximum(leakage, 0, out=leakage), _REGRESSION_TRUST, out=self._coefficients[4])
+
+    def _couple(self, heard: NDArray[np.float32], far: NDArray[np.float32], active: NDArray[np.bool_]) -> None:
+        """Where less is heard than the loudspeaker was thought to give, it gives less."""
+        levels, coupling = self._levels, self._coefficients[5]
+        levels[0] += _COUPLING_MEMORY * (heard - levels[0])
+        levels[1] += _COUPLING_MEMORY * (far - levels[1])
+        change = _COUPLING_ABOVE * levels[0] / (levels[1] + np.float32(1e-12)) - coupling
+        change *= active
+        coupling += _COUPLING_STEP * np.minimum(change, 0, out=change)
+
+    def _residual(self, ringing: float) -> Bins:
+        """The model, bin by bin: never less than what regression says, and what the loudspeaker must be giving."""
+        each, powers = self._coefficients[:, self._band_of_bin], self._powers
+        residual: Bins = each[0] * powers[2]
+        residual += each[1] * powers[3]
+        residual += each[2] * powers[4]
+        residual += each[3] * np.float32(ringing / len(residual))
+        residual *= _QUANTILE_TO_MEAN
+        np.maximum(residual, each[4] * powers[3], out=residual)
+        np.maximum(residual, each[5] * powers[5], out=residual)
+        return residual
+
+
+def _band_edges(bins: int) -> list[int]:
+    """Bands of 100 Hz at first, and ever wider, about as the ear's are."""
+    edges, width = [0], _FIRST_BAND_BINS
+    while edges[-1] < bins:
+        edges.append(min(bins, edges[-1] + round(width)))
+        width *= _BAND_GROWTH
+    if edges[-1] - edges[-2] < 3:
+        edges.pop(-2)
+    return edges
