@@ -32,7 +32,7 @@ class G711:
 
     def decode(self, payload: bytes) -> Pcm:
         """n bytes to 16-bit samples, shape (n,); every byte is a valid code."""
-        return self._values[np.frombuffer(payload, dtype=np.uint8)]
+        return self._values[np.frombuffer(payload, np.uint8)]
 
     def encode_frame(self, frame: Samples) -> bytes:
         """float32 samples, full scale 1.0 (louder is clipped), shape (n,), to n bytes."""
@@ -40,7 +40,7 @@ class G711:
 
     def decode_frame(self, payload: bytes) -> Samples:
         """n bytes to float32 samples, full scale 1.0, shape (n,); a new array."""
-        return self._samples.take(np.frombuffer(payload, dtype=np.uint8))
+        return self._samples.take(np.frombuffer(payload, np.uint8))
 
     def conceal(self, count: int) -> None:
         """G.711 itself has no concealment: its Appendix I is `dsp.concealment`."""

@@ -41,6 +41,7 @@ _MUTE_AHEAD_MS = 60  # silence laid out beyond the last report of an event that 
 _SPLICE_PAUSE = 4  # frames between two splices
 _SPLICE_PATIENCE = 30  # frames to wait for a place that splices well
 _ALIKE = 0.7
+_HALF_TURN, _TURN = 0x80000000, 0xFFFFFFFF  # timestamps wrap
 
 
 class JitterBuffer:
@@ -116,8 +117,12 @@ class JitterBuffer:
             return True
         playout = self._playout
         play = playout.play
-        packet = WaitingPacket(self._unwrap(timestamp, play), payload, decoder)
-        lead = packet.start - play + age
+        if self.clock_hz == self.rate_hz:
+            start = play + ((timestamp - play + _HALF_TURN) & _TURN) - _HALF_TURN
+        else:
+            start = self._unwrap(timestamp, play)
+        packet = WaitingPacket(start, payload, decoder)
+        lead = start - play + age
         if playout.dry and playout.parched and (marker or playout.dry > _SPURT_MS * self._per_ms):
             self._suspect = None
             # What was learnt of the network's jitter stays; only the pause between the spurts is set anew.
@@ -136,7 +141,7 @@ class JitterBuffer:
 
     def _unwrap(self, timestamp: int, play: int) -> int:
         here = play if self.clock_hz == self.rate_hz else play * self.clock_hz // self.rate_hz
-        return self._samples(here + ((timestamp - here + 0x80000000) & 0xFFFFFFFF) - 0x80000000)
+        return self._samples(here + ((timestamp - here + _HALF_TURN) & _TURN) - _HALF_TURN)
 
     def _samples(self, ticks: int) -> int:
         return ticks if self.clock_hz == self.rate_hz else ticks * self.rate_hz // self.clock_hz
@@ -213,11 +218,11 @@ class JitterBuffer:
             if frame is not None:
                 return frame
         if line.end - line.at < size:
-            pause = self._playout.rest(size)
-            if pause is not None:
+            playout = self._playout
+            if playout.resting and (pause := playout.rest(size)) is not None:
                 return pause
             while line.end - line.at < size:
-                self._playout.lengthen()
+                playout.lengthen()
         return line.take(size)
 
     # -- splices

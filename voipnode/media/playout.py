@@ -29,6 +29,8 @@ class Playout:
         self._per_ms = per_ms = rate_hz // 1000
         self._concealer = Concealer(rate_hz)
         self._waiting = WaitingPackets()
+        self.add = self._waiting.add
+        """Takes a packet in; it is decoded when its turn comes."""
         self.line = SoundLine(PAST_MS * per_ms, _ROOM_MS * per_ms)
         self.concealed = 0
         self._zero = 0  # a place on the line, and this, is its place in the source's time
@@ -43,7 +45,7 @@ class Playout:
         self.line.drop_ahead()
         self._mute = (0, 0)  # from, to: no sound from here is played
         self.dry = 0
-        self._resting = False  # in a long pause, of a codec that has nothing to say of it
+        self.resting = False  # in a long pause, of a codec that has nothing to say of it
 
     def forget(self) -> None:
         """The source is another: its decoder conceals no more."""
@@ -52,7 +54,8 @@ class Playout:
 
     @property
     def play(self) -> int:
-        return self._zero + self.line.shifted + self.line.at
+        line = self.line
+        return self._zero + line.shifted + line.at
 
     @property
     def end(self) -> int:
@@ -67,10 +70,6 @@ class Playout:
         """Name all places anew: what is played next is `count` later in the source's time (below zero: earlier)."""
         self._zero += count
 
-    def add(self, packet: WaitingPacket) -> None:
-        """Take a packet in; it is decoded when its turn comes."""
-        self._waiting.add(packet)
-
     def mute(self, start: int, until: int) -> None:
         """Silence from one place to another, whatever sound there is for it. Forgets the mute before."""
         play = self.play
@@ -80,7 +79,7 @@ class Playout:
 
     def rest(self, count: int) -> Frame | None:
         """The next `count` samples of a long pause, for which only the places move; None: sound is to be laid out."""
-        if not self._resting or self.line.left or self._waiting.first is not None:
+        if not self.resting or self.line.left or self._waiting.first is not None:
             return None
         self.dry += count
         self._zero += count
@@ -98,17 +97,17 @@ class Playout:
 
     def lengthen(self) -> None:
         """Lay out the next sound, whatever it is made of."""
-        packet = self._waiting.first
-        end = self.end
+        line, packet = self.line, self._waiting.first
+        end = self._zero + line.shifted + line.end
         gap = None if packet is None else packet.start - end
         if gap is not None and gap <= 0:
-            self.line.append(self._next_sound(-gap))
+            line.append(self._next_sound(-gap))
             return
         muted = self._mute[1] - end if self._mute[0] <= end else 0
         if muted > 0:
             self._concealer.reset()
             count = min(self._size, muted, muted if gap is None else gap)
-            self.line.append(_silence(count))
+            line.append(_silence(count))
         elif gap is None or gap > _BRIDGED_MS * self._per_ms or self._concealer.exhausted:
             self._carry_on(self._size if gap is None else min(gap, self._size))
         else:
@@ -121,7 +120,7 @@ class Playout:
             sound = sound[late:]
         if len(sound):
             self.dry = 0
-            self._resting = False
+            self.resting = False
             if self._concealer.filling:
                 sound = self._concealer.merge(sound)
         return sound
@@ -154,7 +153,7 @@ class Playout:
             self.concealed += count
         # A decoder that can do it does it as long as the pause lasts: comfort noise is meant to (RFC 3389 §4).
         filled = None if self._decoder is None else self._decoder.conceal(count)
-        self._resting = filled is None and self.dry >= _REST_MS * self._per_ms
+        self.resting = filled is None and self.dry >= _REST_MS * self._per_ms
         line.append(concealer.carry_on(line.tail(concealer.window), count) if filled is None else filled[:count])
 
     def _close(self, gap: int) -> None:
@@ -182,7 +181,7 @@ class Playout:
             line.append(concealer.bridge(past, sound[: concealer.window], gap))
             line.append(sound)
         self.dry = 0
-        self._resting = False
+        self.resting = False
 
 
 def _silence(count: int) -> Frame:
