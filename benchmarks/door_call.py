@@ -1,6 +1,7 @@
 """What a telephone hears of a door: a real baresip calls with a far voice that comes back as echo, a visitor who speaks
 alone and into it, and a street; with each part of the sound's pipeline on and off. ERLE in a quiet room, PESQ (P.862.2)
-beside the street. About seven minutes; the last line is JSON."""
+beside the street. Then the device is moved while the far side speaks. About eight minutes; the last
+line is JSON."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.aio import run_test
-from tests.support.door_talk import CODEC, OURS, Script, Talk, hang_up, hold
+from tests.support.door_talk import CODEC, OURS, RATE_HZ, Script, Talk, hang_up, hold
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
 
@@ -21,6 +24,12 @@ SCRIPT = Script(far=((1.0, 9.0), (15.5, 21.5), (22.0, 26.0)), near=((9.5, 15.0),
 FAR_ALONE, AFTER_BOTH = (5.0, 8.9), (22.0, 23.0)
 VISITOR, BOTH = (9.5, 15.0), (15.5, 21.5)
 PAUSE = (0.2, 0.9)
+MOVING = Script(far=((1.0, 16.0),), near=())
+MOVED_AT_S, STEP_S = 8.0, 0.3
+CHANGES: dict[str, dict[str, str | float]] = {
+    "moved": {"fault": "moved"},
+    "moved, 30 ms later": {"fault": "moved", "delay_ms": 70.0},
+}
 BLOCKS = ("echo_cancellation", "noise_cancellation", "automatic_gain_control")
 SETTINGS: dict[str, tuple[str, ...]] = {
     "nothing": (),
@@ -57,6 +66,42 @@ async def talk(folder: Path, node: Node, far: Path, blocks: tuple[str, ...]) -> 
     phone = await Baresip.start(folder, microphone=far, answer="auto", codecs=CODEC)
     try:
         return await hang_up(SCRIPT, node, phone, await hold(node, phone, until_s=1.0))
+    finally:
+        await phone.stop()
+
+
+async def measure_moves(folder: Path, room: argparse.Namespace) -> dict[str, float]:
+    """Seconds until the echo is 20 dB below what it is without us again, and stays there; everything is on."""
+    far, near = MOVING.write(folder)
+    audio = ROOM.format(near=near, noise_dbfs=-80, **vars(room))
+    result = {}
+    for number, (name, change) in enumerate(CHANGES.items()):
+        node = await Node.start(folder / f"moving{number}", audio=audio, more=OURS)
+        try:
+            bare, _ = await moved(folder / f"bare{number}", node, far, (), change)
+            await node.client.patch("/api/v1/simulation/room", json={"fault": "none", "delay_ms": room.delay_ms})
+            heard, changed_s = await moved(folder / f"moved{number}", node, far, BLOCKS, change)
+        finally:
+            await node.stop()
+        steps = np.arange(changed_s, MOVING.far[0][1] - STEP_S, STEP_S / 3)
+        loud = [at for at in steps if bare.level_dbfs(at, at + STEP_S) - heard.level_dbfs(at, at + STEP_S) < 20.0]
+        result[name] = float(max(loud) + STEP_S - changed_s) if loud else 0.0
+    return result
+
+
+async def moved(
+    folder: Path, node: Node, far: Path, blocks: tuple[str, ...], change: dict[str, str | float]
+) -> tuple[Talk, float]:
+    """A call in which the room changes, and when it did."""
+    answer = await node.client.patch("/api/v1/sound", json={block: block in blocks for block in BLOCKS})
+    assert answer.status_code == 204, answer.text
+    phone = await Baresip.start(folder, microphone=far, answer="auto", codecs=CODEC)
+    try:
+        call = await hold(node, phone, until_s=MOVED_AT_S)
+        answer = await node.client.patch("/api/v1/simulation/room", json=change)
+        assert answer.status_code == 204, answer.text
+        changed_s = phone.heard().stat().st_size / 2 / RATE_HZ
+        return await hang_up(MOVING, node, phone, call), changed_s
     finally:
         await phone.stop()
 
@@ -107,12 +152,18 @@ def main() -> None:
     room = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         table = figures(run_test(measure(Path(folder), room), limit_s=1200))
+        moves = run_test(measure_moves(Path(folder), room), limit_s=300)
     print("What baresip hears; ERLE in a quiet room, less what makes the visitor louder, too; PESQ beside the street")
     heads = ("ERLE", "after both", "visitor", "both", "both, quiet", "visitor dBFS", "street dBFS")
     print(f"{'on':14}" + "".join(f"{head:>14}" for head in heads))
     for name, row in table.items():
         print(f"{name:14}" + "".join(f"{value:14.2f}" for value in row.values()))
-    print(json.dumps({name: {key: round(value, 2) for key, value in row.items()} for name, row in table.items()}))
+    for name, seconds in moves.items():
+        print(f"{name}: echo 20 dB softer again after {seconds:.1f} s")
+    summary: dict[str, object] = {
+        name: {key: round(value, 2) for key, value in row.items()} for name, row in table.items()
+    }
+    print(json.dumps({**summary, "seconds_back": {name: round(value, 2) for name, value in moves.items()}}))
 
 
 if __name__ == "__main__":

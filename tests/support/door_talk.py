@@ -48,6 +48,8 @@ class Script:
         """One side's part: sentences of a voice in its turns, silence between."""
         turns, number = (self.far, 0) if who == "far" else (self.near, 3)
         said = np.zeros(round(self.length_s * RATE_HZ), np.float32)
+        if not turns:
+            return said
         words = _words(number, sum(end - begin for begin, end in turns))
         for begin, end in turns:
             count = round((end - begin) * RATE_HZ)
