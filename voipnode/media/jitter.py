@@ -225,6 +225,12 @@ class JitterBuffer:
                 playout.lengthen()
         return line.take(size)
 
+    def skip(self, count: int) -> None:
+        """Go on by frames that are not played, as far as there is sound to play: who listens was away so long."""
+        while count and self._started and not self._playout.parched:
+            self.pull()
+            count -= 1
+
     # -- splices
 
     def _spliced(self) -> Frame | None:

@@ -118,6 +118,11 @@ class SoundReceiver:
         self.forget()
         self._decoders.clear()
 
+    def skip(self, count: int) -> None:
+        """Leave out frames that nobody asked for in their time, as far as there is sound for them."""
+        if self._buffer is not None:
+            self._buffer.skip(count)
+
     def pull(self) -> Frame:
         """The next 10 ms; silence before the first packet. The frame is the caller's to keep."""
         frame = (self._buffer or self.buffer).pull()

@@ -25,6 +25,7 @@ from voipnode.media.events import (
 )
 from voipnode.media.jitter import MAX_DELAY_MS
 from voipnode.media.losses import LossPattern
+from voipnode.media.pace import Pace
 from voipnode.media.quality import Quality, rate
 from voipnode.media.rates import RATES_HZ
 from voipnode.media.receiver import SoundReceiver
@@ -72,6 +73,7 @@ class AudioStream:
         self._silence_timeout_s = silence_timeout_s
         self._config: StreamConfig | None = None
         self._receiver = SoundReceiver(rate_hz)
+        self._pace = Pace()
         self._latch = SourceLatch(symmetric=symmetric)
         self.proven = False  # set by the transport: what reaches us is the peer's, by its keys or the way that it came
         self._digits = EventReceiver()
@@ -365,7 +367,12 @@ class AudioStream:
 
     def pull(self, now: float) -> Frame:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
-        the first packet and while we do not receive. The frame is the caller's to keep."""
+        the first packet and while we do not receive. The frame is the caller's to keep.
+
+        What was not called for in its time is left out: else each halt of ours would be so much more delay.
+        """
+        if missed := self._pace.missed(now):
+            self._receiver.skip(missed)
         return self._receiver.pull()
 
     def push(self, frame: Frame, now: float) -> None:
