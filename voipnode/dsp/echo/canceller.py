@@ -1,8 +1,9 @@
 """The acoustic echo canceller: what the loudspeaker plays is taken out of what the microphone hears.
 
-The far end's samples are brought to the microphone's clock (`far_clock`, by what `drift` sees) and kept as spectra
-(`far_history`); the delay is found in their correlation with the microphone (`delay_finder`); a Kalman filter follows
-the room's response from there on (`kalman`), and a shadow of it follows when the path changes (`shadow`).
+The far end's samples are brought to the microphone's clock (`far_clock`, by what `drift` sees), bent by the curve of
+the loudspeaker (`loudspeaker`) and kept as spectra (`far_history`); the delay is found in their correlation with the
+microphone (`delay_finder`); a Kalman filter follows the room's response from there on (`kalman`), and a shadow of it
+follows when the path changes (`shadow`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from voipnode.dsp.echo.drift import DriftMeter
 from voipnode.dsp.echo.far_clock import FarClock
 from voipnode.dsp.echo.far_history import FarHistory
 from voipnode.dsp.echo.kalman import KalmanFilter
+from voipnode.dsp.echo.loudspeaker import Loudspeaker
 from voipnode.dsp.echo.shadow import Shadow
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 
@@ -27,6 +29,7 @@ _RECENT_BLOCKS = 20  # that a filter rehearses with a delay that was found
 _STAY = 0.9998
 _LEAST_DRIFT_PPM = 3.0  # less is not worth the interpolation
 _FOLLOWS = 0.25  # of the microphone's power: a filter that leaves more tells nothing of the clocks
+_KNOWN = 0.15  # the same for the loudspeaker's curve
 _ANOTHER_S = 0.005  # delays that differ by less are one
 _MEMORY = 0.95  # of the powers that `erle_db` compares, per block
 _GUARD_MEMORY = 0.9  # of the energies that the guard compares, per block: 100 ms
@@ -64,6 +67,7 @@ class EchoCanceller:
         self._size = size = rate_hz // FRAMES_PER_S
         partitions = round(tail_ms * FRAMES_PER_S / 1000)
         self._clock = FarClock(size)
+        self._loudspeaker = Loudspeaker(size, _LONGEST_BLOCKS + 2)
         self._history = FarHistory(size, _LONGEST_BLOCKS + partitions + _RECENT_BLOCKS)
         self._finder = DelayFinder(self._history, _LONGEST_BLOCKS)
         self._filter = KalmanFilter(self._history, partitions, stay=_STAY)
@@ -78,6 +82,7 @@ class EchoCanceller:
         """Forget the room, the delay and the clocks."""
         self._clock.reset()
         self._history.reset()
+        self._loudspeaker.reset()
         self._finder.reset()
         self._filter.reset()
         self._shadow.reset()
@@ -90,6 +95,7 @@ class EchoCanceller:
         """Forget the sound and keep the room: what comes next does not follow upon what was."""
         self._clock.silence()
         self._history.reset()
+        self._loudspeaker.reset()
         self._near_sum = self._error_sum = 0.0
         self._near_power = self._error_power = 0.0
 
@@ -126,6 +132,7 @@ class EchoCanceller:
         if self._filter.lag is not None:
             error_energy = self._compete(near_energy, error_energy)
             self._follow_drift()
+            self._follow_loudspeaker()
         self._guard(near_energy, error_energy)
         self._history.sound(self._filter.lag or 0, out.far)
         return out
@@ -133,7 +140,7 @@ class EchoCanceller:
     def _hear_far(self, far: Frame) -> None:
         blocks = self._clock.turn(far)
         for block in blocks:
-            self._history.push(block)
+            self._history.push(self._loudspeaker.shape(block))
         if len(blocks) == 1:
             return
         slipped = len(blocks) - 1
@@ -179,6 +186,11 @@ class EchoCanceller:
         self._clock.drift_ppm = self._drift.drift_ppm
         if lag >= 1.5 * self._size and abs(self._drift.drift_ppm) > _LEAST_DRIFT_PPM:
             self._clock.running = True
+
+    def _follow_loudspeaker(self) -> None:
+        lag = self._filter.lag
+        if lag is not None and self._error_power < _KNOWN * self._near_power:
+            self._loudspeaker.learn(self._filter.direct(), lag // self._size, self._out.error)
 
     def _guard(self, near_energy: float, error_energy: float) -> None:
         """No louder than the microphone, and nothing but numbers."""
