@@ -63,6 +63,16 @@ def test_loud_noise_bounds_the_gain_for_soft_speech() -> None:
     assert 2.0 < gains[-1] < 9.0
 
 
+def test_a_long_sentence_does_not_pass_for_noise() -> None:
+    control = GainControl(RATE_HZ)
+    through(control, talk(-30.0, 5.0))
+    before = control.gain_db
+    breathless = np.random.default_rng(2).normal(0, 10 ** (-30 / 20) / np.sqrt(2), 8 * RATE_HZ).astype(np.float32)
+    _, gains = through(control, breathless)
+    assert before > 7.0
+    assert gains[-1] > before - 5.0
+
+
 def test_whispers_get_no_more_than_the_bound() -> None:
     control = GainControl(RATE_HZ)
     _, gains = through(control, talk(-55.0, 12.0, noise_dbfs=-110.0))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from voipnode.dsp.fader import Fader, factor
 from voipnode.dsp.frames import Frame
 from voipnode.dsp.hygiene import usable
@@ -12,6 +10,7 @@ from voipnode.dsp.level import SILENCE_DBFS, dbfs, mean_square
 TARGET_DBFS = -20.0
 MAX_GAIN_DB, MIN_GAIN_DB = 20.0, -12.0
 _UP_DB, _DOWN_DB = 0.06, 0.15  # per frame of speech: 6 and 15 dB a second
+_EASE_DB = 0.01  # the same where only the noise is too loud: a long sentence looks like some for a while
 _ABOVE_NOISE_DB = 9.0
 _SOFTEST_DBFS = -60.0  # of what may be speech
 _LOUDEST_NOISE_DBFS = -48.0  # what is left of the noise is not lifted above
@@ -80,8 +79,16 @@ class GainControl:
         self._power += (min(power, loudest) - self._power) / self._heard
         if self._heard < _FIRST:
             return
-        most_db = min(self._max_gain_db, max(0.0, _LOUDEST_NOISE_DBFS - self._noise_dbfs))
-        wanted_db = min(most_db, max(MIN_GAIN_DB, self.target_dbfs - dbfs(self._power)))
-        away_db = wanted_db - self.gain_db
-        if abs(away_db) > _DEAD_ZONE_DB:
-            self.gain_db += math.copysign(min(abs(away_db), _UP_DB if away_db > 0 else _DOWN_DB), away_db)
+        self._move(
+            min(self._max_gain_db, max(MIN_GAIN_DB, self.target_dbfs - dbfs(self._power))),
+            max(0.0, _LOUDEST_NOISE_DBFS - self._noise_dbfs),
+        )
+
+    def _move(self, level_db: float, noise_db: float) -> None:
+        """Towards the gain that the level asks for, and no higher than what the noise allows."""
+        if level_db < self.gain_db - _DEAD_ZONE_DB:
+            self.gain_db -= min(_DOWN_DB, self.gain_db - level_db)
+        elif noise_db < self.gain_db:
+            self.gain_db -= min(_EASE_DB, self.gain_db - noise_db)
+        elif min(level_db, noise_db) > self.gain_db + _DEAD_ZONE_DB:
+            self.gain_db += min(_UP_DB, min(level_db, noise_db) - self.gain_db)
