@@ -61,7 +61,10 @@ class Script:
 def _words(number: int, seconds: float) -> Sound:
     """So much of a voice without longer pauses, at `LEVEL_DBFS`."""
     enough_s = 2 * seconds + 5
-    sound = longest(voices()[number], enough_s, RATE_HZ) if len(voices()) > number else speech(enough_s, RATE_HZ)
+    if len(voices()) > number:
+        sound = longest(voices()[number], enough_s, RATE_HZ)
+    else:  # where only one voice is installed, the visitor has it, too, and says something else
+        sound = speech(2 * enough_s, RATE_HZ)[-round(enough_s * RATE_HZ) :]
     words = np.concatenate(_spoken(sound))[: round(seconds * RATE_HZ)]
     return words * np.float32(10 ** (LEVEL_DBFS / 20) / np.sqrt(2) / np.std(words))
 
