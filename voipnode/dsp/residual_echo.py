@@ -25,26 +25,30 @@ _LATE_FRAMES = 20  # where the canceller's tail ends
 _RINGING = np.float32(0.7)  # of the echo's power, from frame to frame: what it was just before
 _REVERBERATION = np.float32(0.9)  # the same, of a room whose sound fades by 60 dB in 1.3 s
 _HELD = np.float32(0.85)  # of the far end's power, while nothing is known of the delay
+_PEAK_KEPT = 0.999
+_SILENT_FRAMES = 100
+_NOTHING = 1e-9  # -90 dBFS
 _AUDIBLE = 1e-7  # -70 dBFS: a far end softer than that teaches nothing
 
 _BEGIN = ((0.1,), (0.1,), (0.01,), (0.003,))
 _LEAST = np.array(((1e-4,), (1e-4,), (1e-5,), (1e-6,)), dtype=np.float32)
 _MOST = np.array(((1.0,), (1.0,), (0.3,), (0.1,)), dtype=np.float32)
 _RISE, _FALL = 0.4, -0.6  # where the error is louder than the model, and where it is softer
-_RATE, _FIRST_RATE, _FIRST_FRAMES = 0.06, 0.18, 100
+_RATE, _FIRST_RATE, _FIRST_FRAMES = 0.12, 0.36, 100  # in every second frame
 _LEAST_SHARE = np.float32(0.02)
 _QUANTILE_TO_MEAN = np.float32(3.0)
 
 # A near end: so many of the bands louder than the model by so much. Then little is learned.
 _NEAR_EXCESS, _NEAR_SHARE, _NEAR_RATE = np.float32(20.0), 0.4, 0.15
-_NEAR_COMES, _NEAR_GOES = 0.3, 0.1
+_NEAR_COMES, _NEAR_GOES = 0.5, 0.2
 
-_MEAN_STEP, _REGRESSION_STEP, _LEAST_REGRESSION_STEP = np.float32(0.1), 0.01, 1e-4
+# In the frames between them.
+_MEAN_STEP, _REGRESSION_STEP, _LEAST_REGRESSION_STEP = np.float32(0.2), 0.02, 2e-4
 _REGRESSION_TRUST = np.float32(0.25)
 
 _COUPLING = 2.0  # of the loudspeaker to the microphone, as a power, before anything is known
 _COUPLING_ABOVE = np.float32(4.0)
-_COUPLING_STEP, _COUPLING_MEMORY = np.float32(0.05), np.float32(0.15)
+_COUPLING_STEP, _COUPLING_MEMORY = np.float32(0.1), np.float32(0.3)
 
 
 class ResidualEcho:
@@ -61,6 +65,7 @@ class ResidualEcho:
         self._to_bands[np.arange(bins), self._band_of_bin] = 1
         self._spread = self._widths / np.float32(bins)
         self._audible = self._widths * np.float32(window_energy(rate_hz) * _AUDIBLE)
+        self._nothing = bins * window_energy(rate_hz) * _NOTHING
         # Error, noise, echo, echo ringing on, late far end, far end held.
         self._powers = np.zeros((6, bins), dtype=np.float32)
         self._past_far = np.zeros((_LATE_FRAMES, bins), dtype=np.float32)
@@ -81,22 +86,36 @@ class ResidualEcho:
         self._coefficients[5] = _COUPLING
         self._products[:] = 1e-12
         self._frames = 0
+        self._silent = 0
         self._near = 0.0
+        self._peak = 0.0
 
-    def update(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> Bins:
-        """The residual echo's power in this frame, a new array; all are powers, shape (bins,)."""
+    def update(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> Bins | None:
+        """The residual echo's power in this frame, a new array; None where the far end has been silent for so long that
+        nothing can be left. All are powers, shape (bins,)."""
+        self._silent = 0 if float(far.sum()) > self._nothing or float(echo.sum()) > self._nothing else self._silent + 1
+        if self._silent >= _SILENT_FRAMES:
+            if self._silent == _SILENT_FRAMES:
+                self._powers[:] = self._past_far[:] = 0
+            return None
         bands = self._follow(error, echo, far, noise)
-        model = self._coefficients[:4]
         shapes = self._shapes
         shapes[:3] = bands[2:5]
-        ringing = float(bands[3].sum())
-        np.multiply(self._spread, ringing, out=shapes[3])
-        parts = model * shapes
+        distortion = self._distortion(float(bands[3].sum()))
+        np.multiply(self._spread, distortion, out=shapes[3])
+        parts = self._coefficients[:4] * shapes
         expected = parts.sum(axis=0)
-        active = (expected * (2 * _QUANTILE_TO_MEAN) > bands[1]) & (bands[5] > self._audible)
+        active = expected * (2 * _QUANTILE_TO_MEAN) > bands[1]
+        active &= bands[5] > self._audible
         if active.any():
-            self._learn(bands, parts, expected, active)
-        return self._residual(ringing)
+            heard = bands[0] - bands[1]
+            np.maximum(heard, 0, out=heard)
+            if self._frames % 2:
+                self._learn(heard, parts, expected, active)
+            else:
+                self._regress(bands)
+                self._couple(heard, bands[5], active)
+        return self._residual(distortion)
 
     def _follow(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> NDArray[np.float32]:
         """Take in a frame; returns the powers' sums over bands, shape (6, bands)."""
@@ -115,12 +134,12 @@ class ResidualEcho:
 
     def _learn(
         self,
-        bands: NDArray[np.float32],
+        heard: NDArray[np.float32],
         parts: NDArray[np.float32],
         expected: NDArray[np.float32],
         active: NDArray[np.bool_],
     ) -> None:
-        heard = np.maximum(bands[0] - bands[1], 0)
+        """Move the model's coefficients towards what was heard, each by its share in what was expected."""
         far_above = np.count_nonzero((heard > expected * _NEAR_EXCESS) & active) / np.count_nonzero(active)
         self._near += (_NEAR_COMES if far_above > self._near else _NEAR_GOES) * (far_above - self._near)
         rise = _RISE * (_NEAR_RATE if self._near > _NEAR_SHARE else 1.0)
@@ -134,8 +153,6 @@ class ResidualEcho:
         model *= np.exp(parts, out=parts)
         np.maximum(model, _LEAST, out=model)
         np.minimum(model, _MOST, out=model)
-        self._regress(bands)
-        self._couple(heard, bands[5], active)
 
     def _regress(self, bands: NDArray[np.float32]) -> None:
         """The error's power on the echo's, both without their means."""
@@ -160,13 +177,18 @@ class ResidualEcho:
         change *= active
         coupling += _COUPLING_STEP * np.minimum(change, 0, out=change)
 
-    def _residual(self, ringing: float) -> Bins:
+    def _distortion(self, ringing: float) -> float:
+        """Of the loudspeaker, which grows faster than its level."""
+        self._peak = max(self._peak * _PEAK_KEPT, ringing, 1e-9)
+        return ringing * ringing / self._peak
+
+    def _residual(self, distortion: float) -> Bins:
         """The model, bin by bin: never less than what regression says, and what the loudspeaker must be giving."""
         each, powers = self._coefficients[:, self._band_of_bin], self._powers
         residual: Bins = each[0] * powers[2]
         residual += each[1] * powers[3]
         residual += each[2] * powers[4]
-        residual += each[3] * np.float32(ringing / len(residual))
+        residual += each[3] * np.float32(distortion / len(residual))
         residual *= _QUANTILE_TO_MEAN
         np.maximum(residual, each[4] * powers[3], out=residual)
         np.maximum(residual, each[5] * powers[5], out=residual)

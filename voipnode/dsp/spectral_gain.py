@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -9,18 +10,19 @@ from numpy.typing import NDArray
 
 from voipnode.dsp.spectral_frames import Bins
 
-_LEAST_EXPONENT, _EXPONENTS = -24, 32
-_FRACTION_BITS = 6
+# The table of the exponential integral has an entry for each exponent and so many bits of the fraction.
+_LEAST_EXPONENT, _MOST_EXPONENT, _FRACTION_BITS = -24, 6, 6
 _SHIFT = 23 - _FRACTION_BITS
-_FIRST = (127 + _LEAST_EXPONENT) << _FRACTION_BITS
-_LEAST_V, _MOST_V = 2.0**_LEAST_EXPONENT, 2.0**6
+_FIRST, _BEHIND = ((127 + exponent) << _FRACTION_BITS for exponent in (_LEAST_EXPONENT, _MOST_EXPONENT + 1))
+_LEAST_V, _MOST_V = np.float32(2.0**_LEAST_EXPONENT), np.float32(2.0**_MOST_EXPONENT)
 _MOST_SNR = np.float32(1e3)
 _LEAST_XI = np.float32(10**-1.8)
 
 # A-priori SNR, averaged in time and frequency: below the first there is no speech, above the second there is.
 _ABSENT_DB, _PRESENT_DB = -10.0, -5.0
-_SLOPE = np.float32(10 / (_PRESENT_DB - _ABSENT_DB))
+_SLOPE = np.float32(10 / math.log(10) / (_PRESENT_DB - _ABSENT_DB))  # of the natural logarithm, the fastest one
 _OFFSET = np.float32(_ABSENT_DB / (_PRESENT_DB - _ABSENT_DB))
+_LEAST_AVERAGE = np.float32(1e-6)
 _STEP = np.float32(0.3)
 _NEAR, _FAR = 1, 8  # bins to either side that are averaged
 _MOST_ABSENCE = np.float32(0.95)
@@ -38,6 +40,8 @@ class SpectralGain:
         self.presence: Bins = np.zeros(bins, dtype=np.float32)
         self._smooth_xi: Bins = np.zeros(bins, dtype=np.float32)
         self._sums = np.zeros(bins + 2 * _FAR + 2, dtype=np.float32)
+        self._averages = np.zeros((2, bins), dtype=np.float32)
+        self._shares = np.array([[1 / (2 * _NEAR + 1)], [1 / (2 * _FAR + 1)]], dtype=np.float32)
         self._table = _half_exponential_integral()
         self.reset()
 
@@ -58,7 +62,7 @@ class SpectralGain:
         np.minimum(v, _MOST_V, out=v)
         log_floor = np.log(floor)
         log_gain = np.log(wiener, out=wiener)
-        log_gain += self._table[(v.view(np.int32) >> _SHIFT) - _FIRST]
+        log_gain += self._table[v.view(np.int32) >> _SHIFT]
         np.minimum(log_gain, 0, out=log_gain)
         log_gain -= log_floor
         log_gain *= self._speech(xi, v)
@@ -86,28 +90,26 @@ class SpectralGain:
 
     def _among_neighbours(self) -> Bins:
         """How far the averages of the a-priori SNR around each bin speak for speech, from 0 to 1."""
-        smooth, sums = self._smooth_xi, self._sums
+        smooth, sums, averages = self._smooth_xi, self._sums, self._averages
         bins = len(smooth)
         sums[1 : _FAR + 1] = smooth[0]
         sums[_FAR + 1 : -_FAR - 1] = smooth
         sums[-_FAR - 1 :] = smooth[-1]
-        np.cumsum(sums, out=sums)
-        averages = np.empty((3, bins), dtype=np.float32)
-        near = _FAR - _NEAR
-        np.subtract(sums[near + 2 * _NEAR + 1 : near + 2 * _NEAR + 1 + bins], sums[near : near + bins], out=averages[0])
+        np.add.accumulate(sums, out=sums)
+        near, end = _FAR - _NEAR, _FAR + _NEAR + 1
+        np.subtract(sums[end : end + bins], sums[near : near + bins], out=averages[0])
         np.subtract(sums[2 * _FAR + 1 : 2 * _FAR + 1 + bins], sums[:bins], out=averages[1])
-        averages[0] /= 2 * _NEAR + 1
-        averages[1] /= 2 * _FAR + 1
-        averages[2] = smooth.mean()
-        np.maximum(averages, 1e-6, out=averages)
-        np.log10(averages, out=averages)
+        averages *= self._shares
+        np.maximum(averages, _LEAST_AVERAGE, out=averages)
+        np.log(averages, out=averages)
         averages *= _SLOPE
         averages -= _OFFSET
         np.maximum(averages, 0, out=averages)
         np.minimum(averages, 1, out=averages)
+        everywhere = max(float(smooth.sum()) / bins, float(_LEAST_AVERAGE))
         likely: Bins = averages[0]
         likely *= averages[1]
-        likely *= averages[2]
+        likely *= np.float32(min(max(math.log(everywhere) * float(_SLOPE) - float(_OFFSET), 0.0), 1.0))
         return likely
 
 
@@ -117,13 +119,9 @@ def _half_exponential_integral() -> NDArray[np.float32]:
 
     By its series up to v = 2 and its continued fraction from there on (Abramowitz and Stegun 1964, 5.1.11 and 5.1.22).
     """
-    count = _EXPONENTS << _FRACTION_BITS
-    v = (
-        (((np.arange(count) + _FIRST) << _SHIFT) + (1 << (_SHIFT - 1)))
-        .astype(np.int32)
-        .view(np.float32)
-        .astype(np.float64)
-    )
+    leading = np.arange(_FIRST, _BEHIND, dtype=np.int32)
+    bits = (leading << _SHIFT) + (1 << (_SHIFT - 1))
+    v = bits.view(np.float32).astype(np.float64)
     series = -np.euler_gamma - np.log(v)
     term = np.ones_like(v)
     small = np.minimum(v, 2.0)
@@ -134,6 +132,7 @@ def _half_exponential_integral() -> NDArray[np.float32]:
     for n in range(60, 0, -1):
         fraction = n / (1 + n / (v + fraction))
     continued = np.exp(-v) / (v + fraction)
-    table: NDArray[np.float32] = (np.where(v < 2, series, continued) / 2).astype(np.float32)
+    table = np.zeros(_BEHIND, dtype=np.float32)
+    table[_FIRST:] = np.where(v < 2, series, continued) / 2
     table.setflags(write=False)
     return table

@@ -109,36 +109,15 @@ class Suppressor:
         spectrum, heard = spectra[0], powers[0]
         heard += self._silence
         noise = self._noise.power
-        if self._echo is None:
-            self._noise.update(heard)
-            residual = np.zeros_like(heard)
-        else:
-            residual = self._echo.update(heard, powers[1], powers[2], noise)
-            self._noise.update(heard, residual > noise * _ECHO_ABOVE_NOISE)
-        disturbance = noise + residual
-        gamma = heard / disturbance
+        residual = self._echo.update(heard, powers[1], powers[2], noise) if self._echo is not None else None
+        self._noise.update(heard, None if residual is None else residual > noise * _ECHO_ABOVE_NOISE)
         calm = min(max((self._noise.clearance.decibels - _CALM_DB) / _CALMING_DB, 0.0), 1.0)
-        least_db = _LEAST_SPEECH_DB + calm * (_CALM_LEAST_SPEECH_DB - _LEAST_SPEECH_DB)
-        least = noise * np.float32(10 ** (least_db / 10))
-        least += residual * _LEAST_SPEECH
-        speech = np.maximum(heard - disturbance, least, out=least)
-        xi = self._smoother.smooth(speech)
-        xi /= disturbance
         left = self._left(noise, calm)
-        floor = left + residual * _ECHO_FLOOR
-        floor /= disturbance
-        np.sqrt(floor, out=floor)
-        gains = self._gain.gain(xi, gamma, floor)
-        self.gain = float(gains.mean())
+        gains = self._gains(heard, noise, residual, left, calm)
+        self.gain = float(gains.sum()) / len(gains)
         spectrum *= gains
-        # Where echo went below the noise that is left, noise takes its place.
-        gains *= gains
-        gains *= heard
-        np.subtract(left, gains, out=left)
-        np.maximum(left, 0, out=left)
-        residual /= disturbance
-        left *= residual
-        spectrum += self._comfort.next_spectrum(left)
+        if residual is not None:
+            spectrum += self._comfort.next_spectrum(self._missing(heard, noise, residual, left, gains))
         return self._synthesis.next_frame(spectrum)
 
     def _left(self, noise: Bins, calm: float) -> Bins:
@@ -149,3 +128,29 @@ class Suppressor:
         left: Bins = noise * np.float32(10 ** (floor_db / 10))
         np.maximum(left, np.minimum(noise, self._inaudible), out=left)
         return left
+
+    def _gains(self, heard: Bins, noise: Bins, residual: Bins | None, left: Bins, calm: float) -> Bins:
+        """What each bin is multiplied by, a new array."""
+        least_db = _LEAST_SPEECH_DB + calm * (_CALM_LEAST_SPEECH_DB - _LEAST_SPEECH_DB)
+        least = noise * np.float32(10 ** (least_db / 10))
+        disturbance, floor = noise, left
+        if residual is not None:
+            least += residual * _LEAST_SPEECH
+            disturbance = noise + residual
+            floor = residual * _ECHO_FLOOR
+            floor += left
+        speech = heard - disturbance
+        np.maximum(speech, least, out=speech)
+        xi = self._smoother.smooth(speech)
+        xi /= disturbance
+        floor = floor / disturbance
+        return self._gain.gain(xi, heard / disturbance, np.sqrt(floor, out=floor))
+
+    def _missing(self, heard: Bins, noise: Bins, residual: Bins, left: Bins, gains: Bins) -> Bins:
+        """The power of the noise that is to take the place of echo which went below the noise that is left."""
+        missing = gains * gains
+        missing *= heard
+        np.subtract(left, missing, out=missing)
+        np.maximum(missing, 0, out=missing)
+        missing *= residual / (noise + residual)
+        return missing
