@@ -204,6 +204,18 @@ def test_a_muted_or_disabled_microphone_is_silent(change: dict[str, bool]) -> No
     assert front_end.report().output_dbfs == -120.0
 
 
+def test_gain_is_learnt_from_the_near_end_and_not_from_an_echo() -> None:
+    """Of a loudspeaker that rattles, so that much of its echo is left: that is no soft visitor."""
+    far = talk(8000, 4.0, seed=3, peak=0.6)
+    rattling = far * np.random.default_rng(3).uniform(0.3, 1.7, len(far)).astype(np.float32)
+    front_end = FrontEnd(8000)
+    through(front_end, far, np.float32(0.3) * with_echo(rattling, np.zeros_like(far), 8000))
+    assert abs(front_end.report().gain_db) < 0.5
+    voice = talk(8000, 3.0, seed=4, peak=0.2)
+    through(front_end, np.zeros_like(voice), voice)
+    assert front_end.report().gain_db > 3.0
+
+
 def test_gain_is_limited_and_never_cut() -> None:
     sound = (0.5 * np.sin(2 * np.pi * 300 * np.arange(16000) / 16000)).astype(np.float32)
     front_end = FrontEnd(16000, replace(PLAIN, input_gain_db=20.0))

@@ -113,9 +113,7 @@ class VoiceChain:
             return False
         if self._made < (_ECHO_LEFT if may_be_echo else _NOISE_LEFT) * self._given:
             return False
-        return not (self._suppresses.runs and self.options.noise_suppression) or (
-            self.suppressor.speech_probability > _SPEECH
-        )
+        return not self._suppresses.runs or self.suppressor.speech_probability > _SPEECH
 
     def _filter(self, frame: Frame) -> Frame:
         stage, corner_hz = self._filters, self.options.high_pass_hz
