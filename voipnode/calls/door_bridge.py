@@ -5,6 +5,7 @@ It wants the media clock and the audio device only while a leg carries audio.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -43,6 +44,7 @@ class DoorBridge:
         self._door = DoorLeg(device, options)
         self._options = options
         self._wishes: dict[Party, SoundWishes] = {}
+        self._wanted: Counter[SoundWishes] = Counter()  # by how many: calls come and go more often than wishes
         self._clock = clock
         self._measurement = measurement
         self._bridge = Bridge(device.rate_hz)
@@ -79,7 +81,9 @@ class DoorBridge:
             return
         if wishes is not None:
             self._wishes[leg] = wishes
-            self._agree()
+            self._wanted[wishes] += 1
+            if self._wanted[wishes] == 1:
+                self._agree()
         self._legs = [*self._legs, leg]
         self._bridge.join(leg)
         if self._unsubscribe is None:
@@ -92,8 +96,12 @@ class DoorBridge:
             return
         self._legs = [other for other in self._legs if other is not leg]
         self._bridge.leave(leg)
-        if self._wishes.pop(leg, None) is not None:
-            self._agree()
+        wishes = self._wishes.pop(leg, None)
+        if wishes is not None:
+            self._wanted[wishes] -= 1
+            if not self._wanted[wishes]:
+                del self._wanted[wishes]
+                self._agree()
         if not self._legs and self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -102,7 +110,7 @@ class DoorBridge:
                 self._measurement.free()
 
     def _agree(self) -> None:
-        self._door.options = agree(self._options, self._wishes.values())
+        self._door.options = agree(self._options, self._wanted)
 
     def _tick(self, now: float) -> None:
         self._bridge.tick(now)

@@ -114,13 +114,15 @@ class Bridge:
             raise LocalError(f"a bridge takes {MAX_LEGS} legs")
         self._legs = [*self._legs, leg]
         leg.run_at(self.rate_hz)
-        self.fit()
+        if leg.codec_rate_hz > self.rate_hz:
+            self.fit()
 
     def leave(self, leg: MediaPort) -> None:
         """Take a leg off, with its taps; one that is not here is nothing to complain about."""
         self._legs = [other for other in self._legs if other is not leg]
         self._taps = [(other, tap) for other, tap in self._taps if other is not leg]
-        self.fit()
+        if not any(other.codec_rate_hz >= self.rate_hz for other in self._legs):  # nearly always the first one is
+            self.fit()
 
     def tap(self, leg: MediaPort, tap: Tap) -> Callable[[], None]:
         """Let `tap` hear every frame that `leg` says, before mixing; it may neither keep nor change it.

@@ -37,6 +37,7 @@ class Playout:
         self._decoder: Decoder | None = None  # of what was played last
         self._packet_size = 0
         self.flush()
+        self.resting = True  # there is nothing to remember yet
 
     def flush(self) -> None:
         """Nothing that waits is played any more; what is being concealed fades out."""
