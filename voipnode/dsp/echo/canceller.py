@@ -124,7 +124,7 @@ class EchoCanceller:
         self._recent[:-1] = self._recent[1:]
         self._recent[-1] = out.near
         self._since_slip += 1
-        if self._finder.listen(out.near):
+        if self._finder.listen(out.near, self._thrift()):
             self._found()
         np.copyto(out.echo, self._filter.echo())
         error_energy = self._subtract()
@@ -150,6 +150,12 @@ class EchoCanceller:
         if self._filter.lag is not None and self._filter.lag < 0:
             # The echo comes before its sound at this clock: there is nothing left to take from.
             self.reset()
+
+    def _thrift(self) -> int:
+        """One block in how many the delay finder needs to hear."""
+        if self._filter.lag is None:
+            return 1
+        return 3 if self._error_power < _FOLLOWS * self._near_power else 2
 
     def _found(self) -> None:
         lag = self._finder.lag

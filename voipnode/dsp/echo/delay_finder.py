@@ -69,11 +69,16 @@ class DelayFinder:
         if self._before is not None:
             self._before += blocks * self._far.size
 
-    def listen(self, near: Frame) -> bool:
-        """Take the microphone's block. True when a look has been taken, so that `lag` may be new."""
+    def listen(self, near: Frame, every: int = 1) -> bool:
+        """Take the microphone's block, or but one of `every` so many: that will do where the delay is known.
+
+        True when a look has been taken, so that `lag` may be new.
+        """
         self._turn += 1
-        if self.lag is not None and self._turn % 2:
-            return False  # half of the blocks will do to see it change
+        if self._turn < every:
+            return False
+        memory = _MEMORY**self._turn
+        self._turn = 0
         size, bins = self._far.size, self._bins
         powers = self._far.powers(1)[0]
         np.multiply(near, self._taper, out=self._near[size:])
@@ -86,10 +91,10 @@ class DelayFinder:
             return False
         work = np.conjugate(self._far.spectra(self._rows)[:, bins], out=self._work)
         work *= spectrum / np.sqrt(self._far_power * self._near_power + _LEAST)
-        self._cross *= _MEMORY if self.lag is None else _MEMORY**2
+        self._cross *= memory
         self._cross += work
         self._blocks += 1
-        if self._blocks % (_LOOK_BLOCKS if self.lag is None else _LOOK_BLOCKS // 2):
+        if self._blocks % (_LOOK_BLOCKS // every):
             return False
         self._look()
         return True

@@ -20,17 +20,18 @@ from voipnode.dsp.frames import Frame
 
 _KNEES = np.array((0.15, 0.28, 0.45, 0.7))  # of the peak's octave
 _BENDS = 2 * len(_KNEES)
-_LEARN_BLOCKS = 3  # one in so many is learnt from
-_SOLVE_TURNS = 4
+_LEARN_BLOCKS = 4  # one in so many is learnt from
+_SOLVE_TURNS = 3
 _MEMORY = 0.995  # of the equations, per turn: 6 s
 _RIDGE = 1e-3  # of the equations' trace
 _LEAST = 1e-9
+_WAITS_BLOCKS = 60  # of audible sound, until the filter knows the room a little
 _ERROR_MEMORY = 0.7
 _FADES = 0.99995  # of the peak, per block: 6 dB in two minutes
 _QUIETEST = 2.0**-10  # the softest peak that is looked at
 _AUDIBLE = 1e-7  # mean square of what was played: -70 dBFS
 _MOST = 2.0  # of a bend
-_SLIGHT = 0.01  # bends below are none
+_SLIGHT = 0.03  # bends below are none
 
 
 class Loudspeaker:
@@ -60,7 +61,7 @@ class Loudspeaker:
         self._peak = _QUIETEST
         self._aim(_QUIETEST)
         self._error_power = 0.0
-        self._blocks = 0
+        self._blocks = self._heard_blocks = 0
 
     def _aim(self, scale: float) -> None:
         """Knees for a peak between half of `scale` and all of it."""
@@ -113,6 +114,9 @@ class Loudspeaker:
         end = len(self._sound) - delay * size
         sound = self._sound[end - 3 * size : end]
         if self._blocks % _LEARN_BLOCKS or self._error_power <= 0 or float(np.dot(sound, sound)) < self._audible:
+            return
+        self._heard_blocks += _LEARN_BLOCKS
+        if self._heard_blocks < _WAITS_BLOCKS:
             return
         heard = self._heard(sound, direct)
         self._products *= _MEMORY
