@@ -23,8 +23,8 @@ def usable(samples: Any, size: int) -> Frame:
 
 def peak_of(samples: Frame) -> float:
     """The highest magnitude, 0 where there is nothing; NaN where one of them is."""
-    flat = np.abs(samples).reshape(-1)
-    return float(flat[flat.argmax()]) if len(flat) else 0.0  # several times as fast as flat.max()
+    heights = np.abs(samples)
+    return float(heights.item(heights.argmax())) if heights.size else 0.0  # several times as fast as heights.max()
 
 
 def clean(samples: Any) -> Frame:
