@@ -32,7 +32,7 @@ def plot_case(case: Case, which: str, call: Call, outs: dict[str, Sound], folder
         )
         ax.set_ylabel(f"{name}\nHz")
     figure.colorbar(image, ax=axes[1:], label="dB", pad=0.01)
-    axes[-1].set_xlabel("seconds")
+    axes[-1].set(xlabel="seconds", xlim=(0, len(call.near) / case.rate_hz))
     figure.suptitle(f"{case.name}, {which}: {_words(case)}")
     path = folder / f"{case.name}-{which}.png"
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,10 +51,10 @@ def _erle(ax: plt.Axes, case: Case, call: Call, outs: dict[str, Sound]) -> None:
     for part, where in call.parts.items():
         ax.axvline(where.start / case.rate_hz, color="0.6", lw=0.8)
         ax.text(where.start / case.rate_hz + 0.1, 61, NAMES[part], fontsize=9, va="top")
-    both, near = call.parts["both"], call.parts["near"]
+    both = call.parts["both"]
     ax.axvspan(both.start / case.rate_hz, both.stop / case.rate_hz, color="0.92")
     ax.axhline(20, color="0.6", ls=":", lw=0.8)
-    ax.set(ylim=(-15, 62), xlim=(0, near.stop / case.rate_hz), ylabel="echo over output, dB")
+    ax.set(ylim=(-15, 62), ylabel="echo over output, dB")
     ax.legend(loc="lower right", ncols=5, fontsize=9)
 
 
