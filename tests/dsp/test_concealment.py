@@ -124,3 +124,19 @@ def test_silence_is_carried_on_as_silence() -> None:
 def test_too_low_a_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="rate_hz is 4000"):
         Concealer(4000)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
+@pytest.mark.parametrize("pitch_hz", [75.0, 131.0, 260.0])
+def test_a_long_gap_keeps_level_and_pitch_of_a_voice(rate_hz: int, pitch_hz: float) -> None:
+    """Harmonics, and noise of a tenth of their power: after 60 ms there is still as much of both."""
+    steps = np.arange(rate_hz // 5) * 2 * np.pi / rate_hz
+    voice = sum(0.1 * np.cos(k * pitch_hz * steps) for k in range(1, 9))
+    voice += np.random.default_rng(4).normal(0, 0.063, len(steps))
+    concealer = Concealer(rate_hz)
+    concealer.merge(np.zeros(rate_hz // 100, np.float32))
+    past = voice.astype(np.float32)[-concealer.window :]
+    late = np.concatenate([concealer.carry_on(past, rate_hz // 100) for _ in range(8)])[-rate_hz * 3 // 100 :]
+    assert 20 * np.log10(np.std(late) / np.std(past)) == pytest.approx(0, abs=2)
+    lag = round(rate_hz / pitch_hz)
+    assert np.corrcoef(late[lag:], late[:-lag])[0, 1] > 0.6

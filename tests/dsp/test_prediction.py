@@ -57,3 +57,12 @@ def test_a_model_that_would_run_away_is_tamed(radius: float) -> None:
     assert np.isfinite(extended).all()
     assert np.isfinite(doubt).all()
     assert np.abs(extended[-100:]).max() < 100
+
+
+def test_a_start_out_of_silence_does_not_run_wild() -> None:
+    """Least squares finds that each sample is ten times the one before: 10^200 in a gap of 25 ms."""
+    sound = np.zeros(200, np.float32)
+    sound[-3:] = (0.0005, 0.005, 0.05)
+    onward, doubt = fit(products(sound, 80)).extend(sound, 400)
+    assert np.isfinite(onward).all()
+    assert np.isfinite(doubt).all()

@@ -7,8 +7,11 @@ model's response. Each side's model leans a little on the other's sound, which s
 sides: Etter, "Restoration of a discrete-time signal segment by interpolation based on the left-sided and right-sided
 autoregressive parameters", IEEE Trans. Signal Processing 44, 1996.
 
-While nothing is known behind the gap, the sound before it is carried on, from 80 ms on ever softer, and is silent after
-200 ms. Sound that returns unforeseen is faded into what was being carried on.
+While nothing is known behind the gap, the sound before it is carried on: at first as predicted, and within 20 ms ever
+more by repeating its last pitch periods, since a prediction loses what is noise in a voice, and then its formants. What
+is repeated is 10 ms or more, to which ITU-T G.711 Appendix I (1999) comes step by step: less sounds like a tone. From
+80 ms on it becomes softer, and after 200 ms it is silent. Sound that returns unforeseen is faded into what was being
+carried on.
 """
 
 from __future__ import annotations
@@ -20,11 +23,15 @@ from numpy.typing import NDArray
 
 from voipnode.dsp.frames import Frame
 from voipnode.dsp.prediction import Model, fit, products
+from voipnode.dsp.splice import Splicer
 
 _WINDOW_S = 0.025
+_PERIOD_S = (0.0025, 0.015)  # the shortest and the longest: voices have 2.5 to 15 ms
+_REPEATED_S = 0.010  # at least so much is repeated
+_SEAM_S = 0.0025
 _ORDER_S = 0.010  # a pitch of 100 Hz; lower ones are carried on by their harmonics
 _MAX_ORDER = 96  # from 100 on, OpenBLAS solves with threads
-_CHUNK_S = 0.020  # sound is carried on by so much at a time: few gaps are longer
+_CHUNK_S = 0.020  # sound is carried on by so much at a time, the first of it by prediction: few gaps are longer
 _HOLD_S = 0.080
 _SILENT_S = 0.200
 _MERGE_S = 0.005
@@ -58,6 +65,11 @@ class Concealer:
         self._radius = _RADIUS ** (8000 / rate_hz)
         self._stale = rate_hz * _STALE_S
         self._chunk = int(rate_hz * _CHUNK_S)
+        shortest, longest = (int(rate_hz * length_s) for length_s in _PERIOD_S)
+        self._splicer = Splicer(self.window - longest, shortest, longest)
+        self._repeated = int(rate_hz * _REPEATED_S)
+        self._seam = _rising(int(rate_hz * _SEAM_S))
+        self._rise = _rising(self._chunk)
         hold = int(rate_hz * _HOLD_S)
         self._gain = np.clip((self._silent - np.arange(self._silent)) / (self._silent - hold), 0, 1)
         self.reset()
@@ -66,7 +78,7 @@ class Concealer:
         """Forget everything: as after a long gap, so that the first sound fades in."""
         self._gone = self._silent  # samples of this gap filled so far
         self._onward: Frame = np.zeros(0, dtype=np.float32)  # this gap's sound as it goes on, not yet softened
-        self._model: Model | None = None
+        self._loop = self._onward  # what it goes on with in the end
 
     @property
     def exhausted(self) -> bool:
@@ -82,8 +94,10 @@ class Concealer:
         """The next `count` samples of a gap whose end is not in sight. `past`: what was played last, `window` samples;
         looked at when the gap begins."""
         if self._gone == 0:
-            self._model = fit(products(past, self._order), self._radius)
-            self._onward = past.copy()
+            predicted = _extend(fit(products(past, self._order), self._radius), past, self._chunk)
+            self._loop = self._periods(past)
+            looped = np.resize(self._loop, self._chunk)
+            self._onward = (predicted.sound + (looped - predicted.sound) * self._rise).astype(np.float32)
         filled = self._carried(count)
         self._gone += count
         return filled
@@ -109,21 +123,32 @@ class Concealer:
         fade = min(len(sound), self._fade)
         under = self._carried(fade)
         self._gone = 0
-        rise = (np.arange(1, fade + 1, dtype=np.float32)) / np.float32(fade + 1)
-        merged[:fade] = under + (merged[:fade] - under) * rise
+        merged[:fade] = under + (merged[:fade] - under) * _rising(fade)
         return merged
 
     def _carried(self, count: int) -> Frame:
         carried = np.zeros(count, dtype=np.float32)
         first, last = self._gone, min(self._gone + count, self._silent)
-        if first >= last or self._model is None:
+        if first >= last or not len(self._loop):
             return carried
-        begin = self.window + first
-        while len(self._onward) < self.window + last:
-            more = _extend(self._model, self._onward[-self.window :], self._chunk).sound.astype(np.float32)
-            self._onward = np.concatenate((self._onward, more))
-        carried[: last - first] = self._onward[begin : begin + last - first] * self._gain[first:last]
+        if len(self._onward) < last:
+            # One lap after the other from the begin of the gap on, so that it does not matter how often is asked.
+            self._onward = np.concatenate((self._onward, np.resize(self._loop, self._silent)[len(self._onward) :]))
+        carried[: last - first] = self._onward[first:last] * self._gain[first:last]
         return carried
+
+    def _periods(self, past: Frame) -> Frame:
+        """The last whole periods of `past`, 10 ms or more of them, the end faded into what comes before their begin."""
+        period = self._splicer.backward(past).lag
+        size = period * -(-self._repeated // period)
+        loop, seam = past[-size:].copy(), len(self._seam)
+        loop[-seam:] += (past[-size - seam : -size] - loop[-seam:]) * self._seam
+        return loop
+
+
+def _rising(size: int) -> Frame:
+    rising: Frame = (np.arange(1, size + 1, dtype=np.float32)) / np.float32(size + 1)
+    return rising
 
 
 def _extend(model: Model, sound: Frame, count: int) -> _Track:

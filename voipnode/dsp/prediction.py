@@ -21,6 +21,7 @@ Products: TypeAlias = NDArray[np.float64]
 
 _REGULARISATION = 3e-3  # of the mean energy: keeps what is hardly in the sound from being predicted loudly
 _GROWTH = 2.0  # of the response's energy from its first quarter to its last. Least squares promises no stability
+_WILD = 1e6  # what no voice does in so few samples
 _DRAWN_IN = 0.99
 _SHORTEST = 40  # samples of response in which growth can be seen
 _SILENT = 1e-9
@@ -44,11 +45,11 @@ class Model(NamedTuple):
         """The first `count` samples of the impulse response, with the poles drawn in until it does not grow."""
         taps = self.taps
         # First over a short time, in which even the wildest response cannot grow out of bounds.
-        shortest = 2 * len(taps) + _SHORTEST
-        for size in (shortest, max(count, shortest)):
+        short = 2 * len(taps) + _SHORTEST
+        for size, growth in ((_SHORTEST, _WILD), (short, _GROWTH), (max(count, short), _GROWTH)):
             quarter = size // 4
             response = _response(taps, size)
-            while np.square(response[-quarter:]).sum() > _GROWTH * np.square(response[:quarter]).sum():
+            while np.square(response[-quarter:]).sum() > growth * np.square(response[:quarter]).sum():
                 taps = taps * _DRAWN_IN ** np.arange(len(taps))
                 response = _response(taps, size)
         return response[:count]
