@@ -61,9 +61,8 @@ class NoiseEstimate:
             power += (heard - power) / np.float32(self._frames)
             np.maximum(power, self._floor, out=power)
         np.divide(heard, power, out=presence)
-        presence *= _SLOPE
-        np.minimum(presence, _CERTAIN, out=presence)
-        np.negative(presence, out=presence)
+        presence *= -_SLOPE
+        np.maximum(presence, -_CERTAIN, out=presence)
         np.exp(presence, out=presence)
         presence *= _ODDS
         presence += 1
@@ -71,13 +70,15 @@ class NoiseEstimate:
         mean *= _MEMORY
         mean += presence * (1 - _MEMORY)
         # Where all has seemed to be speech for long, it is noise that has risen.
-        np.multiply(presence, _STUCK, out=presence, where=mean > _STUCK)
+        stuck = mean > _STUCK
+        if stuck.any():
+            np.multiply(presence, _STUCK, out=presence, where=stuck)
         if held is not None:
             np.maximum(presence, held, out=presence)
         change = np.subtract(heard, power, out=self._change)
-        np.subtract(1, presence, out=presence)
+        presence -= 1
         change *= presence
-        change *= 1 - _KEEP
+        change *= _KEEP - 1
         power += change
         np.minimum(power, self._bound(heard), out=power)
         np.maximum(power, self._floor, out=power)

@@ -44,7 +44,7 @@ _NEAR_COMES, _NEAR_GOES = 0.5, 0.2
 
 # In the frames between them.
 _MEAN_STEP, _REGRESSION_STEP, _LEAST_REGRESSION_STEP = np.float32(0.2), 0.02, 2e-4
-_REGRESSION_TRUST = np.float32(0.25)
+_REGRESSION_TRUST = np.float32(0.15)
 
 _COUPLING = 2.0  # of the loudspeaker to the microphone, as a power, before anything is known
 _COUPLING_ABOVE = np.float32(4.0)
@@ -184,14 +184,14 @@ class ResidualEcho:
 
     def _residual(self, distortion: float) -> Bins:
         """The model, bin by bin: never less than what regression says, and what the loudspeaker must be giving."""
-        each, powers = self._coefficients[:, self._band_of_bin], self._powers
-        residual: Bins = each[0] * powers[2]
-        residual += each[1] * powers[3]
-        residual += each[2] * powers[4]
+        each, powers = self._coefficients.take(self._band_of_bin, axis=1), self._powers
+        residual: Bins = (each[:3] * powers[2:5]).sum(axis=0)
         residual += each[3] * np.float32(distortion / len(residual))
         residual *= _QUANTILE_TO_MEAN
-        np.maximum(residual, each[4] * powers[3], out=residual)
-        np.maximum(residual, each[5] * powers[5], out=residual)
+        least = each[4:]
+        least *= powers[3::2]
+        np.maximum(residual, least[0], out=residual)
+        np.maximum(residual, least[1], out=residual)
         return residual
 
 
