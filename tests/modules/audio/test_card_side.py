@@ -165,3 +165,16 @@ def test_the_correction_is_bounded_and_settles() -> None:
         fill += 0.01 * (200e-6 - control.update(fill))
     assert fill == pytest.approx(0.03, abs=1e-4)
     assert control.update(fill) == pytest.approx(200e-6, abs=5e-6)
+
+
+def test_what_is_said_before_the_card_plays_does_not_make_the_call_late() -> None:
+    """A card that opens a second late begins with the usual fill, not with a second's worth."""
+    playback = Playback(8000, 8000)
+    for _ in range(100):
+        playback.give(np.ones(80, np.float32))
+    assert playback.fill_ms <= 1000 * TARGET_S + 10
+    for _ in range(50):
+        playback.take(np.zeros(80, np.float32))
+        playback.give(np.ones(80, np.float32))
+    assert playback.fill_ms == pytest.approx(1000 * TARGET_S + 10, abs=1)
+    assert playback.interruptions == 0

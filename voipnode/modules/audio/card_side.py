@@ -68,6 +68,7 @@ class Playback:
         self._drift = DriftControl(TARGET_S)
         self._silence = np.zeros(int(card_hz * TARGET_S), np.float32)
         self._begun = False
+        self._taken = False  # the card has begun to play; its thread's own
         self.interruptions = 0  # times that the buffer ran empty, or over
 
     @property
@@ -83,6 +84,8 @@ class Playback:
             self.interruptions += self._begun
             self._begun = True
             fill = len(self._silence)
+        elif not self._taken:
+            return  # what would wait for a card that opens late would be as late until the call ends
         elif fill > MAX_FILL_S * self._card_hz:
             self.interruptions += 1  # the card stands still, or takes less than it says: skip a frame
             return
@@ -92,6 +95,7 @@ class Playback:
 
     def take(self, out: NDArray[np.float32]) -> None:
         """Fill `out` with what the card plays now (the card's thread)."""
+        self._taken = True
         samples = self._ring.read(len(out))
         out[: len(samples)] = samples
         out[len(samples) :] = 0.0
