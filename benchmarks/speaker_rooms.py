@@ -50,11 +50,14 @@ class Door:
     def _place(self, *, in_a_corner: bool = False) -> Place:
         """Somewhere at a wall, or near a second one, too; the loudspeaker beside the microphone or below it."""
         absorption, order = pyroomacoustics.inverse_sabine(self._rt60_s, self._size)
-        material = pyroomacoustics.Material(min(absorption, 0.99))
-        room = pyroomacoustics.ShoeBox(self._size, fs=self.rate_hz, materials=material, max_order=min(order, 30))
+        # Its own wall and the one next to it are of stone, however far away or open the others are.
+        walls = dict.fromkeys(("east", "north", "ceiling", "floor"), min(absorption, 0.99))
+        walls |= {"south": 0.15, "west": 0.15}
+        materials = {name: pyroomacoustics.Material(share) for name, share in walls.items()}
+        room = pyroomacoustics.ShoeBox(self._size, fs=self.rate_hz, materials=materials, max_order=min(order, 30))
         along = self._dice.uniform(0.1, 0.2) if in_a_corner else self._dice.uniform(0.6, self._size[0] - 0.6)
         microphone = np.array((along, self._dice.uniform(0.04, 0.3), self._dice.uniform(1.0, 1.6)))
-        angle = self._dice.uniform(0, np.pi)
+        angle = self._dice.uniform(0, np.pi / 2 if in_a_corner else np.pi)
         room.add_source(microphone + self._apart_m * np.array((np.cos(angle), 0.0, -np.sin(angle))))
         room.add_microphone(microphone)
         room.compute_rir()

@@ -31,7 +31,7 @@ from voipnode.modules.speaker_test.trial import Trial
 LEVEL_DBFS = -12.0
 CALIBRATION_DBFS = (-75.0, -45.0)
 TEST_DBFS = (-75.0, -30.0)
-TOO_LOUD_DBFS = (-14.0, -6.0)
+TOO_LOUD_DBFS = (-14.0, -6.0)  # all the time: between gusts and cars a test may well succeed
 HEALTHY = 6  # tests of each room's device while it is well
 NOISE_S = 20.0  # in a loop, of which each run hears another piece
 
@@ -55,7 +55,7 @@ class Bench:
         for what in ("well",) * HEALTHY + FAULTS:
             kind, dbfs = str(dice.choice(NOISES)), dice.uniform(*TEST_DBFS)
             if what == FAULTS[-1]:
-                kind, dbfs = str(dice.choice(("white", "pink", "street", "wind"))), dice.uniform(*TOO_LOUD_DBFS)
+                kind, dbfs = str(dice.choice(("white", "pink", "fan"))), dice.uniform(*TOO_LOUD_DBFS)
             result = self._test(door, calibration, what, kind, dbfs, dice)
             self.said[what][result.verdict.value] += 1
             if self._verbose and result.verdict != (Verdict.OK if what == "well" else what):

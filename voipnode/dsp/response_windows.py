@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from voipnode.dsp.alignment import likeness
 from voipnode.dsp.third_octaves import ThirdOctaves
 
 Floats = NDArray[np.float64]
@@ -36,6 +37,11 @@ class ResponseWindows:
     def means(self, power: Floats) -> Floats:
         """The mean of a power spectrum, or of rows of them, in each band."""
         return self._bands.means(power, self._step_hz)
+
+    def likeness(self, one: Spectra, other: Spectra, within_s: float) -> Floats:
+        """How much of two windows is the same in each band, put off against each other up to `within_s`: 0 to 1."""
+        bands = self._bands.lines(len(self.hz), self._step_hz)
+        return np.array([likeness(one[lines], other[lines], self._step_hz, within_s) for lines in bands])
 
 
 def taper(before: int, after: int, rise: int, fall: int) -> Floats:

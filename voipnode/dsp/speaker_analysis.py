@@ -8,24 +8,31 @@ clocks may differ: each pass is looked for by itself, and over a third octave of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voipnode.dsp.alignment import lag, put_off
 from voipnode.dsp.response_windows import ResponseWindows, energy, taper
 from voipnode.dsp.speaker_distortion import Distortion, DistortionMeter, span_s
 from voipnode.dsp.speaker_signal import SpeakerSignal
 
 Floats = NDArray[np.float64]
+Spectra = NDArray[np.complex128]
 
 MAX_DELAY_S = 0.7
 BEFORE_S, AFTER_S = 0.005, 0.345  # of the linear response, around its direct sound
 NOISE_AFTER_S = 0.45  # from there on a pass's response is over, and the next one's distortion has not come
 HEARD_DB = 10.0  # over the noise: a level that can be trusted to half a decibel
+MIN_HEARD = 0.2  # of the bands: with no more, it is not the sweep that is heard
+STEADY = 0.8  # likeness of the passes; noise 10 dB down leaves 0.9
+MOST_DRIFT = 2.2e-3  # of two clocks, while a sound card's buffers are brought to their fill
 EARLY_HZ = 8000  # the rate of the early response, and its span around the direct sound:
 EARLY_BEFORE_S, EARLY_AFTER_S = 0.002, 0.050
 _SMOOTH_S = 0.002
-_NEAR_S = 0.003  # two passes lie at most so far apart: 1000 ppm
+_NEAR_S = 0.008  # from a delay that the passes have about in common
+_FINE = 16  # parts of a sample to which passes are laid over each other
 _BLOCK_S = 0.1
 _SETTLED_S = 0.3  # after the end of a pass the room is silent
 _WHOLE = 0.5  # of the power of the others: a pass that was played from its begin to its end
@@ -38,8 +45,10 @@ class SpeakerMeasurement:
 
     `noise_db` is what noise amounts to in `level_db`'s window, found beside the sweep; `silence_db` is the same by
     what was heard between the passes: less where something makes a noise only when there is sound; `restless_db` is by
-    how much at least, beside each pass and over the bands. Noise is taken off the levels. `noise_dbfs` is a level after
-    AES17, `peak` the largest sample, `early` the response around the direct sound, at 8 kHz.
+    how much at least, beside each pass and over the bands. Noise is taken off the levels. `steady` tells the bands in
+    which the passes are alike, `slipped` that they did not come in even time: samples were lost or made on the way.
+    `noise_dbfs` is a level after AES17, `peak` the largest sample, `early` the response around the direct sound, at
+    8 kHz.
     """
 
     level_db: Floats
@@ -49,6 +58,8 @@ class SpeakerMeasurement:
     drift_ppm: float
     distortion: Distortion
     restless_db: float
+    steady: NDArray[np.bool_]
+    slipped: bool
     noise_dbfs: float
     peak: float
     early: Floats
@@ -56,6 +67,11 @@ class SpeakerMeasurement:
     @property
     def snr_db(self) -> Floats:
         return self.level_db - self.noise_db
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether samples were lost on the way, or made; nobody can say where hardly anything is heard."""
+        return self.slipped and float(self.heard.mean()) > MIN_HEARD
 
     @property
     def heard(self) -> NDArray[np.bool_]:
@@ -102,6 +118,8 @@ class SpeakerAnalyser:
             drift_ppm=self._drift_ppm(peaks),
             distortion=distortion,
             restless_db=float(np.median(_db(each_noise.min(axis=0)) - _db(silence))),
+            steady=self._likeness(linear[whole]) >= STEADY,
+            slipped=self._slipped(peaks[whole]),
             noise_dbfs=noise_dbfs,
             peak=float(np.max(np.abs(sound), initial=0.0)),
             early=self._early(response, peaks),
@@ -138,6 +156,18 @@ class SpeakerAnalyser:
         power = float(np.mean(np.square(blocks)))
         return self._windows.means(expected) + _NOTHING, float(_db(np.array(2.0 * power + _NOTHING)))
 
+    def _likeness(self, linear: Spectra) -> Floats:
+        """How much of the passes is the same in each band, the median of each two of them."""
+        pairs = combinations(linear, 2)
+        found = [self._windows.likeness(one, other, BEFORE_S) for one, other in pairs]
+        return np.median(found, axis=0) if found else np.zeros(len(self._signal.bands))
+
+    def _slipped(self, peaks: NDArray[np.int64]) -> bool:
+        """Whether two passes are further from each other than two clocks make them, for all the gaps between them."""
+        apart = np.diff(peaks)
+        periods = np.maximum(1, np.round(apart / self._signal.period))
+        return bool(np.any(np.abs(apart / periods - self._signal.period) > MOST_DRIFT * self._signal.period + 2))
+
     def _drift_ppm(self, peaks: NDArray[np.int64]) -> float:
         """How much faster the recording's clock goes than the loudspeaker's; to about a sample over all passes."""
         played = self._signal.starts[-1] - self._signal.starts[0]
@@ -147,10 +177,12 @@ class SpeakerAnalyser:
         """The mean response around the direct sound, resampled to 8 kHz by its spectrum."""
         before, after = self._count(EARLY_BEFORE_S), self._count(EARLY_AFTER_S)
         begins = [min(max(0, peak - before), len(response) - before - after) for peak in peaks]
-        mean = np.mean([response[begin : begin + before + after] for begin in begins], axis=0)
+        window = taper(before, after, before, after // 4)
         size = round((EARLY_BEFORE_S + EARLY_AFTER_S) * EARLY_HZ)
-        spectrum = np.fft.rfft(mean * taper(before, after, before, after // 4))[: size // 2 + 1]
-        return np.fft.irfft(spectrum, size) * (EARLY_HZ / self._rate_hz)
+        passes = np.fft.rfft([response[begin : begin + before + after] * window for begin in begins], axis=1)
+        passes = passes[:, : size // 2 + 1]
+        laid = [put_off(each, lag(each, passes[0], _FINE)) for each in passes]
+        return np.fft.irfft(np.mean(laid, axis=0), size) * (EARLY_HZ / self._rate_hz)
 
 
 def _as_long_as(sound: Floats, length: int) -> Floats:

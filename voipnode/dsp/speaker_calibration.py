@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voipnode.dsp.alignment import lag, put_off
-from voipnode.dsp.speaker_analysis import EARLY_AFTER_S, EARLY_BEFORE_S, EARLY_HZ, SpeakerMeasurement
+from voipnode.dsp.alignment import lag, likeness, put_off
+from voipnode.dsp.speaker_analysis import EARLY_AFTER_S, EARLY_BEFORE_S, EARLY_HZ, MIN_HEARD, SpeakerMeasurement
 from voipnode.dsp.third_octaves import ThirdOctaves
 
 Floats = NDArray[np.float64]
@@ -20,10 +20,11 @@ MIN_RUNS = 3
 CLEAR_DB = 15.0  # a band is calibrated where every run heard it so far over the noise
 STEADY_DB = 2.0  # and where the runs agree so well
 MIN_SHARE = 0.6  # of the bands: with fewer there is no saying what is well
-MIN_HEARD, QUIET_DBFS = 0.2, -60.0  # with less than this share heard, in such a silence, something is dead
+QUIET_DBFS = -60.0  # in such a silence something is dead that is not heard
 MAX_DOUBT_DB = -30.0  # about distortion: more would hide a rattle
 OVERLOAD = 0.98  # of full scale at the microphone
 SAME_HZ = (300.0, 2000.0)  # where the early response is compared: below the reach of small changes around the device
+SAME_WITHIN_S = 0.0003  # two clocks put the bands off against each other by so much
 MIN_SAME_BANDS = 4
 _FINE = 16  # parts of a sample to which two responses are aligned
 
@@ -49,7 +50,7 @@ class SpeakerCalibration:
     ) -> SpeakerCalibration:
         """The calibration that these runs make; whether it can be used, `why_not` says. Levels are means in dB."""
         levels = np.array([run.level_db for run in runs])
-        clear = np.all([run.snr_db >= CLEAR_DB for run in runs], axis=0)
+        clear = np.all([(run.snr_db >= CLEAR_DB) & run.steady for run in runs], axis=0)
         spread = levels.std(axis=0, ddof=1 if len(runs) > 1 else 0)
         return cls(
             rate_hz=rate_hz,
@@ -124,6 +125,8 @@ def why_no_calibration(runs: Sequence[SpeakerMeasurement], calibration: SpeakerC
         )
     if max(run.peak for run in runs) >= OVERLOAD:
         return "the microphone is overloaded: set a lower level_dbfs"
+    if any(run.was_interrupted for run in runs):
+        return "the sound was interrupted: the sound card, or the machine, has too much to do"
     doubt_db = float(np.median([run.distortion.regular_doubt_db for run in runs]))
     if calibration.used.mean() < MIN_SHARE or doubt_db > MAX_DOUBT_DB:
         return "it is too noisy here, or too restless, to tell how the loudspeaker sounds; try again when it is quieter"
@@ -133,17 +136,14 @@ def why_no_calibration(runs: Sequence[SpeakerMeasurement], calibration: SpeakerC
 def sameness(one: Floats, other: Floats) -> float:
     """How much two early responses are the same, whatever their levels: 1 = the same, 0 = nothing in common.
 
-    The median, over third octaves from 300 Hz to 2 kHz, of the magnitude of their coherence: the share of the one that
-    is the other, filtered. What stands about the device decides it, and where its parts are.
+    Over third octaves from 300 Hz to 2 kHz, what all but a quarter of them reach: what stands about the device decides
+    it, and where its parts are.
     """
     size = 2 * len(one)
     a, b = np.fft.rfft(one, size), np.fft.rfft(_turned_to(other, one), size)
-    found = []
-    for low, high in ThirdOctaves.within(*SAME_HZ).edges_hz:
-        part = slice(int(np.ceil(low * size / EARLY_HZ)), int(high * size / EARLY_HZ) + 1)
-        both = np.sum(np.abs(a[part]) ** 2) * np.sum(np.abs(b[part]) ** 2)
-        found.append(float(np.abs(np.sum(a[part] * np.conj(b[part]))) / np.sqrt(both + 1e-40)))
-    return float(np.median(found))
+    step_hz = EARLY_HZ / size
+    bands = ThirdOctaves.within(*SAME_HZ).lines(len(a), step_hz)
+    return float(np.quantile([likeness(a[lines], b[lines], step_hz, SAME_WITHIN_S) for lines in bands], 0.25))
 
 
 def _turned_to(response: Floats, reference: Floats) -> Floats:

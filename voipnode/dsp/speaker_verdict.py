@@ -26,20 +26,22 @@ GONE_DB = -25.0  # so much softer is not weak, but dead
 LOST_DB = -10.0  # with no more than this left of the level, or few of the bands that count heard,
 DEAD = 0.2
 UNLIKE = 0.75  # it is dead where what there is has less in common with the calibration than this
-FILTERED = 0.9  # what is muffled is the same as before, filtered: it has more in common than this,
-DEEP_TILT_DB = -10.0  # or a tilt that no other place makes
+FILTERED = 0.97  # what is muffled is the same as before, filtered: it has more in common than this, and then
+SLIGHT = 0.7  # of the tolerance is a tilt that counts;
+DEEP_TILT_DB = -10.0  # else only one that no other place makes
 HISS_DBFS, QUIETER_DB = -76.0, 8.0  # a microphone that hears less than a room is, and less than it did
 RESTLESS_DB = 10.0  # a noise that is so much louder while the sweep plays comes from what it shakes
 DISTORTED_DB = -32.0  # 2.5 %: distortion below this is nobody's concern
 AUDIBLE_DB = -26.0  # 5 %: where noise would hide this, nothing is said
 CLEAN_DB = -60.0  # nor is it told apart from none
 SURE_DB = 4.0  # distortion over the doubt about it, where it is the same each time,
-SURER_DB = 6.0  # and where it is not
+SURER_DB = 10.0  # and where it is not
+UNSTEADY = 0.25  # of the bands are heard, and other in each pass: that is no noise
 STRAY = 3.0  # spreads of the calibration within which a band may always stray
 
 
 class Verdict(StrEnum):
-    """What a test found, in a word; `WORDS` has the sentence."""
+    """What a test found, in a word."""
 
     OK = "ok"
     MOVED = "moved"
@@ -60,7 +62,7 @@ class Tolerances:
     shape_db: float = 6.0
     share: float = 0.8
     distortion_db: float = 10.0
-    sameness: float = 0.99
+    sameness: float = 0.985
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +87,8 @@ def compare(test: SpeakerMeasurement, calibration: SpeakerCalibration, tolerance
     """The verdict on one test. Both must be of the same signal."""
     at_most = 10.0 * np.log10(10.0 ** (test.level_db / 10.0) + 10.0 ** (test.noise_db / 10.0))
     change = np.where(test.heard, test.level_db, at_most) - calibration.level_db
-    counts = calibration.used & (calibration.level_db - test.noise_db >= EXPECTED_DB)
+    trusted = ~test.heard | test.steady
+    counts = calibration.used & trusted & (calibration.level_db - test.noise_db >= EXPECTED_DB)
     offset = float(np.median(change[counts])) if counts.any() else 0.0
     finding = _Finding(test, calibration, tolerances, change, counts, offset)
     verdict, words = finding.verdict()
@@ -117,6 +120,8 @@ class _Finding:
         self.sameness = sameness(calibration.early, test.early)
 
     def verdict(self) -> tuple[Verdict, str]:
+        if self._test.was_interrupted:
+            return self._interrupted()
         if not self._enough(self._counts):
             return self._too_noisy()
         few = float(np.mean(self._test.heard[self._counts])) <= DEAD
@@ -127,7 +132,7 @@ class _Finding:
             return self._weak()
         if self._rattles():
             return Verdict.RATTLING, f"it rattles: distortion is {self._percent()}, {self._risen_db:.0f} dB more"
-        if self.tilt_db <= -self._tolerances.shape_db and (self.sameness >= FILTERED or self.tilt_db <= DEEP_TILT_DB):
+        if self.tilt_db <= (-SLIGHT * self._tolerances.shape_db if self.sameness >= FILTERED else DEEP_TILT_DB):
             words = f"it sounds muffled: high tones are {-self.tilt_db:.0f} dB lower against deep ones; is it covered?"
             return Verdict.MUFFLED, words
         return self._by_level_and_place()
@@ -162,7 +167,13 @@ class _Finding:
         quiet = self._calibration.used & (self._calibration.level_db - self._test.silence_db >= EXPECTED_DB)
         if self._enough(quiet) and self._test.restless_db >= RESTLESS_DB:
             return Verdict.RATTLING, f"it rattles: while it plays there is {self._test.restless_db:.0f} dB more noise"
+        unsteady = (self._test.heard & ~self._test.steady)[self._calibration.used]
+        if float(np.mean(unsteady)) >= UNSTEADY:
+            return self._interrupted()
         return Verdict.TOO_NOISY, f"it is too noisy to tell ({self._test.noise_dbfs:.0f} dBFS)"
+
+    def _interrupted(self) -> tuple[Verdict, str]:
+        return Verdict.TOO_NOISY, "the sound was interrupted while it was measured, so it cannot be told"
 
     def _dead(self) -> tuple[Verdict, str]:
         noise, then = self._test.noise_dbfs, self._calibration.noise_dbfs

@@ -37,6 +37,14 @@ class ThirdOctaves:
     def __len__(self) -> int:
         return len(self.names_hz)
 
+    def lines(self, count: int, step_hz: float) -> list[slice]:
+        """Which of the `count` lines of a spectrum, from 0 Hz in steps of `step_hz`, each band has: one at least."""
+        slices = []
+        for low, high in self.edges_hz:
+            first = min(count - 1, int(np.ceil(low / step_hz)))
+            slices.append(slice(first, min(count, max(first + 1, int(np.floor(high / step_hz)) + 1))))
+        return slices
+
     def means(self, power: Floats, step_hz: float) -> Floats:
         """The mean of `power` (its last axis a spectrum from 0 Hz in steps of `step_hz`) over each band.
 
@@ -44,11 +52,8 @@ class ThirdOctaves:
         """
         rows = np.asarray(power, np.float64)
         out = np.empty((*rows.shape[:-1], len(self)))
-        last = rows.shape[-1] - 1
-        for number, (low, high) in enumerate(self.edges_hz):
-            first = min(last, int(np.ceil(low / step_hz)))
-            end = min(last + 1, max(first + 1, int(np.floor(high / step_hz)) + 1))
-            out[..., number] = rows[..., first:end].mean(axis=-1)
+        for number, lines in enumerate(self.lines(rows.shape[-1], step_hz)):
+            out[..., number] = rows[..., lines].mean(axis=-1)
         return out
 
 

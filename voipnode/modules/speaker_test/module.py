@@ -43,6 +43,7 @@ NAME = "speaker_test"
 STATE_OF = {Verdict.OK: SpeakerState.OK, Verdict.TOO_NOISY: SpeakerState.CALIBRATED}  # a fault: Failed
 NOT_YET = "not calibrated: run `voipnode speaker-test calibrate` when it is quiet and all is well"
 BY_CLOCK = "schedule"
+SPARE_RUNS = 3  # of a calibration, for those in which the sound was interrupted
 
 
 def utc_now() -> datetime:
@@ -215,7 +216,14 @@ class SpeakerTestModule:
     async def _run_calibration(self) -> None:
         assert self._measuring is not None
         signal = self._measuring.signal
-        runs = [await self._measuring.run() for _ in range(self._settings.calibration_runs)]
+        runs: list[SpeakerMeasurement] = []
+        spare = SPARE_RUNS
+        while len(runs) < self._settings.calibration_runs:
+            run = await self._measuring.run()
+            if run.was_interrupted and spare:
+                spare -= 1
+            else:
+                runs.append(run)
         calibration = SpeakerCalibration.of(runs, signal.bands, signal.rate_hz, self._settings.level_dbfs)
         if why := why_no_calibration(runs, calibration):
             self._problem(f"it could not be calibrated: {why}")

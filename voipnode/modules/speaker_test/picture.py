@@ -56,7 +56,7 @@ class _Drawing:
             f' role="img" {FONT} font-size="12" fill="{INK}"><title>Speaker test: {escape(words)}</title>'
         )
         yield f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{PAPER}"/>'
-        yield f'<text x="{LEFT}" y="26" font-size="16" font-weight="600">{escape(_shortened(words, 84))}</text>'
+        yield f'<text x="{LEFT}" y="26" font-size="14" font-weight="600">{escape(_shortened(words, 84))}</text>'
         yield from self._legend()
         yield from self._grid()
         yield from self._calibrated()
