@@ -47,7 +47,9 @@ def test_a_sentence_in_noise_is_found_where_it_is(rate_hz: int) -> None:
 @pytest.mark.parametrize("level", [1e-4, 0.01, 0.2])
 def test_noise_is_no_speech_however_loud(rate_hz: int, level: float) -> None:
     noise = np.clip(pink(4.0, rate_hz, level), -1, 1)
-    assert np.mean(heard(noise, rate_hz)) < 0.08
+    taken = heard(noise, rate_hz)
+    assert not np.any(taken[:50])  # nor where it begins
+    assert np.mean(taken) < 0.08
     assert np.mean(heard(level * np.random.default_rng(3).uniform(-1, 1, 4 * rate_hz), rate_hz)) < 0.08
 
 

@@ -22,7 +22,6 @@ _MOST_SNR = np.float32(1e3)
 _OVER_NOISE = np.float32(2.0)  # what of a bin is taken for noise where its pitch is looked for
 _RISE, _FALL = 0.4, 0.06  # per frame: in 20 ms, and out 160 ms after a word
 _THRESHOLD = 0.25
-_FINDING_FRAMES = 20  # until the noise is known
 
 
 class VoiceActivity:
@@ -35,8 +34,8 @@ class VoiceActivity:
     speech than WebRTC's detector (benchmarks/voice_activity.py).
 
     `rate_hz` is 8000, 16000 or 48000; float32 frames, shape (rate_hz // 100,). A word is heard about 20 ms after it
-    begins, and for some 200 ms after it ends. The first 200 ms are never speech. What has a pitch counts as speech: a
-    tone, too, for its first seconds; and noise that grows by 20 dB at once, for about three.
+    begins, and for some 200 ms after it ends. What has a pitch counts as speech: a tone, too, for its first seconds;
+    and noise that grows by 20 dB at once, for about three.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -61,7 +60,7 @@ class VoiceActivity:
         self._noise.reset()
         self._before.fill(0.0)
         self._score = 0.0
-        self._finding = _FINDING_FRAMES
+        self._missing = _WINDOW_FRAMES  # frames until the window is full
 
     @property
     def is_speech(self) -> bool:
@@ -82,15 +81,12 @@ class VoiceActivity:
         power: Bins = np.square(spectrum.real)
         power += np.square(spectrum.imag)
         power += self._floor
-        if self._finding > _FINDING_FRAMES - _WINDOW_FRAMES:  # the window is not full
-            self._finding -= 1
+        if self._missing:
+            self._missing -= 1
             return False
         self._noise.update(power)
         likely = max(0.0, self._likelihood(power))
         score = np.log1p(likely) * self._pitch(power) if likely else 0.0
-        if self._finding:
-            self._finding -= 1
-            return False
         self._score += float(score - self._score) * (_RISE if score > self._score else _FALL)
         return self.is_speech
 
