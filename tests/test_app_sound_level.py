@@ -42,7 +42,11 @@ def test_what_is_loud_at_the_door_is_told_without_a_call(tmp_path: Path) -> None
 
 def test_a_door_without_a_microphone_has_nothing_to_listen_at(tmp_path: Path) -> None:
     async def play() -> None:
-        with pytest.raises(StartError, match=r"sound_level\.enabled = true: there is no microphone"):
-            await node(tmp_path, input_enabled=False).start()
+        door = node(tmp_path, input_enabled=False)
+        try:
+            with pytest.raises(StartError, match=r"sound_level\.enabled = true: there is no microphone"):
+                await door.start()
+        finally:
+            await door.stop()
 
     run_test(play())
