@@ -62,3 +62,23 @@ def test_halts_of_the_node_are_no_delay_of_the_network() -> None:
             delays.append(stream.stats().delay_ms)
     assert max(delays) < 40
     assert stream.stats().concealed_ms < 100
+
+
+@pytest.mark.parametrize("halt", [5, 25, 70])
+def test_what_is_said_keeps_to_the_clock_over_halts(halt: int) -> None:
+    """The timestamps of what leaves count the time in which nothing was made: else the far side's delay would grow."""
+    stream = AudioStream(StreamIdentity(1, 0, 0, "speaker@test"))
+    stream.configure(StreamConfig(codec="PCMU", payload_type=0, remote_rtp=FAR), 0.0)
+    late, missed = [], 0
+    for tick in range(2000):
+        now = 5.0 + tick * 0.010
+        if tick % 400 >= 400 - halt:
+            missed += 1
+            continue
+        for _ in range(min(1 + missed, CATCH_UP)):
+            stream.push(stream.pull(now), now)
+        missed = 0
+        stamps = [RtpPacket.parse(packet.data).timestamp for packet in stream.outbox(now) if not packet.rtcp]
+        if stamps and tick % 400 > 10:
+            late.append(now - stamps[-1] / 8000)
+    assert max(late) - min(late) <= 0.021

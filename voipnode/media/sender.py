@@ -58,6 +58,7 @@ class RtpSender:
         self._digits: deque[tuple[str, int, int]] = deque()  # digit, duration, gap in samples
         self._event: EventSender | None = None
         self._gap = 0
+        self._resumed_at = -1.0
         self._pauses: Pauses | None = None
         self._noise_payload_type: int | None = None
         self.sent = Sent()
@@ -166,7 +167,9 @@ class RtpSender:
             assert self.shared_encoder is not None
             return self.push_coded(self.shared_encoder.encode_frame(frame), now)
         if now - self._pushed_at > _PAUSE_S:
-            self._resume(now - self._pushed_at)
+            self._resume(now)
+        elif now == self._resumed_at:
+            return _NOTHING
         self._pushed_at = now
         fill = self._fill + self._frame_size
         self._buffer[self._fill : fill] = self._adapter.frame(frame)
@@ -176,7 +179,9 @@ class RtpSender:
     def push_coded(self, coded: bytes, now: float) -> Sequence[bytes]:
         """Take one frame that `shared_encoder` has coded; the packets that are complete with it."""
         if now - self._pushed_at > _PAUSE_S:
-            self._resume(now - self._pushed_at)
+            self._resume(now)
+        elif now == self._resumed_at:
+            return _NOTHING
         self._pushed_at = now
         if self._fill and not self._coded:  # the packet was begun with frames
             assert self.shared_encoder is not None
@@ -196,8 +201,14 @@ class RtpSender:
         self._fill = 0
         self._coded = b""
 
-    def _resume(self, pause_s: float) -> None:
-        frames = int(pause_s * FRAMES_PER_S) - 1
+    def skip(self, count: int) -> None:
+        """So many frames were never made: the timestamp goes on without them (RFC 3550 §5.1: it samples time)."""
+        self._advance(count * self._frame_size)
+
+    def _resume(self, now: float) -> None:
+        """The pause is in the timestamp at once, and what a clock makes up for of it by more frames now is too much."""
+        self._resumed_at = now
+        frames = int((now - self._pushed_at) * FRAMES_PER_S) - 1
         self._advance(self._fill + frames * self._frame_size)
         self._begin_packet()
         self._marker = True

@@ -369,10 +369,12 @@ class AudioStream:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
         the first packet and while we do not receive. The frame is the caller's to keep.
 
-        What was not called for in its time is left out: else each halt of ours would be so much more delay.
+        What was not called for in its time is left out, and missing in what is said, too: else each halt of ours would
+        be so much more delay.
         """
         if missed := self._pace.missed(now):
             self._receiver.skip(missed)
+            self._sender.skip(missed)
         return self._receiver.pull()
 
     def push(self, frame: Frame, now: float) -> None:
