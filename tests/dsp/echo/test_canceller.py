@@ -171,3 +171,38 @@ def test_whatever_comes_in_finite_frames_come_out_and_none_louder_than_the_micro
     far = np.random.default_rng(1).standard_normal(160 * 80).astype(np.float32) * np.float32(0.1)
     heard = hear(canceller, far, far)
     assert heard.erle_db(far, None, 1.2, 1.6) > 12
+
+
+def test_after_a_silence_of_the_far_end_the_room_is_still_known() -> None:
+    rate_hz = 16000
+    far = speech(5, rate_hz)
+    silence = np.zeros(2 * rate_hz, np.float32)
+    far = np.concatenate((far[: 4 * rate_hz], silence, far[4 * rate_hz :]))
+    echo = through(far, response(rate_hz, delay_ms=40))
+    microphone = echo + noise(len(far), QUIET_DBFS)
+    heard = hear(EchoCanceller(rate_hz), far, microphone)
+    assert heard.erle_db(echo, None, 6, 7) > 24
+    silent = slice(int(5.5 * rate_hz), 6 * rate_hz)
+    assert np.array_equal(heard.error[silent], microphone[silent])
+
+
+@pytest.mark.parametrize(("ppm", "delay_ms"), [(-500.0, 12), (500.0, 439)])
+def test_clocks_may_run_apart_for_as_long_as_they_like(ppm: float, delay_ms: float) -> None:
+    """The delay slips by whole blocks, and at last out of what is looked at: then all is found anew."""
+    rate_hz = 8000
+    canceller = EchoCanceller(rate_hz)
+    far = np.random.default_rng(1).standard_normal(2 * rate_hz).astype(np.float32) * np.float32(0.1)
+    hear(canceller, far, through(far, response(rate_hz, delay_ms=delay_ms)))
+    assert canceller.delay_ms == pytest.approx(delay_ms, abs=1)
+    canceller._clock.running = True
+    canceller._clock.drift_ppm = canceller._drift.drift_ppm = ppm
+    for _ in range(26):
+        canceller._drift.forget()
+        heard = hear(canceller, far, noise(len(far), -40.0))
+        assert np.isfinite(heard.error).all()
+        if not canceller._clock.running:
+            break
+    assert not canceller._clock.running
+    heard = hear(canceller, far, far)
+    assert canceller.delay_ms == pytest.approx(0, abs=1)
+    assert heard.erle_db(far, None, 1.5, 2) > 15

@@ -26,6 +26,7 @@ _RATES_HZ = (8000, 16000)
 _LOUDEST = np.float32(1.0)  # full scale: what is above is no sound
 _LONGEST_BLOCKS = 44  # of delay
 _RECENT_BLOCKS = 20  # that a filter rehearses with a delay that was found
+_SOFTEST = 1e-7  # mean square of the far end: what is below for longer than any echo lasts, -70 dBFS, leaves none
 _STAY = 0.9998
 _LEAST_DRIFT_PPM = 3.0  # less is not worth the interpolation
 _FOLLOWS = 0.25  # of the microphone's power: a filter that leaves more tells nothing of the clocks
@@ -71,6 +72,7 @@ class EchoCanceller:
         self._history = FarHistory(size, _LONGEST_BLOCKS + partitions + _RECENT_BLOCKS)
         self._finder = DelayFinder(self._history, _LONGEST_BLOCKS)
         self._filter = KalmanFilter(self._history, partitions, stay=_STAY)
+        self._softest = _SOFTEST * size
         self._another = round(_ANOTHER_S * rate_hz)
         self._shadow = Shadow(self._history, self._filter, partitions, self._another)
         self._drift = DriftMeter(size)
@@ -87,7 +89,7 @@ class EchoCanceller:
         self._filter.reset()
         self._shadow.reset()
         self._drift.reset()
-        self._since_slip = 0
+        self._silent = self._since_break = 0
         self._near_sum = self._error_sum = 0.0
         self._near_power = self._error_power = 0.0
 
@@ -118,12 +120,25 @@ class EchoCanceller:
     def process(self, far: Frame, near: Frame) -> Cancelled:
         """The next frames, each of shape (rate_hz // 100,)."""
         out = self._out
-        _admit(far, out.far)
+        far_energy = _admit(far, out.far)
         near_energy = _admit(near, out.near)
         self._hear_far(out.far)
+        self._silent = 0 if far_energy > self._softest else self._silent + 1
+        if self._silent > self._history.depth:
+            out.echo[:] = 0
+            error_energy = self._subtract()
+        else:
+            error_energy = self._cancel(near_energy)
+        self._guard(near_energy, error_energy)
+        self._history.sound(self._filter.lag or 0, out.far)
+        return out
+
+    def _cancel(self, near_energy: float) -> float:
+        """Take the echo out and learn from what is left. Returns its energy."""
+        out = self._out
         self._recent[:-1] = self._recent[1:]
         self._recent[-1] = out.near
-        self._since_slip += 1
+        self._since_break += 1
         if self._finder.listen(out.near, self._thrift()):
             self._found()
         np.copyto(out.echo, self._filter.echo())
@@ -133,9 +148,7 @@ class EchoCanceller:
             error_energy = self._compete(near_energy, error_energy)
             self._follow_drift()
             self._follow_loudspeaker()
-        self._guard(near_energy, error_energy)
-        self._history.sound(self._filter.lag or 0, out.far)
-        return out
+        return error_energy
 
     def _hear_far(self, far: Frame) -> None:
         blocks = self._clock.turn(far)
@@ -144,11 +157,11 @@ class EchoCanceller:
         if len(blocks) == 1:
             return
         slipped = len(blocks) - 1
-        self._since_slip = 0
+        self._since_break = 0
         for part in (self._finder, self._filter, self._shadow):
             part.slip(slipped)
-        if self._filter.lag is not None and self._filter.lag < 0:
-            # The echo comes before its sound at this clock: there is nothing left to take from.
+        if self._filter.lag is not None and not 0 <= self._filter.lag < _LONGEST_BLOCKS * self._size:
+            # The clocks have run so far apart that the echo comes before its sound, or after all that is kept.
             self.reset()
 
     def _thrift(self) -> int:
@@ -161,7 +174,7 @@ class EchoCanceller:
         lag = self._finder.lag
         if lag is None:
             return
-        recent = self._recent[-min(self._since_slip, _RECENT_BLOCKS) : -1]
+        recent = self._recent[-min(self._since_break, _RECENT_BLOCKS) : -1]
         if self._filter.lag is None:
             self._filter.reset(lag)
             self._filter.rehearse(recent)

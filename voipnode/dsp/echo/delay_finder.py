@@ -65,9 +65,8 @@ class DelayFinder:
         """The history's newest block is now so many blocks newer than it would have been."""
         self._cross[:] = np.roll(self._cross, blocks, axis=0)
         if self.lag is not None:
-            self.lag += blocks * self._far.size
-        if self._before is not None:
-            self._before += blocks * self._far.size
+            self.lag = max(self.lag + blocks * self._far.size, 0)
+        self._before = None
 
     def listen(self, near: Frame, every: int = 1) -> bool:
         """Take the microphone's block, or but one of `every` so many: that will do where the delay is known.

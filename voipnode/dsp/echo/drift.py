@@ -15,7 +15,8 @@ _LOOK_BLOCKS = 20
 _LEAST_GAIN, _MOST_GAIN = 0.1, 0.7  # of what is seen, where that may be chance and where it is none
 _CLEAR_PPM = 40.0
 _ALIKE = 0.9  # less is another room, not a drift
-_MOST_PPM = 200.0  # in one look
+_MOST_SEEN_PPM = 200.0  # in one look
+MOST_PPM = 500.0
 
 
 class DriftMeter:
@@ -59,4 +60,5 @@ class DriftMeter:
         later = -float(np.dot(self._omega, product.imag)) / float(np.dot(self._weight, np.abs(product)))
         seen = later * 1e6 / (blocks * self._size)
         gain = min(_LEAST_GAIN + abs(seen) / _CLEAR_PPM, _MOST_GAIN)
-        self.drift_ppm += gain * min(max(seen, -_MOST_PPM), _MOST_PPM)
+        self.drift_ppm += gain * min(max(seen, -_MOST_SEEN_PPM), _MOST_SEEN_PPM)
+        self.drift_ppm = min(max(self.drift_ppm, -MOST_PPM), MOST_PPM)

@@ -17,14 +17,14 @@ _HALF = 16  # taps to each side
 _STEPS = 512  # rows of the table to a sample
 _BETA = 8.0
 _MARGIN = 2  # samples
-_MOST_PPM = 500.0
 
 
 class FarClock:
     """Takes blocks of `size` samples at one clock and gives them at another, `drift_ppm` faster.
 
-    Until it is started, samples pass as they are and at once. The start costs a block: a turn without any. From then on
-    the clocks' difference adds up until a turn has none or two. `behind` is how many samples it has in hand.
+    `drift_ppm` is at most 500 either way. Until it is `running`, samples pass as they are and at once. The start costs a
+    block: a turn without any. From then on the clocks' difference adds up until a turn has none or two. `behind` is how
+    many samples it has in hand.
     """
 
     def __init__(self, size: int) -> None:
@@ -55,7 +55,7 @@ class FarClock:
         if not self.running:
             return [frame]
         self.behind += size
-        step = 1 - max(min(self.drift_ppm, _MOST_PPM), -_MOST_PPM) * 1e-6
+        step = 1 - self.drift_ppm * 1e-6
         blocks = []
         for least in (_HALF + _MARGIN, size + _HALF + _MARGIN):
             if self.behind - size * step >= least:
