@@ -178,6 +178,8 @@ class EchoCanceller:
         if self._filter.lag is None:
             self._filter.reset(lag)
             self._filter.rehearse(recent)
+        elif self._error_power < _FOLLOWS * self._near_power and self._filter.covers(lag):
+            self._filter.lag = lag
         else:
             self._shadow.try_lag(lag, recent)
 

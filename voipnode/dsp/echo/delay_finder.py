@@ -20,6 +20,7 @@ _POWER_MEMORY = 0.97
 _LOOK_BLOCKS = 6
 _SURE = 10.0  # times the mean magnitude of all lags
 _LEAST = 1e-20  # keeps a quotient finite
+_FILLED = 0.2  # of the largest row's mean
 _AUDIBLE = 1e-6  # mean square of the far end: -60 dBFS
 _ALIKE_S = 0.001
 
@@ -101,10 +102,12 @@ class DelayFinder:
     def _look(self) -> None:
         size = self._far.size
         np.multiply(self._cross, self._window, out=self._whole[:, self._bins])
-        lags = np.abs(to_sound(self._whole, self._lags)[:, :size]).reshape(-1)
+        lags = np.abs(to_sound(self._whole, self._lags)[:, :size])
         peak = int(np.argmax(lags))
-        mean = float(lags.mean())
-        self.certainty = float(lags[peak]) / mean if mean > 0 else 0.0
+        means = lags.mean(axis=1)
+        # Rows of blocks from before there was sound tell nothing of chance.
+        mean = float(means[means >= _FILLED * means.max()].mean())
+        self.certainty = float(lags.reshape(-1)[peak]) / mean if mean > 0 else 0.0
         before, self._before = self._before, peak
         if self.certainty > _SURE and before is not None and abs(peak - before) <= self._alike:
             self.lag = peak

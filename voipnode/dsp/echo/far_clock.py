@@ -22,9 +22,9 @@ _MARGIN = 2  # samples
 class FarClock:
     """Takes blocks of `size` samples at one clock and gives them at another, `drift_ppm` faster.
 
-    `drift_ppm` is at most 500 either way. Until it is `running`, samples pass as they are and at once. The start costs a
-    block: a turn without any. From then on the clocks' difference adds up until a turn has none or two. `behind` is how
-    many samples it has in hand.
+    `drift_ppm` is at most 500 either way. Until it is `running`, samples pass as they are and at once. The start costs
+    a block: a turn without any. From then on the clocks' difference adds up until a turn has none or two. `behind` is
+    how many samples it has in hand.
     """
 
     def __init__(self, size: int) -> None:

@@ -91,6 +91,10 @@ class KalmanFilter:
             self.taps[self.age :] = 0
             self.age = 0
 
+    def covers(self, lag: int) -> bool:
+        """Whether a direct sound at `lag` lies where a filter has the room behind it, too."""
+        return 0 <= lag - self.age * self._far.size < self._count * self._far.size // 4
+
     def direct(self) -> Spectra:
         """The taps of the direct sound, shape (2, bins): a view."""
         assert self.lag is not None
