@@ -47,6 +47,10 @@ def test_a_near_end_as_loud_as_the_echo_is_not_taken_for_it() -> None:
     assert found_db(0.01, near) < 9.0
 
 
+def test_nor_where_both_have_spoken_from_the_beginning() -> None:
+    assert found_db(0.01, syllables(600, seed=2)) < 10.0
+
+
 def test_at_first_all_that_the_loudspeaker_plays_is_expected() -> None:
     residual, far = ResidualEcho(16000), syllables(40, seed=1)
     expected = residual.update(NOISE, NOISE, far[8], NOISE)

@@ -10,7 +10,8 @@ does not care how loud the near end is, only how often it speaks.
 Where the room itself has changed, all bands are louder than the model, as with the near end speaking; but the error
 then still rises and falls with the echo, and regression of one's power on the other's tells (Valin, "On adjusting the
 learning rate in frequency domain echo cancellation with double-talk", IEEE Trans. Audio, Speech and Language Processing
-15, 2007). Before anything is known, the loudspeaker is taken to be twice as loud at the microphone as it is played.
+15, 2007), and keeps the coefficients from rising where both ends have spoken from the beginning. Before anything is
+known, the loudspeaker is taken to be twice as loud at the microphone as it is played; that fades in a second.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _SILENT_FRAMES = 100
 _NOTHING = 1e-9  # -90 dBFS
 _AUDIBLE = 1e-7  # -70 dBFS: a far end softer than that teaches nothing
 
-_BEGIN = ((0.1,), (0.1,), (0.01,), (0.003,))
-_LEAST = np.array(((1e-4,), (1e-4,), (1e-5,), (1e-6,)), dtype=np.float32)
-_MOST = np.array(((1.0,), (1.0,), (0.3,), (0.1,)), dtype=np.float32)
+_BEGIN = ((0.1,), (0.1,), (0.001,), (0.001,))
+_LEAST = np.array(((3e-5,), (3e-5,), (3e-6,), (1e-6,)), dtype=np.float32)
+_MOST = np.array(((1.0,), (1.0,), (0.003,), (0.03,)), dtype=np.float32)
 _RISE, _FALL = 0.4, -0.6  # where the error is louder than the model, and where it is softer
 _RATE, _FIRST_RATE, _FIRST_FRAMES = 0.12, 0.36, 100  # in every second frame
 _LEAST_SHARE = np.float32(0.02)
@@ -45,9 +46,12 @@ _NEAR_COMES, _NEAR_GOES = 0.5, 0.2
 # In the frames between them.
 _MEAN_STEP, _REGRESSION_STEP, _LEAST_REGRESSION_STEP = np.float32(0.2), 0.02, 2e-4
 _REGRESSION_TRUST = np.float32(0.15)
+_REGRESSION_BOUND = np.float32(1.0)
 
 _COUPLING = 2.0  # of the loudspeaker to the microphone, as a power, before anything is known
 _COUPLING_ABOVE = np.float32(4.0)
+_COUPLING_FADES, _COUPLING_LINGERS = np.float32(0.06), np.float32(0.01)
+_FOUND = np.float32(0.1)  # of what is heard: the canceller's echo, where it knows one
 _COUPLING_STEP, _COUPLING_MEMORY = np.float32(0.1), np.float32(0.3)
 
 
@@ -105,16 +109,18 @@ class ResidualEcho:
         np.multiply(self._spread, distortion, out=shapes[3])
         parts = self._coefficients[:4] * shapes
         expected = parts.sum(axis=0)
-        active = expected * (2 * _QUANTILE_TO_MEAN) > bands[1]
-        active &= bands[5] > self._audible
-        if active.any():
+        played = bands[5] > self._audible
+        if played.any():
             heard = bands[0] - bands[1]
             np.maximum(heard, 0, out=heard)
             if self._frames % 2:
-                self._learn(heard, parts, expected, active)
+                active = expected * (2 * _QUANTILE_TO_MEAN) > bands[1]
+                active &= played
+                if active.any():
+                    self._learn(heard, parts, expected, active, bands[3])
             else:
                 self._regress(bands)
-                self._couple(heard, bands[5], active)
+                self._couple(bands, heard, played)
         return self._residual(distortion)
 
     def _follow(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> NDArray[np.float32]:
@@ -138,6 +144,7 @@ class ResidualEcho:
         parts: NDArray[np.float32],
         expected: NDArray[np.float32],
         active: NDArray[np.bool_],
+        ringing: NDArray[np.float32],
     ) -> None:
         """Move the model's coefficients towards what was heard, each by its share in what was expected."""
         far_above = np.count_nonzero((heard > expected * _NEAR_EXCESS) & active) / np.count_nonzero(active)
@@ -146,10 +153,13 @@ class ResidualEcho:
         rate = _RATE if self._frames > _FIRST_FRAMES else _FIRST_RATE
         move = np.where(heard > expected, np.float32(rise * rate), np.float32(_FALL * rate))
         move *= active
+        regressed = self._coefficients[4] * (_REGRESSION_BOUND / _REGRESSION_TRUST)
+        too_much = parts[0] + parts[1] > regressed * ringing
         model = self._coefficients[:4]
         parts /= expected + np.float32(1e-20)
         np.maximum(parts, _LEAST_SHARE, out=parts)
         parts *= move
+        np.minimum(parts[:2], np.where(too_much, np.float32(_FALL * rate), np.float32(np.inf)), out=parts[:2])
         model *= np.exp(parts, out=parts)
         np.maximum(model, _LEAST, out=model)
         np.minimum(model, _MOST, out=model)
@@ -168,14 +178,18 @@ class ResidualEcho:
         leakage *= _REGRESSION_TRUST
         np.minimum(np.maximum(leakage, 0, out=leakage), _REGRESSION_TRUST, out=self._coefficients[4])
 
-    def _couple(self, heard: NDArray[np.float32], far: NDArray[np.float32], active: NDArray[np.bool_]) -> None:
-        """Where less is heard than the loudspeaker was thought to give, it gives less."""
+    def _couple(self, bands: NDArray[np.float32], heard: NDArray[np.float32], played: NDArray[np.bool_]) -> None:
+        """Where less is heard than the loudspeaker was thought to give, it gives less; what the canceller has begun to
+        find need not be guessed."""
         levels, coupling = self._levels, self._coefficients[5]
         levels[0] += _COUPLING_MEMORY * (heard - levels[0])
-        levels[1] += _COUPLING_MEMORY * (far - levels[1])
+        levels[1] += _COUPLING_MEMORY * (bands[5] - levels[1])
         change = _COUPLING_ABOVE * levels[0] / (levels[1] + np.float32(1e-12)) - coupling
-        change *= active
+        change *= played
         coupling += _COUPLING_STEP * np.minimum(change, 0, out=change)
+        fading = np.where(bands[3] > heard * _FOUND, _COUPLING_FADES, _COUPLING_LINGERS)
+        fading *= played
+        coupling -= coupling * fading
 
     def _distortion(self, ringing: float) -> float:
         """Of the loudspeaker, which grows faster than its level."""
