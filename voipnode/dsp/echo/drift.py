@@ -54,10 +54,13 @@ class DriftMeter:
             return
         product = (np.conj(before) * taps).sum(axis=0)
         powers = float(np.vdot(before, before).real) * float(np.vdot(taps, taps).real)
-        likeness = float(product.real.sum())
-        if powers <= 0 or likeness < _ALIKE * powers**0.5:
+        weight = float(np.dot(self._weight, np.abs(product)))
+        if powers <= 0 or weight <= 0:
             return
-        later = -float(np.dot(self._omega, product.imag)) / float(np.dot(self._weight, np.abs(product)))
+        later = -float(np.dot(self._omega, product.imag)) / weight
+        likeness = float(np.dot(np.exp(1j * later * self._omega), product).real)
+        if likeness < _ALIKE * powers**0.5:
+            return
         seen = later * 1e6 / (blocks * self._size)
         gain = min(_LEAST_GAIN + abs(seen) / _CLEAR_PPM, _MOST_GAIN)
         self.drift_ppm += gain * min(max(seen, -_MOST_SEEN_PPM), _MOST_SEEN_PPM)
