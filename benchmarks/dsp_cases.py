@@ -34,7 +34,7 @@ MOST_DELAY_S = 0.04  # that a subject may take
 class Case:
     """A door: `delay_ms` from the loudspeaker's frame to the microphone's; `knee` see `soft_clipped`; `snr_db` of the
     near end's speech over street noise; the path `changes` and its delay `jumps_ms` on after the far end alone. Every
-    other draw drifts the other way.
+    other draw drifts the other way. `at_once`: both speak from the first word on, the far end never alone before.
     """
 
     name: str
@@ -45,15 +45,18 @@ class Case:
     snr_db: float | None = None
     changes: bool = False
     jumps_ms: float = 0.0
+    at_once: bool = False
     rate_hz: int = 16000
 
     @property
     def group(self) -> str:
         """Medians are taken over the cases of a group: what is heard at 8 kHz, or through noise, is another matter."""
-        return "8 kHz" if self.rate_hz == 8000 else "noisy" if self.snr_db is not None else "echo"
+        if self.rate_hz == 8000:
+            return "8 kHz"
+        return "at once" if self.at_once else "echo" if self.snr_db is None else "noisy"
 
 
-GROUPS = ("echo", "noisy", "8 kHz")
+GROUPS = ("echo", "at once", "noisy", "8 kHz")
 CASES = (
     Case("small", 0.12, 20.0, None),
     Case("middle", 0.3, 60.0),
@@ -63,6 +66,7 @@ CASES = (
     Case("drift100", 0.25, 60.0, drift_ppm=100.0),
     Case("change", 0.25, 40.0, changes=True),
     Case("jump", 0.25, 40.0, changes=True, jumps_ms=30.0),
+    Case("at-once", 0.3, 50.0, at_once=True),
     Case("street20", 0.3, 50.0, snr_db=20.0),
     Case("street10", 0.2, 30.0, snr_db=10.0),
     Case("street0", 0.4, 70.0, snr_db=0.0),
@@ -124,7 +128,8 @@ def make_call(case: Case, which: str, draw: int = 0) -> Call:
 
 
 def _stretches(case: Case, rate_hz: int) -> dict[str, slice]:
-    parts = {"far": FAR_S} | ({"changed": CHANGED_S} if case.changes else {})
+    parts = {} if case.at_once else {"far": FAR_S}
+    parts |= {"changed": CHANGED_S} if case.changes else {}
     parts |= {"both": BOTH_S, "after": AFTER_S, "near": NEAR_S}
     ends = np.round(np.cumsum(list(parts.values())) * rate_hz).astype(int)
     return {
@@ -170,8 +175,11 @@ def rate_call(name: str, case: Case, call: Call) -> tuple[Figures, Sound]:
     loud = active(call.echo, rate)
     quiet = case.snr_db is None  # otherwise what comes out is noise more than echo
 
-    def erle(part: slice) -> float:
-        return measures.erle_db(call.echo[part], out[part], loud[part]) if quiet else nan
+    def erle(part: str, last_s: float) -> float:
+        if not quiet or part not in parts:
+            return nan
+        at = slice(parts[part].stop - round(last_s * rate), parts[part].stop)
+        return measures.erle_db(call.echo[at], out[at], loud[at])
 
     def until(part: str) -> float:
         if not quiet or part not in parts:
@@ -182,8 +190,8 @@ def rate_call(name: str, case: Case, call: Call) -> tuple[Figures, Sound]:
     both, near = parts["both"], parts["near"]
     return (
         Figures(
-            erle(slice(parts["far"].stop - round(CONVERGED_S * rate), parts["far"].stop)),
-            erle(parts["after"]),
+            erle("far", CONVERGED_S),
+            erle("after", AFTER_S),
             until("far"),
             until("changed"),
             opinion(call.clean[both], out[both], rate),
@@ -202,7 +210,7 @@ def medians(figures: Iterable[Figures]) -> Figures:
     return Figures(*(float(np.median(some)) if len(some) else float("nan") for some in there))
 
 
-HEAD = f"{'case':15}{'subject':11} ERLE  after   t20  change  PESQ  STOI  near  delay"
+HEAD = f"{'case':16}{'subject':11} ERLE  after   t20  change  PESQ  STOI  near  delay"
 
 
 FORMS = ((".1f", 5), (".1f", 7), (".2f", 6), (".2f", 8), (".2f", 6), (".3f", 6), (".2f", 6), (".1f", 7))
@@ -212,7 +220,7 @@ def line(case: str, subject: str, one: Figures) -> str:
     """A row of the table under `HEAD`."""
     pairs = zip(asdict(one).values(), FORMS, strict=True)
     values = "".join(f"{'-' if np.isnan(value) else format(value, form):>{width}}" for value, (form, width) in pairs)
-    return f"{case:15}{subject:11}{values}"
+    return f"{case:16}{subject:11}{values}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
