@@ -37,6 +37,8 @@ def test_noise_is_known_and_taken_off() -> None:
     clean, noisy = (ANALYSER.analyse(door.record(PLAYED, noise_dbfs=level)) for level in (-80, -40))
     assert noisy.level_db == pytest.approx(clean.level_db, abs=1.0)
     assert noisy.snr_db[3:].max() < 35
+    loud = ANALYSER.analyse(door.record(PLAYED, noise_dbfs=-22))  # hardly above the noise, which adds 1.3 dB
+    assert np.mean((loud.level_db - clean.level_db)[4:]) == pytest.approx(0, abs=0.5)
     assert np.median(noisy.noise_db - noisy.silence_db) == pytest.approx(0, abs=1.0)  # it is there all the time
 
 

@@ -23,6 +23,11 @@ def test_the_frequency_rises_by_the_same_ratio_in_the_same_time() -> None:
     assert 1 / periods[early] == pytest.approx(expected, rel=0.03)
 
 
+def test_its_harmonics_begin_in_phase_with_it() -> None:
+    assert SWEEP.rate_s * SWEEP.low_hz == pytest.approx(round(SWEEP.rate_s * SWEEP.low_hz), abs=1e-9)
+    assert SWEEP.seconds == pytest.approx(1.0, rel=0.03)
+
+
 def test_a_known_filter_is_recovered() -> None:
     """Against the filter's own spectrum, in the whole range, to a tenth of a decibel."""
     dice = np.random.default_rng(1)

@@ -11,12 +11,14 @@ Sound = NDArray[np.float32]
 class SpeakerDoor:
     """Direct sound after `delay_ms`, a few reflections and a tail, `level_db` below what is played; noise around."""
 
-    def __init__(self, rate_hz: int, seed: int = 1, *, delay_ms: float = 20.0, level_db: float = -14.0) -> None:
+    def __init__(
+        self, rate_hz: int, seed: int = 1, *, noise_seed: int = 0, delay_ms: float = 20.0, level_db: float = -14.0
+    ) -> None:
         self.rate_hz = rate_hz
         self._seed = seed
         self._delay = round(delay_ms * rate_hz / 1000)
         self._level = 10 ** (level_db / 20)
-        self._dice = np.random.default_rng(seed)
+        self._dice = np.random.default_rng((seed, noise_seed))  # another noise each time, from the same beginning
 
     def response(self, *, moved: bool = False) -> NDArray[np.float64]:
         """From loudspeaker to microphone."""

@@ -25,9 +25,8 @@ MAX_DELAY_S = 0.7
 BEFORE_S, AFTER_S = 0.005, 0.345  # of the linear response, around its direct sound
 NOISE_AFTER_S = 0.45  # from there on a pass's response is over, and the next one's distortion has not come
 HEARD_DB = 10.0  # over the noise: a level that can be trusted to half a decibel
-MIN_HEARD = 0.2  # of the bands: with no more, it is not the sweep that is heard
+UNSTEADY = 0.25  # of the bands
 STEADY = 0.8  # likeness of the passes; noise 10 dB down leaves 0.9
-MOST_DRIFT = 2.2e-3  # of two clocks, while a sound card's buffers are brought to their fill
 EARLY_HZ = 8000  # the rate of the early response, and its span around the direct sound:
 EARLY_BEFORE_S, EARLY_AFTER_S = 0.002, 0.050
 _SMOOTH_S = 0.002
@@ -46,9 +45,8 @@ class SpeakerMeasurement:
     `noise_db` is what noise amounts to in `level_db`'s window, found beside the sweep; `silence_db` is the same by
     what was heard between the passes: less where something makes a noise only when there is sound; `restless_db` is by
     how much at least, beside each pass and over the bands. Noise is taken off the levels. `steady` tells the bands in
-    which the passes are alike, `slipped` that they did not come in even time: samples were lost or made on the way.
-    `noise_dbfs` is a level after AES17, `peak` the largest sample, `early` the response around the direct sound, at
-    8 kHz.
+    which the passes are alike: in others, samples were lost or made on the way. `noise_dbfs` is a level after AES17,
+    `peak` the largest sample, `early` the response around the direct sound, at 8 kHz.
     """
 
     level_db: Floats
@@ -59,7 +57,6 @@ class SpeakerMeasurement:
     distortion: Distortion
     restless_db: float
     steady: NDArray[np.bool_]
-    slipped: bool
     noise_dbfs: float
     peak: float
     early: Floats
@@ -69,9 +66,9 @@ class SpeakerMeasurement:
         return self.level_db - self.noise_db
 
     @property
-    def was_interrupted(self) -> bool:
-        """Whether samples were lost on the way, or made; nobody can say where hardly anything is heard."""
-        return self.slipped and float(self.heard.mean()) > MIN_HEARD
+    def is_unsteady(self) -> bool:
+        """Whether a good part of what is heard is other in each pass, which is not what noise does."""
+        return float(np.mean(self.heard & ~self.steady)) >= UNSTEADY
 
     @property
     def heard(self) -> NDArray[np.bool_]:
@@ -119,7 +116,6 @@ class SpeakerAnalyser:
             distortion=distortion,
             restless_db=float(np.median(_db(each_noise.min(axis=0)) - _db(silence))),
             steady=self._likeness(linear[whole]) >= STEADY,
-            slipped=self._slipped(peaks[whole]),
             noise_dbfs=noise_dbfs,
             peak=float(np.max(np.abs(sound), initial=0.0)),
             early=self._early(response, peaks),
@@ -161,12 +157,6 @@ class SpeakerAnalyser:
         pairs = combinations(linear, 2)
         found = [self._windows.likeness(one, other, BEFORE_S) for one, other in pairs]
         return np.median(found, axis=0) if found else np.zeros(len(self._signal.bands))
-
-    def _slipped(self, peaks: NDArray[np.int64]) -> bool:
-        """Whether two passes are further from each other than two clocks make them, for all the gaps between them."""
-        apart = np.diff(peaks)
-        periods = np.maximum(1, np.round(apart / self._signal.period))
-        return bool(np.any(np.abs(apart / periods - self._signal.period) > MOST_DRIFT * self._signal.period + 2))
 
     def _drift_ppm(self, peaks: NDArray[np.int64]) -> float:
         """How much faster the recording's clock goes than the loudspeaker's; to about a sample over all passes."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voipnode.dsp.alignment import lag, likeness, put_off
-from voipnode.dsp.speaker_analysis import EARLY_AFTER_S, EARLY_BEFORE_S, EARLY_HZ, MIN_HEARD, SpeakerMeasurement
+from voipnode.dsp.speaker_analysis import EARLY_AFTER_S, EARLY_BEFORE_S, EARLY_HZ, SpeakerMeasurement
 from voipnode.dsp.third_octaves import ThirdOctaves
 
 Floats = NDArray[np.float64]
@@ -20,7 +20,7 @@ MIN_RUNS = 3
 CLEAR_DB = 15.0  # a band is calibrated where every run heard it so far over the noise
 STEADY_DB = 2.0  # and where the runs agree so well
 MIN_SHARE = 0.6  # of the bands: with fewer there is no saying what is well
-QUIET_DBFS = -60.0  # in such a silence something is dead that is not heard
+MIN_HEARD, QUIET_DBFS = 0.2, -60.0  # with less than this share heard, in such a silence, something is dead
 MAX_DOUBT_DB = -30.0  # about distortion: more would hide a rattle
 OVERLOAD = 0.98  # of full scale at the microphone
 SAME_HZ = (300.0, 2000.0)  # where the early response is compared: below the reach of small changes around the device
@@ -125,7 +125,7 @@ def why_no_calibration(runs: Sequence[SpeakerMeasurement], calibration: SpeakerC
         )
     if max(run.peak for run in runs) >= OVERLOAD:
         return "the microphone is overloaded: set a lower level_dbfs"
-    if any(run.was_interrupted for run in runs):
+    if any(run.is_unsteady for run in runs):
         return "the sound was interrupted: the sound card, or the machine, has too much to do"
     doubt_db = float(np.median([run.distortion.regular_doubt_db for run in runs]))
     if calibration.used.mean() < MIN_SHARE or doubt_db > MAX_DOUBT_DB:

@@ -36,7 +36,6 @@ AUDIBLE_DB = -26.0  # 5 %: where noise would hide this, nothing is said
 CLEAN_DB = -60.0  # nor is it told apart from none
 SURE_DB = 4.0  # distortion over the doubt about it, where it is the same each time,
 SURER_DB = 10.0  # and where it is not
-UNSTEADY = 0.25  # of the bands are heard, and other in each pass: that is no noise
 STRAY = 3.0  # spreads of the calibration within which a band may always stray
 
 
@@ -120,8 +119,6 @@ class _Finding:
         self.sameness = sameness(calibration.early, test.early)
 
     def verdict(self) -> tuple[Verdict, str]:
-        if self._test.was_interrupted:
-            return self._interrupted()
         if not self._enough(self._counts):
             return self._too_noisy()
         few = float(np.mean(self._test.heard[self._counts])) <= DEAD
@@ -167,13 +164,9 @@ class _Finding:
         quiet = self._calibration.used & (self._calibration.level_db - self._test.silence_db >= EXPECTED_DB)
         if self._enough(quiet) and self._test.restless_db >= RESTLESS_DB:
             return Verdict.RATTLING, f"it rattles: while it plays there is {self._test.restless_db:.0f} dB more noise"
-        unsteady = (self._test.heard & ~self._test.steady)[self._calibration.used]
-        if float(np.mean(unsteady)) >= UNSTEADY:
-            return self._interrupted()
+        if self._test.is_unsteady:
+            return Verdict.TOO_NOISY, "the sound was interrupted while it was measured, so it cannot be told"
         return Verdict.TOO_NOISY, f"it is too noisy to tell ({self._test.noise_dbfs:.0f} dBFS)"
-
-    def _interrupted(self) -> tuple[Verdict, str]:
-        return Verdict.TOO_NOISY, "the sound was interrupted while it was measured, so it cannot be told"
 
     def _dead(self) -> tuple[Verdict, str]:
         noise, then = self._test.noise_dbfs, self._calibration.noise_dbfs

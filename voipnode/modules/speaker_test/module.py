@@ -220,7 +220,7 @@ class SpeakerTestModule:
         spare = SPARE_RUNS
         while len(runs) < self._settings.calibration_runs:
             run = await self._measuring.run()
-            if run.was_interrupted and spare:
+            if spare and run.is_unsteady:
                 spare -= 1
             else:
                 runs.append(run)
