@@ -22,7 +22,9 @@ _CERTAIN = np.float32(80)
 # is at most a multiple of that; for each decibel that it is closer, the bound is as many wider.
 _QUIET_DB, _WIDENING = 38.0, 2.0
 _LEAST_TO_MEAN = 3.0
-_ALIVE = 10.0  # times the floor: no microphone in a call is softer, that is one that is muted or not yet there
+_ALIVE = (
+    10.0  # times the floor: softer is no microphone in a call; one that is muted, or not yet there, teaches nothing
+)
 
 
 class NoiseEstimate:
@@ -55,6 +57,9 @@ class NoiseEstimate:
     def update(self, heard: Bins, held: NDArray[np.bool_] | None = None) -> None:
         """Learn from the power of a frame. `held` is true in bins where something other than noise is known to
         sound."""
+        level = float(heard.sum())
+        if level <= self._alive:
+            return
         power, presence, mean = self.power, self._presence, self._mean_presence
         self._frames += 1
         if self._frames <= _SETTLING_FRAMES:
@@ -80,15 +85,13 @@ class NoiseEstimate:
         change *= presence
         change *= _KEEP - 1
         power += change
-        np.minimum(power, self._bound(heard), out=power)
+        np.minimum(power, self._bound(heard, level), out=power)
         np.maximum(power, self._floor, out=power)
 
-    def _bound(self, heard: Bins) -> Bins:
+    def _bound(self, heard: Bins, level: float) -> Bins:
         """What the noise can be at most."""
-        level = float(heard.sum())
-        if level > self._alive:
-            self._least.update(heard)
-            self.clearance.update(level)
+        self._least.update(heard)
+        self.clearance.update(level)
         wider_db = min(max(0.0, (_QUIET_DB - self.clearance.decibels) * _WIDENING), 100.0)
         bound: Bins = self._least.power * np.float32(_LEAST_TO_MEAN * 10 ** (wider_db / 10))
         return bound
