@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voipnode.media.bridge import Bridge
 from voipnode.media.pace import Pace
 from voipnode.media.rtp import RtpPacket
 from voipnode.media.stream import AudioStream, StreamConfig, StreamIdentity
@@ -45,6 +46,8 @@ def test_halts_of_the_node_are_no_delay_of_the_network() -> None:
     """A clean network, a quarter of a second's halt of ours every 3 s: half of it is made up for, the rest is lost."""
     stream = AudioStream(StreamIdentity(1, 0, 0, "listener@test"))
     stream.configure(StreamConfig(codec="PCMU", payload_type=0, remote_rtp=FAR), 0.0)
+    bridge = Bridge()
+    bridge.join(stream)
     delays, number, halt = [], 0, 0
     for tick in range(3000):
         now = tick * 0.010 + 0.003
@@ -56,7 +59,7 @@ def test_halts_of_the_node_are_no_delay_of_the_network() -> None:
             stream.receive(packet.serialize(), FAR, (number + 1) * 0.020)
             number += 1
         for _ in range(min(1 + halt, CATCH_UP)):
-            stream.pull(now)
+            bridge.tick(now)
         halt = 0
         if tick % 300 == 274:
             delays.append(stream.stats().delay_ms)
@@ -69,6 +72,8 @@ def test_what_is_said_keeps_to_the_clock_over_halts(halt: int) -> None:
     """The timestamps of what leaves count the time in which nothing was made: else the far side's delay would grow."""
     stream = AudioStream(StreamIdentity(1, 0, 0, "speaker@test"))
     stream.configure(StreamConfig(codec="PCMU", payload_type=0, remote_rtp=FAR), 0.0)
+    bridge = Bridge()
+    bridge.join(stream)
     late, missed = [], 0
     for tick in range(2000):
         now = 5.0 + tick * 0.010
@@ -76,7 +81,7 @@ def test_what_is_said_keeps_to_the_clock_over_halts(halt: int) -> None:
             missed += 1
             continue
         for _ in range(min(1 + missed, CATCH_UP)):
-            stream.push(stream.pull(now), now)
+            bridge.tick(now)
         missed = 0
         stamps = [RtpPacket.parse(packet.data).timestamp for packet in stream.outbox(now) if not packet.rtcp]
         if stamps and tick % 400 > 10:

@@ -49,6 +49,10 @@ class EarlySound(FramePort):
         if self.ringback is not None:
             self.ringback.run_at(rate_hz)
 
+    def skip(self, count: int) -> None:
+        if self.leg is not None:
+            self.leg.skip(count)
+
     def pull(self, now: float) -> Frame:
         frame = self.silence if self.leg is None else self.leg.pull(now)
         if self.ringback is None or not self.ringing or (self.leg is not None and self.leg.stream.has_heard):

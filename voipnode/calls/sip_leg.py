@@ -366,6 +366,9 @@ class SipLeg:
         if self.inband is not None:
             self.inband.run_at(rate_hz)
 
+    def skip(self, count: int) -> None:
+        self.stream.skip(count)
+
     @property
     def shared_encoder(self) -> FrameEncoder | None:
         return self.stream.shared_encoder if self.inband is None else None  # which listens to frames

@@ -10,6 +10,7 @@ import numpy as np
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.dsp.limiter import Limiter
 from voipnode.media.errors import LocalError
+from voipnode.media.pace import Pace
 
 Tap: TypeAlias = Callable[[Frame], None]
 
@@ -36,6 +37,10 @@ class MediaPort(Protocol):
         """Frames are of `rate_hz` from now on."""
         ...
 
+    def skip(self, count: int) -> None:
+        """So many frames were left out by a clock that stood still too long."""
+        ...
+
     def pull(self, now: float) -> Frame:
         """What this leg says."""
         ...
@@ -60,6 +65,9 @@ class FramePort:
 
     shared_encoder: FrameEncoder | None = None
 
+    def skip(self, count: int) -> None:
+        """Nothing of it waits to be heard."""
+
     def push_coded(self, coded: bytes, now: float) -> None:
         raise LocalError("this leg takes frames only")
 
@@ -77,6 +85,7 @@ class Bridge:
         self._highest_hz = highest_hz
         self._legs: list[MediaPort] = []
         self._taps: list[tuple[MediaPort, Tap]] = []
+        self._pace = Pace()
         self._run_at(LOWEST_HZ)
 
     def fit(self) -> None:
@@ -142,6 +151,9 @@ class Bridge:
     def tick(self, now: float) -> None:
         """Move 10 ms: hear everybody, then tell everybody. Who joins or leaves in between counts from the next tick."""
         legs = self._legs
+        if missed := self._pace.missed(now):
+            for leg in legs:
+                leg.skip(missed)
         said = [leg.pull(now) for leg in legs]
         if self._taps:
             self._feed_taps(legs, said)

@@ -25,7 +25,6 @@ from voipnode.media.events import (
 )
 from voipnode.media.jitter import MAX_DELAY_MS
 from voipnode.media.losses import LossPattern
-from voipnode.media.pace import Pace
 from voipnode.media.quality import Quality, rate
 from voipnode.media.rates import RATES_HZ
 from voipnode.media.receiver import SoundReceiver
@@ -73,7 +72,6 @@ class AudioStream:
         self._silence_timeout_s = silence_timeout_s
         self._config: StreamConfig | None = None
         self._receiver = SoundReceiver(rate_hz)
-        self._pace = Pace()
         self._latch = SourceLatch(symmetric=symmetric)
         self.proven = False  # set by the transport: what reaches us is the peer's, by its keys or the way that it came
         self._digits = EventReceiver()
@@ -368,14 +366,14 @@ class AudioStream:
     def pull(self, now: float) -> Frame:
         """The next 10 ms of what the far side says; to be called every 10 ms. Concealed where lost, silence before
         the first packet and while we do not receive. The frame is the caller's to keep.
-
-        What was not called for in its time is left out, and missing in what is said, too: else each halt of ours would
-        be so much more delay.
         """
-        if missed := self._pace.missed(now):
-            self._receiver.skip(missed)
-            self._sender.skip(missed)
         return self._receiver.pull()
+
+    def skip(self, count: int) -> None:
+        """So many frames were not asked for in their time: they are left out, and missing in what is said, too. Else
+        each halt of ours would be so much more delay."""
+        self._receiver.skip(count)
+        self._sender.skip(count)
 
     def push(self, frame: Frame, now: float) -> None:
         """10 ms for the far side; every `ptime_ms` a packet waits in the outbox. Not kept, not changed."""
