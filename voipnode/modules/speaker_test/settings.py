@@ -50,7 +50,7 @@ class SpeakerTestSettings(BaseModel):
     shape_share: float = Field(default=0.8, ge=0.5, le=1, description="The share of third octaves that must not stray.")
     distortion_tolerance_db: float = Field(default=10.0, ge=3, le=40, description="What distortion may rise by, dB.")
     sameness: float = Field(
-        default=0.985,
+        default=0.993,
         ge=0,
         le=0.9999,
         description="How alike the first 50 ms of the response must be to be sure that the device was not moved; 0: it"
