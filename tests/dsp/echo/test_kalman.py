@@ -81,3 +81,13 @@ def test_rehearsing_is_learning_afterwards() -> None:
     late.rehearse(near[:-1])
     error = near[-1] - late.echo()
     assert np.sum(error**2) < 0.01 * np.sum(near[-1] ** 2)
+
+
+def test_a_sudden_voice_does_not_throw_it_off() -> None:
+    """The near end's power is smoothed, but rises at once by what the filter's own doubt cannot explain."""
+    kalman, _ = learnt(200, 200, 60)
+    before = kalman.taps.copy()
+    voice = np.sign(np.random.default_rng(5).standard_normal(SIZE)).astype(np.float32)
+    kalman.learn(voice)
+    moved = np.sum(np.abs(kalman.taps - before) ** 2) / np.sum(np.abs(before) ** 2)
+    assert moved < 3e-5
