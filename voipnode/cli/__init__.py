@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-# Numpy's linear algebra takes a thread for each core from some thousand numbers on, and waits for the slowest: a frame of
-# sound that took 0.1 ms takes 8 ms then. It reads these once, when numpy is imported.
+# Numpy's linear algebra takes a thread for each core from some thousand numbers on, and waits for the slowest: a frame
+# of sound that took 0.1 ms takes 8 ms then. It reads these once, when numpy is imported.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
