@@ -14,9 +14,10 @@ import pytest
 from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.free_ports import free_port, rtp_range
 from voipnode.app import Node
-from voipnode.calls.commands import AddAccount, ChangeAccount, PlaceCall, RemoveAccount
+from voipnode.calls.commands import AddAccount, ChangeAccount, PlaceCall, RemoveAccount, RingRecipients
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
-from voipnode.calls.events import Event, LineSettingsChanged, Problem
+from voipnode.calls.events import CallChanged, CallState, Event, LineSettingsChanged, Problem
+from voipnode.line import Line
 from voipnode.settings import NodeSettings
 from voipnode.store.settings_file import load_settings
 
@@ -211,6 +212,40 @@ def test_a_change_waits_for_the_call_that_is_on(tmp_path: Path) -> None:
             phone.sendto(busy(invite), ("127.0.0.1", node.port))
             await node.event(lambda event: isinstance(event, LineSettingsChanged) and "now that" in event.detail)
             assert node.accounts == [(AUTOMATIC, True), ("PBX", False)]
+
+    with_node(test, tmp_path)
+
+
+def test_who_presses_while_the_line_is_opened_anew_is_heard_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goodbyes to servers that are dead take a second: the visitor's press must not fall into it."""
+    closing, may_close, close = asyncio.Event(), asyncio.Event(), Line.close
+
+    async def slowly(line: Line) -> None:
+        closing.set()
+        await may_close.wait()
+        await close(line)
+
+    async def test(node: Running) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.bind(("127.0.0.1", 0))
+            phone.setblocking(False)
+            monkeypatch.setattr(Line, "close", slowly)
+            changing = asyncio.create_task(node.add(**DESK))
+            await closing.wait()
+            ring = RingRecipients(recipients=(f"sip:desk@127.0.0.1:{phone.getsockname()[1]}",))
+            pressed = asyncio.create_task(node.node.commands.execute(ring))
+            await asyncio.sleep(0)
+            is_waiting = not pressed.done() and node.node.commands.taken_by(RingRecipients) == "line"
+            may_close.set()
+            assert is_waiting
+            assert await changing == "PBX"
+            assert await pressed
+            invite = await asyncio.get_running_loop().sock_recv(phone, 65536)
+            assert invite.startswith(b"INVITE ")
+            phone.sendto(busy(invite), ("127.0.0.1", node.port))
+            await node.event(lambda event: isinstance(event, CallChanged) and event.state is CallState.TERMINATED)
 
     with_node(test, tmp_path)
 

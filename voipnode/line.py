@@ -206,11 +206,15 @@ class Line:
                 found.append(uri)
         return found
 
-    async def close(self) -> None:
-        """Hang up and unregister, give the far sides a moment to agree, close everything; may be called twice."""
+    def take_no_more(self) -> None:
+        """Take no commands any more: the first step of `close`, after which somebody else may take them."""
         for subscription in self._registered:
             subscription.cancel()
         self._registered = []
+
+    async def close(self) -> None:
+        """Hang up and unregister, give the far sides a moment to agree, close everything; may be called twice."""
+        self.take_no_more()
         self.switch.hang_up_all(self._loop.time())
         self.switch.unregister(self._loop.time())
         await self._desk.close()

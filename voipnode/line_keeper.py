@@ -135,9 +135,11 @@ class LineKeeper:
             await open_again.wait()
             return await self._commands.execute(command)
 
-        await self._close()
+        if self.line is not None:
+            self.line.take_no_more()
         waiting = [self._commands.register(kind, later, who="line") for kind in WAITING]
         try:
+            await self._close()
             await self._open(settings, before_commands=lambda: _cancel(waiting))
         except CallError:
             if before is not None:

@@ -32,7 +32,7 @@ def test_it_is_the_same_filter_as_scipys(rate_hz: int, low_hz: float | None, hig
         expected = sosfilt(butter(order, low_hz, "highpass", fs=rate_hz, output="sos"), expected)
     if high_hz is not None:
         expected = sosfilt(butter(order, high_hz, "lowpass", fs=rate_hz, output="sos"), expected)
-    heard = through(BandLimit(rate_hz, low_hz=low_hz, high_hz=high_hz, order=order), sound)  # type: ignore[arg-type]
+    heard = through(BandLimit(rate_hz, low_hz=low_hz, high_hz=high_hz, order=order), sound)  # type: ignore[arg-type]  # parametrised
     np.testing.assert_allclose(heard, expected, atol=2e-5)  # 94 dB below full scale
 
 
@@ -42,7 +42,7 @@ def test_rumble_goes_and_a_voice_stays(order: int) -> None:
     gains_db = {}
     for hz in (30.0, 120.0, 300.0):
         sine = np.sin(2 * np.pi * hz * at).astype(np.float32)
-        heard = through(BandLimit(16000, low_hz=120.0, order=order), sine)  # type: ignore[arg-type]
+        heard = through(BandLimit(16000, low_hz=120.0, order=order), sine)  # type: ignore[arg-type]  # a loop's int
         gains_db[hz] = 10 * np.log10(np.mean(heard[8000:] ** 2) / 0.5)
     assert gains_db[30.0] == pytest.approx(-12.0 * order, abs=1.0)  # two octaves below
     assert gains_db[120.0] == pytest.approx(-3.0, abs=0.1)
@@ -57,7 +57,7 @@ def test_a_full_scale_offset_is_gone_within_50_ms() -> None:
 @pytest.mark.parametrize("bad", [np.full(160, np.nan), np.full(160, np.inf), np.full(160, 1e30), np.zeros(3), "sound"])
 def test_it_outlives_what_is_no_sound(bad: object) -> None:
     band = BandLimit(16000)
-    assert np.isfinite(band.process(bad)).all()  # type: ignore[arg-type]
+    assert np.isfinite(band.process(bad)).all()  # type: ignore[arg-type]  # no sound is what is meant
     assert np.abs(through(band, np.zeros(16000, np.float32))[-160:]).max() < 1e-6
 
 

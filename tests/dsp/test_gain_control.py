@@ -96,7 +96,7 @@ def test_what_is_known_to_be_echo_moves_nothing() -> None:
 @pytest.mark.parametrize("bad", [np.full(160, np.nan), np.full(160, np.inf), np.zeros(0), None])
 def test_it_outlives_what_is_no_sound(bad: object) -> None:
     control = GainControl(RATE_HZ)
-    assert np.isfinite(control.process(bad)).all()  # type: ignore[arg-type]
+    assert np.isfinite(control.process(bad)).all()  # type: ignore[arg-type]  # no sound is what is meant
     heard, _ = through(control, talk(-30.0, 6.0))
     assert np.isfinite(heard).all()
     assert control.gain_db > 5.0

@@ -218,6 +218,10 @@ class Commands:
 
         return Subscription(cancel)
 
+    def taken_by(self, kind: type[Command]) -> str:
+        """Who carries out commands of `kind` now; "" for nobody."""
+        return self._handlers[kind][0] if kind in self._handlers else ""
+
     async def execute(self, command: Command) -> str:
         if type(command) not in self._handlers:
             raise CallError(f"nothing here handles {type(command).__name__}: the module that does is not configured")

@@ -107,9 +107,7 @@ class MediaSockets:
         for send_to, data, target in leaving:
             try:
                 send_to(data, target)
-            except (
-                OSError
-            ):  # refused, the buffer is full, or the socket was closed meanwhile: dropped, as a router would
+            except OSError:  # refused, no room, or closed meanwhile: dropped, as a router would
                 self.unsent += 1
 
     # -- reading
