@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 TOP = (
     "app",
     "account_editor",
+    "door",
     "line",
     "line_keeper",
     "settings",

@@ -23,6 +23,7 @@ from voipnode.calls.events import (
     RegistrationState,
 )
 from voipnode.calls.hooks import Bus, Commands, House
+from voipnode.door import Door
 from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
@@ -80,7 +81,8 @@ class Node:
         self._house = House(self.bus, commands, state_dir, self._measurement, heard)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self._about: dict[str, Any] = {}
-        self._keeper = LineKeeper(self._device, self._house, measurement=self._measurement, changed=self._line_changed)
+        self._door = Door(self._device, self.bus, measurement=self._measurement, sound=settings.audio.front_end)
+        self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed)
         self._edits = asyncio.Lock()  # of the settings file
         self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
 
@@ -102,7 +104,8 @@ class Node:
         await self._log.start()
         self._started.append(self._log)
         self._sound.start(self._settings.audio.front_end)
-        self._started += [self._sound, self._keeper]
+        self._started += [self._sound, self._door, self._keeper]
+        self._door.open(self._house.commands)
         await self._keeper.open(self._settings)
         self._about = about
         about.update(self.about())
@@ -133,7 +136,7 @@ class Node:
             return
         sound = self._settings.audio.with_sound_of(settings.audio).front_end
         self._sound.start(sound)
-        self._keeper.sound = sound
+        self._door.sound = sound
         fixed = settings.model_copy(update={"audio": settings.audio.with_sound_of(self._settings.audio)})
         waiting = [name for name, value in fixed if name not in ON_THE_LINE and value != getattr(self._settings, name)]
         if waiting:

@@ -12,19 +12,15 @@ from pathlib import Path
 
 from voipnode import __version__
 from voipnode.calls.desk import Desk
-from voipnode.calls.door_bridge import DoorBridge
-from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.events import Event
 from voipnode.calls.finder import Finder
-from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
+from voipnode.calls.hooks import Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
-from voipnode.calls.sound_desk import SoundDesk
 from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.ways import Ways
-from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
-from voipnode.net.clock import MediaClock
+from voipnode.door import Door
 from voipnode.net.dns import Dns
 from voipnode.net.dns_servers import DnsServers, system_servers
 from voipnode.net.driver import EngineDriver
@@ -32,7 +28,6 @@ from voipnode.net.entropy import SystemEntropy
 from voipnode.net.hosts_file import HostsFile
 from voipnode.net.instance import instance_urn
 from voipnode.net.interfaces import Interfaces
-from voipnode.net.kernel_timer import KernelTimer
 from voipnode.net.local_address import WILDCARDS
 from voipnode.net.locator import Locator
 from voipnode.net.media_certificate import media_identity
@@ -64,7 +59,7 @@ class Line:
 
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
-    registered at none. A `measurement` at the device gives way to the line's calls. `sound`: how the door's is treated.
+    registered at none. `door`: where its calls are heard.
     """
 
     def __init__(
@@ -72,14 +67,12 @@ class Line:
         settings: SipSettings,
         accounts: tuple[AccountSettings, ...],
         *,
-        device: AudioDevice,
+        door: Door,
         bus: Bus,
         commands: Commands,
         port: int | None = None,
         registers: bool = True,
         own_certificate: Path | None = None,
-        measurement: DoorMeasurement | None = None,
-        sound: FrontEndOptions = PLAIN,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
@@ -102,8 +95,8 @@ class Line:
             resolver=resolver,
             dscp=settings.qos.media_dscp,
             streams=self._streams,
+            sockets=door.sockets,
         )
-        self.clock = MediaClock(self._paths.sockets, alarm=KernelTimer)
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             supported=OPTION_TAGS,
@@ -129,7 +122,6 @@ class Line:
         self._mapping = mapping
         locator = Locator(resolver, dns, entropy.draw, TRANSPORTS)
         self._finder = Finder(locator, self._loop.time)
-        door = DoorBridge(device, self.clock, measurement, sound)
         self.switch = Switch(
             settings,
             accounts,
@@ -139,7 +131,7 @@ class Line:
                 self._paths,
                 entropy.bits,
                 settings,
-                device.rate_hz,
+                door.rate_hz,
                 entropy.cname(),
                 dtls,
                 servers=self._servers.known,
@@ -148,7 +140,7 @@ class Line:
                 inside=Inside(settings.nat.local_networks),
                 server_memory=server_memory(bus),
             ),
-            door=door,
+            door=door.bridge,
             bus=bus,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
@@ -158,8 +150,6 @@ class Line:
         self.switch.wake = self._finder.wake = self._driver.flush
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address)
         self._desk = Desk(self.switch, ways, self._loop.time)
-        self._door = door
-        self._sound_desk = SoundDesk(door, bus)
         self._accounts = accounts
         self._registers = registers
         self._bus = bus
@@ -176,22 +166,13 @@ class Line:
         if self._mapping is not None:
             self._mapping.start()
         before_commands()
-        self._registered = [*self._desk.register(self._commands), *self._sound_desk.register(self._commands)]
+        self._registered = self._desk.register(self._commands)
         if self._registers:
             self.switch.register(self._loop.time())
 
     def reload_certificates(self) -> None:
         """Read certificates and keys again, as happens by itself when their files change. Raises TlsError."""
         self._sockets.reload()
-
-    @property
-    def sound(self) -> FrontEndOptions:
-        """How the door's sound is treated, as commands have left it; may be set."""
-        return self._door.options
-
-    @sound.setter
-    def sound(self, options: FrontEndOptions) -> None:
-        self._sound_desk.set(options)
 
     def addresses(self) -> list[str]:
         """The SIP URIs at which this node can be called: from the network, from this machine, and by TLS."""

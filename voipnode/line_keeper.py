@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voipnode.calls.commands import Command, PlaceCall, RingRecipients
-from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState, LineSettingsChanged, Problem
-from voipnode.calls.hooks import AudioDevice, House, Subscription, Tasks
+from voipnode.calls.hooks import House, Subscription, Tasks
 from voipnode.calls.settings import AccountSettings, SipSettings
-from voipnode.dsp.front_end_options import FrontEndOptions
+from voipnode.door import Door
 from voipnode.line import Line
 from voipnode.net.own_certificate import own_certificate
 from voipnode.net.sip_sockets import ListenError
@@ -40,21 +39,17 @@ class LineKeeper:
     `changed` is called after each change.
     """
 
-    def __init__(
-        self, device: AudioDevice, house: House, *, measurement: DoorMeasurement, changed: Callable[[], None]
-    ) -> None:
-        self._device = device
+    def __init__(self, door: Door, house: House, *, changed: Callable[[], None]) -> None:
+        self._door = door
         self._bus = house.bus
         self._commands = house.commands
         self._state_dir = house.state_dir
-        self._measurement = measurement
         self._changed = changed
         self._work = Tasks("line")
         self._one_at_a_time = asyncio.Lock()
         self._listening: Subscription | None = None
         self._wanted: NodeSettings | None = None  # what the line is to be like after the call that is on
         self._settings: NodeSettings | None = None
-        self._sound: FrontEndOptions | None = None  # as commands have set it since the node started
         self.line: Line | None = None
 
     @property
@@ -68,17 +63,6 @@ class LineKeeper:
     def accounts(self) -> tuple[AccountSettings, ...]:
         """The accounts of the line that is open."""
         return self._settings.all_accounts if self._settings is not None else ()
-
-    @property
-    def sound(self) -> FrontEndOptions | None:
-        """How the door's sound is treated, on this line and those after it; None before there is one."""
-        return self._sound if self.line is None else self.line.sound
-
-    @sound.setter
-    def sound(self, options: FrontEndOptions) -> None:
-        self._sound = options
-        if self.line is not None:
-            self.line.sound = options
 
     async def open(self, settings: NodeSettings) -> None:
         """Open the first line. Raises CallError that names the setting and says what would help."""
@@ -156,12 +140,10 @@ class LineKeeper:
             line = Line(
                 sip,
                 settings.all_accounts,
-                device=self._device,
+                door=self._door,
                 bus=self._bus,
                 commands=self._commands,
                 own_certificate=self._own_certificate(sip),
-                measurement=self._measurement,
-                sound=settings.audio.front_end if self._sound is None else self._sound,
             )
             try:
                 await line.open(before_commands)
@@ -177,7 +159,6 @@ class LineKeeper:
     async def _close(self) -> None:
         line, self.line = self.line, None
         if line is not None:
-            self._sound = line.sound
             await line.close()
 
     def _own_certificate(self, sip: SipSettings) -> Path | None:

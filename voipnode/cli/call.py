@@ -22,6 +22,7 @@ from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.cli.check import load_or_complain
 from voipnode.cli.console import errors
 from voipnode.cli.exit_codes import ExitCode
+from voipnode.door import Door
 from voipnode.line import Line
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.audio.settings import AudioSettings
@@ -125,16 +126,16 @@ class _Caller:
             self._played_s = await asyncio.to_thread(_length_s, plan.play) if plan.play else None
             audio = self._audio()
             device = recorded(make_device(audio, audio.rate_hz, bus), audio, bus)
+            door = Door(device, bus, sound=audio.front_end)
             accounts = (self._account,)
             line = Line(
                 self._sip,
                 accounts,
-                device=device,
+                door=door,
                 bus=bus,
                 commands=self._commands,
                 port=0,
                 registers=False,
-                sound=audio.front_end,
             )
             await line.open()
         except (CallError, OSError) as error:

@@ -295,7 +295,7 @@ class RtpPorts:
 
     `host`: bound where `open` is given none. `count` pairs at most, up to port 65535. `resolver` looks up names that a
     peer's SDP may hold instead of addresses; `dscp` marks every packet (RFC 2474); `streams` opens connections to TURN
-    servers. Raises ValueError for a range without a pair.
+    servers; `sockets` reads them, which others may share. Raises ValueError for a range without a pair.
     """
 
     def __init__(
@@ -307,6 +307,7 @@ class RtpPorts:
         *,
         dscp: int = DSCP_EF,
         streams: RelayStreams | None = None,
+        sockets: MediaSockets | None = None,
     ) -> None:
         first = start_port + start_port % 2  # RTP ports are even (RFC 3550 §11)
         self._ports = range(first, min(first + 2 * count, 65536), 2)
@@ -318,7 +319,7 @@ class RtpPorts:
         self._streams = streams
         self._turn = 0
         self._open: set[int] = set()
-        self.sockets = MediaSockets()
+        self.sockets = sockets or MediaSockets()
 
     @property
     def open_pairs(self) -> int:
