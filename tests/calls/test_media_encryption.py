@@ -431,8 +431,8 @@ def test_over_tls_sdes_keys_are_given_and_taken_and_one_hop_without_it_is_enough
     hop = Hop("TLS", phone.address, domain=ANNA)
     for transport in ("UDP", "TCP", "WS"):
         with pytest.raises(NotNowError, match="only over TLS"):
-            board.switch.ring([board.way(phone, hop, Hop(transport, phone.address))], chosen, 0.0, authorised=True)
-    call = board.switch.ring([board.way(phone, hop)], chosen, 0.0, authorised=True)
+            board.switch.ring([board.way(phone, hop, Hop(transport, phone.address))], 0.0, authorised=True)
+    call = board.switch.ring([board.way(phone, hop)], 0.0, authorised=True)
     (leg,) = board.switch.call(call).legs.values()
     assert leg.security.local is not None
     assert len(leg.security.local.lines) == 6

@@ -185,7 +185,7 @@ class Storm:
         board, rng = self.board, self.rng
         some = rng.sample(self.phones, rng.randint(1, len(self.phones)))
         ways = [board.way(phone, Hop(rng.choice(("UDP", "UDP", "UDP", "TCP")), phone.address)) for phone in some]
-        board.switch.ring(ways, board.switch.account(""), board.wire.now, authorised=True)
+        board.switch.ring(ways, board.wire.now, authorised=True)
 
     def act(self) -> None:
         switch, wire, rng = self.board.switch, self.board.wire, self.rng

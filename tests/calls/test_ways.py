@@ -44,7 +44,7 @@ class Site:
 
     def call(self, to: str) -> None:
         way = self.way(to)
-        self.board.switch.ring([way], self.board.switch.account(""), self.wire.now, authorised=True)
+        self.board.switch.ring([way], self.wire.now, authorised=True)
 
 
 @pytest.mark.parametrize(

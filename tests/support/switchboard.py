@@ -304,12 +304,12 @@ class Switchboard:
     def ring(self, *phones: Phone, authorised: bool = True, button: str = "") -> str:
         """Press the button: ring these phones."""
         ways = [self.way(phone, phone.hop) for phone in phones]
-        return self.switch.ring(ways, self.switch.account(""), self.wire.now, authorised=authorised, button=button)
+        return self.switch.ring(ways, self.wire.now, authorised=authorised, button=button)
 
-    def way(self, phone: Phone, *hops: Hop) -> Way:
-        """The way of the default account to a phone."""
+    def way(self, phone: Phone, *hops: Hop, account: str = "") -> Way:
+        """The way of that account to a phone; the default one's for ""."""
         assert isinstance(phone.uri, SipUri)
-        return straight(phone.uri, hops, self.switch.account(""), DOOR.host)
+        return straight(phone.uri, hops, self.switch.account(account), DOOR.host)
 
     @property
     def states(self) -> list[str]:

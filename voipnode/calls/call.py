@@ -33,7 +33,10 @@ _NEXT: dict[CallState, frozenset[CallState]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One call and its legs. `authorised`: digits of the far side may act. `legs` are keyed by SIP session."""
+    """One call and its legs. `authorised`: digits of the far side may act. `legs` are keyed by SIP session.
+
+    `account`: whose call it is; once somebody has answered, that of the answering leg.
+    """
 
     id: str
     direction: str  # "incoming" | "outgoing"

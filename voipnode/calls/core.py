@@ -52,15 +52,24 @@ class CallCore:
         self.on_media_events: Callable[[SipLeg], None] = lambda leg: None
         self._media = media
 
-    def open_leg(self, call: Call, local_host: str, hop: Hop, *, confidential: bool | None = None) -> SipLeg | None:
+    def open_leg(
+        self,
+        call: Call,
+        local_host: str,
+        hop: Hop,
+        *,
+        account: AccountSettings | None = None,
+        confidential: bool | None = None,
+    ) -> SipLeg | None:
         """A leg for the peer behind `hop`, with its media path; None, and a `Problem`, where no port is free.
 
-        `confidential`: whether all that it signals goes over TLS, where that is more than `hop` says.
+        `account`: whose settings it has, where not the call's. `confidential`: whether all that it signals goes over
+        TLS, where that is more than `hop` says.
         """
         secret = hop.secure if confidential is None else confidential
         media, host = self._media, hop.remote.host
         try:
-            leg = SipLeg(call.account, media, local_host, host, self._tell_media_events, confidential=secret)
+            leg = SipLeg(account or call.account, media, local_host, host, self._tell_media_events, confidential=secret)
         except OSError as error:
             words = f"no RTP port is free ({error}); {call.remote} is not served"
             self.bus.publish(Problem(where="sip.rtp_start_port", detail=words))
@@ -92,7 +101,7 @@ class CallCore:
 
     def activate(self, call: Call, leg: SipLeg, reason: CallReason) -> None:
         """Somebody answered: this leg has the door, for as long as a call may last."""
-        call.winner = leg
+        call.winner, call.account = leg, leg.account
         leg.expect(self.now)
         self.direction_changed(call, leg)
         limit = self.settings.max_call_duration_s
@@ -100,8 +109,8 @@ class CallCore:
         words = f"in a call with {call.remote}"
         self.table.enter(call, CallState.ACTIVE, reason, now=self.now, status=200, detail=words)
 
-    def find(self, call: Call, target: SipUri, then: Callable[[Found], None]) -> None:
-        """Find out how to reach `target`; the call waits for it even while it has no legs."""
+    def find(self, call: Call, target: SipUri, account: AccountSettings, then: Callable[[Found], None]) -> None:
+        """Find out how `account` reaches `target`; the call waits for it even while it has no legs."""
         call.searching += 1
 
         def done(ways: Found) -> None:
@@ -110,13 +119,13 @@ class CallCore:
             if not call.legs and not call.searching and call.state is not CallState.TERMINATED:
                 self.table.finish(call, self.now)
 
-        self.reach(target, call.account, done)
+        self.reach(target, account, done)
 
     def hand_over(self, call: Call, leg: SipLeg, words: str) -> None:
         """Another leg of an active call has the door from now on; the one before is for the caller to end."""
         if call.winner is not None:
             self.door.leave(call.winner)
-        call.winner, call.remote = leg, leg.remote
+        call.winner, call.remote, call.account = leg, leg.remote, leg.account
         call.told_encryption = leg.security.encryption  # which is told below, with the words
         leg.expect(self.now)
         self.direction_changed(call, leg)
@@ -137,7 +146,7 @@ class CallCore:
             leg.begin(self.now)
         if call.winner is leg and not call.over:
             if leg.proven and leg.carries_audio:
-                self.door.join(leg, call.account.sound_wishes)
+                self.door.join(leg, leg.account.sound_wishes)
             else:
                 self.door.leave(leg)
             if call.state is CallState.ACTIVE and call.told_encryption != leg.security.encryption:

@@ -57,7 +57,7 @@ class Desk:
     async def _place(self, command: PlaceCall) -> str:
         account = self._switch.account(command.account)
         way = await self._ways.to(command.to, account)
-        return self._switch.ring([way], account, self._clock(), authorised=command.authorised)
+        return self._switch.ring([way], self._clock(), authorised=command.authorised)
 
     async def _ring(self, command: RingRecipients) -> str:
         if not 1 <= len(command.recipients) <= MAX_LEGS:
@@ -68,7 +68,7 @@ class Desk:
         ways = [item for item in found if not isinstance(item, BaseException)]
         if not ways:  # one recipient that cannot be found must not silence the others
             raise next(item for item in found if isinstance(item, BaseException))
-        return self._switch.ring(ways, account, self._clock(), authorised=True, button=command.button)
+        return self._switch.ring(ways, self._clock(), authorised=True, button=command.button)
 
     def _reach(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
         """Look an address up for the switch, which was sent there."""

@@ -74,7 +74,7 @@ class Digits:
                 call=call.id,
                 digit=digit,
                 road=road,
-                account=call.account.name,
+                account=leg.account.name,
                 remote=leg.remote,
                 authorised=call.authorised and leg.proven,
             )

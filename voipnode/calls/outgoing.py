@@ -9,7 +9,6 @@ from voipnode.calls.call import Call
 from voipnode.calls.core import ANSWERED_ELSEWHERE, CallCore
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import CallReason, CallState, Problem
-from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
@@ -30,8 +29,11 @@ class Outgoing:
     def __init__(self, core: CallCore) -> None:
         self._core = core
 
-    def ring(self, ways: Sequence[Way], account: AccountSettings, *, authorised: bool, button: str) -> str:
-        """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
+    def ring(self, ways: Sequence[Way], *, authorised: bool, button: str) -> str:
+        """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried.
+
+        Until somebody answers it is told as a call of the first one's account.
+        """
         core = self._core
         if not core.settings.enabled:
             raise NotNowError("SIP is off (sip.enabled = false)")
@@ -42,7 +44,7 @@ class Outgoing:
         if not 1 <= len(ways) <= MAX_LEGS:
             raise CallError(f"recipients: {len(ways)} given; 1 to {MAX_LEGS} can ring at the same time")
         remote = ", ".join(str(way.target) for way in ways)
-        call = core.table.new("outgoing", account, remote, authorised=authorised, button=button)
+        call = core.table.new("outgoing", ways[0].account, remote, authorised=authorised, button=button)
         if authorised:
             call.own = tuple(way.target for way in ways)
         for way in ways:
@@ -82,7 +84,8 @@ class Outgoing:
         core = self._core
         call.tried.append(way.target)
         confidential = all(hop.secure for hops in (way.hops, *(each.hops for each in way.detours)) for hop in hops)
-        leg = core.open_leg(call, core.local_address(way.hops[0]).host, way.hops[0], confidential=confidential)
+        host = core.local_address(way.hops[0]).host
+        leg = core.open_leg(call, host, way.hops[0], account=way.account, confidential=confidential)
         if leg is None:
             then(None)
             return

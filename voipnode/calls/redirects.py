@@ -8,6 +8,7 @@ from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore, Found
 from voipnode.calls.events import CallReason
 from voipnode.calls.outgoing import Outgoing
+from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import ParseError
@@ -20,9 +21,10 @@ MAX_TARGETS = 10  # of one party, all its redirects together
 
 @dataclass(slots=True, eq=False)
 class Trail:
-    """Where one party has sent us so far: what is left to try, most wanted first, and how much was tried."""
+    """Where one party has sent us so far: what is left to try, most wanted first, by `account`, and how much was."""
 
     to: SipUri
+    account: AccountSettings
     left: list[SipUri] = field(default_factory=list)
     tried: int = 0
     latest: SipUri | None = None
@@ -50,7 +52,7 @@ class Redirects:
             return False
         if event.status in FOLLOWED:
             leg = call.legs[event.session]
-            trail = trail or Trail(leg.target)
+            trail = trail or Trail(leg.target, leg.account)
             trail.left = [*_usable(event.contacts), *trail.left]
         if trail is None:
             return False
@@ -58,7 +60,7 @@ class Redirects:
         if target is None:
             return False
         self._core.drop_leg(event.session)
-        self._core.find(call, target, lambda ways: self._found(call, trail, ways))
+        self._core.find(call, target, trail.account, lambda ways: self._found(call, trail, ways))
         return True
 
     def _next(self, call: Call, trail: Trail) -> SipUri | None:
@@ -86,7 +88,7 @@ class Redirects:
         self._core.table.leg_failed(call, (CallReason.FAILED, 0, words))
         following = self._next(call, trail)
         if following is not None:
-            self._core.find(call, following, lambda found: self._found(call, trail, found))
+            self._core.find(call, following, trail.account, lambda found: self._found(call, trail, found))
 
 
 def _may_go_on(event: sip.SessionEnded) -> bool:

@@ -57,7 +57,7 @@ class Referred:
         core.endpoint.accept_refer(event.token, core.now)
         wish = self._wishes[call.id] = Wish(event, call)
         self._tell(wish, 100, "asked for by the far side", final=False)
-        core.find(call, event.refer_to, lambda ways: self._found(wish, ways))
+        core.find(call, event.refer_to, leg.account, lambda ways: self._found(wish, ways))
 
     def _refusal(self, call: Call, leg: SipLeg) -> str:
         rule = self._core.settings.allow_transfer

@@ -190,7 +190,6 @@ class Switch:
     def ring(
         self,
         ways: Sequence[Way],
-        account: AccountSettings,
         now: float,
         *,
         authorised: bool,
@@ -198,7 +197,7 @@ class Switch:
     ) -> str:
         """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
         self._core.now = now
-        call_id = self._outgoing.ring(ways, account, authorised=authorised, button=button)
+        call_id = self._outgoing.ring(ways, authorised=authorised, button=button)
         self._after_command()
         return call_id
 

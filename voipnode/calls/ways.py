@@ -38,13 +38,15 @@ class Way:
     """All that an INVITE to `target` needs beside its offer; `hops` has one at least, best first.
 
     `no_answer_s`: the next hop is tried after so long without any response; None leaves it to timer B. `detours`: the
-    account's other servers, which may know callee and caller by another domain.
+    account's other servers, which may know callee and caller by another domain. `account`: whose call it is, and whose
+    settings its leg has.
     """
 
     target: SipUri
     hops: tuple[Hop, ...]
     from_: NameAddr
     contact_user: str
+    account: AccountSettings
     routes: tuple[str, ...] = ()
     credentials: tuple[Credentials, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
@@ -193,6 +195,7 @@ def _way(
         hops,
         from_=ANONYMOUS if account.privacy else named,
         contact_user="anonymous" if account.privacy else account.user_id,
+        account=account,
         routes=routes,
         credentials=credentials,
         headers=_identity(account, named),

@@ -185,8 +185,7 @@ class Player:
                     if (path := self._paths.at_port(step.port)) is not None:
                         path.receive(step)
                 case Ring():
-                    way, account = self._way(step)
-                    self._placed[step.call_id] = self._switch.ring([way], account, step.at, authorised=True)
+                    self._placed[step.call_id] = self._switch.ring([self._way(step)], step.at, authorised=True)
                 case OwnRequest():
                     self._by_itself(step)
                 case Answer():
@@ -225,14 +224,14 @@ class Player:
                 return registration
         return None
 
-    def _way(self, step: Ring) -> tuple[Way, AccountSettings]:
-        """The way that the call took, and the account that it was placed from."""
+    def _way(self, step: Ring) -> Way:
+        """The way that the call took, from the account that it was placed from."""
         registration = self._registration(step.caller)
         if registration is not None:
             roads = registration.roads() or [(registration.servers[0], (step.hop,))]
-            return through(step.target, roads, registration), registration.account
+            return through(step.target, roads, registration)
         account = self._switch.account("")
-        return straight(step.target, [step.hop], account, self._script.node.host), account
+        return straight(step.target, [step.hop], account, self._script.node.host)
 
     def _find(self, uri: SipUri, account: AccountSettings, done: Callable[[Sequence[Hop], float], None]) -> None:
         done(self._script.places.get(Address(uri.host, uri.port or 0), ()), self._clock.now)
