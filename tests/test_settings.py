@@ -72,3 +72,15 @@ def test_two_default_accounts_are_refused() -> None:
 def test_no_setting_of_the_program_alone_can_be_written() -> None:
     (told,) = problems('peer_to_peer_accounts = ["x"]\n')
     assert "peer_to_peer_accounts" in told
+
+
+def test_a_clip_that_is_played_must_exist_and_have_a_name_of_its_own() -> None:
+    told = problems(
+        '[sip.sounds]\nringback_clip = "Music"\n[[clips]]\nname = "Welcome"\nfile = "a.wav"\n'
+        '[[clips]]\nname = "Welcome"\nfile = "b.wav"\n'
+    )
+    assert told[0].startswith('voipnode.toml:2: sip.sounds.ringback_clip = "Music": there is no such clip')
+    assert 'has "Welcome"' in told[0]
+    assert told[1].startswith("voipnode.toml:7: clips[1].name")
+    (told_path,) = problems('[[clips]]\nname = "W"\nfile = "../voipnode.toml"\n')
+    assert told_path.startswith("voipnode.toml:3: clips[0].file")

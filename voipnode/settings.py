@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from voipnode.calls.clips.settings import ClipsSettings, broken_clips
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
@@ -37,7 +38,7 @@ class LogSettings(BaseModel):
     format: Literal["text", "json"] = Field(default="text", description="For people, or one JSON object a line.")
 
 
-class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings):
+class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     """voipnode.toml as a whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -108,6 +109,9 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings):
             yield ("accounts",), None, str(error)
             return
         yield from self._unknown_accounts(names)
+        yield from broken_clips(
+            self.clips, [(("sip", name), getattr(self.sip, name)) for name in ("sounds", "incoming")]
+        )
         ports = {port.name: port for port in self.ports}
         for index, sequence in enumerate(self.dtmf):
             if sequence.open is None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.account_settings import AccountSettings, complete_accounts
+from voipnode.calls.clips.settings import EarlyMediaSettings, IncomingSettings, SoundsSettings
 from voipnode.calls.ice_settings import IceSettings
 from voipnode.calls.network_settings import DnsSettings, NatSettings, Network, QosSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
@@ -75,6 +76,9 @@ class SipSettings(BaseModel):
     access: AccessSettings = AccessSettings()
     session: SessionSettings = SessionSettings()
     ringback: RingbackSettings = RingbackSettings()
+    early_media: EarlyMediaSettings = EarlyMediaSettings()
+    sounds: SoundsSettings = SoundsSettings()
+    incoming: IncomingSettings = IncomingSettings()
     dtmf_payload_type: int = Field(default=101, ge=96, le=127, description="RTP payload type of telephone events.")
 
     dns: DnsSettings = DnsSettings()

@@ -1,0 +1,1 @@
+"""Audio clips: read, kept, played at the door and into calls."""
