@@ -14,6 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from voipnode.calls.clips.settings import ClipsSettings, broken_clips
+from voipnode.calls.contacts.checks import broken_contacts, broken_names
+from voipnode.calls.contacts.settings import MAX_CONTACTS, ContactSettings
+from voipnode.calls.references import Broken, listed
+from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
@@ -46,6 +50,8 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     name: str = Field(default="Front door", min_length=1, max_length=64, description="The name plate.")
     sip: SipSettings = SipSettings()
     accounts: tuple[AccountSettings, ...] = Field(default=(), max_length=100)
+    contacts: tuple[ContactSettings, ...] = Field(default=(), max_length=MAX_CONTACTS)
+    schedules: tuple[ScheduleSettings, ...] = Field(default=(), max_length=MAX_SCHEDULES)
     audio: AudioSettings = AudioSettings()
     ports: tuple[PortSettings, ...] = Field(default=(PortSettings(name="door"),), max_length=32)
     inputs: tuple[InputSettings, ...] = Field(default=(InputSettings(name="button"),), max_length=32)
@@ -102,7 +108,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
             raise ValidationError.from_exception_data("settings", problems)
         return self
 
-    def _broken_references(self) -> Iterator[tuple[Path, Any, str]]:
+    def _broken_references(self) -> Iterator[Broken]:
         try:
             names = {account.name for account in self.all_accounts}
         except ValueError as error:
@@ -112,18 +118,22 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         yield from broken_clips(
             self.clips, [(("sip", name), getattr(self.sip, name)) for name in ("sounds", "incoming")]
         )
+        yield from broken_schedules(self.schedules)
+        schedules = [schedule.name for schedule in self.schedules]
+        yield from broken_contacts(self.contacts, accounts=names, schedules=schedules)
+        yield from broken_names({"contacts": self.contacts})
         ports = {port.name: port for port in self.ports}
         for index, sequence in enumerate(self.dtmf):
             if sequence.open is None:
                 continue
             port, where = ports.get(sequence.open.port), ("dtmf", index, "open")
             if port is None:
-                yield (*where, "port"), sequence.open.port, f"there is no such port; [[ports]] has {_listed(ports)}"
+                yield (*where, "port"), sequence.open.port, f"there is no such port; [[ports]] has {listed(ports)}"
             elif sequence.open.duration_s > port.max_pulse_s:
                 words = f'port "{port.name}" is activated for at most {port.max_pulse_s:g} s (its max_pulse_s)'
                 yield (*where, "duration_s"), sequence.open.duration_s, words
 
-    def _unknown_accounts(self, names: set[str]) -> Iterator[tuple[Path, Any, str]]:
+    def _unknown_accounts(self, names: set[str]) -> Iterator[Broken]:
         used: list[tuple[Path, str]] = [
             (("buttons", i, "account"), button.account) for i, button in enumerate(self.buttons) if button.account
         ]
@@ -134,7 +144,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         ]
         for path, account in used:
             if account not in names:
-                yield path, account, f"there is no such account; there is {_listed(names)}"
+                yield path, account, f"there is no such account; there is {listed(names)}"
 
 
 def _has(items: Any, name: str) -> bool:
@@ -142,7 +152,3 @@ def _has(items: Any, name: str) -> bool:
     return isinstance(items, list | tuple) and any(
         isinstance(item, dict) and item.get("name") == name for item in items
     )
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(f'"{name}"' for name in sorted(names)) or "none"

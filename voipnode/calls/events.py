@@ -399,3 +399,14 @@ class SpeakerTestFinished(Event):
     harmonics_db: tuple[float, ...] = ()
     noise_dbfs: float = 0.0
     sameness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleChanged(Event):
+    """A schedule began or ended; said once of each at the start. `until_utc`: when it changes next (ISO 8601), "" where
+    that is more than 400 days away."""
+
+    name: ClassVar[str] = "schedule.changed"
+    schedule: str
+    active: bool
+    until_utc: str = ""
