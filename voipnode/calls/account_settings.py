@@ -120,6 +120,11 @@ class AccountSettings(BaseModel):
         description="Answer calls that ask for it by itself (paging: Answer-Mode, Call-Info, Alert-Info), where they"
         " come from a server of the account or from a trusted caller; strangers never listen in.",
     )
+    incoming: Line = Field(
+        default="door",
+        max_length=64,
+        description="Whom calls from its server reach: \"door\", an extension's number or a group's name.",
+    )
     message_waiting: bool = Field(
         default=False, description="Ask the server to tell what waits in the mailbox of the account (RFC 3842)."
     )

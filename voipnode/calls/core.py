@@ -61,17 +61,23 @@ class CallCore:
         account: AccountSettings | None = None,
         confidential: bool | None = None,
     ) -> SipLeg | None:
+        """A leg of this call; `account`: whose settings it has, where they are not the call's. As `new_leg`."""
+        return self.new_leg(account or call.account, local_host, hop, call.remote, confidential=confidential)
+
+    def new_leg(
+        self, account: AccountSettings, local_host: str, hop: Hop, remote: str, *, confidential: bool | None = None
+    ) -> SipLeg | None:
         """A leg for the peer behind `hop`, with its media path; None, and a `Problem`, where no port is free.
 
-        `account`: whose settings it has, where not the call's. `confidential`: whether all that it signals goes over
-        TLS, where that is more than `hop` says.
+        `confidential`: whether all that it signals goes over TLS, where that is more than `hop` says.
         """
         secret = hop.secure if confidential is None else confidential
-        media, host = self._media, hop.remote.host
         try:
-            leg = SipLeg(account or call.account, media, local_host, host, self._tell_media_events, confidential=secret)
+            leg = SipLeg(
+                account, self._media, local_host, hop.remote.host, self._tell_media_events, confidential=secret
+            )
         except OSError as error:
-            words = f"no RTP port is free ({error}); {call.remote} is not served"
+            words = f"no RTP port is free ({error}); {remote} is not served"
             self.bus.publish(Problem(where="sip.rtp_start_port", detail=words))
             return None
         leg.gather(self.now)

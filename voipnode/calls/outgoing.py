@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from voipnode.calls.call import Call
 from voipnode.calls.core import ANSWERED_ELSEWHERE, CallCore
@@ -12,10 +11,8 @@ from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
-from voipnode.sipstack.endpoint import OutgoingInvite
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.grammar import printable
-from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS
 from voipnode.sipstack.uri import SipUri
 
@@ -83,9 +80,8 @@ class Outgoing:
         """
         core = self._core
         call.tried.append(way.target)
-        confidential = all(hop.secure for hops in (way.hops, *(each.hops for each in way.detours)) for hop in hops)
         host = core.local_address(way.hops[0]).host
-        leg = core.open_leg(call, host, way.hops[0], account=way.account, confidential=confidential)
+        leg = core.open_leg(call, host, way.hops[0], account=way.account, confidential=way.confidential)
         if leg is None:
             then(None)
             return
@@ -103,19 +99,7 @@ class Outgoing:
     ) -> bool:
         """Whether the INVITE is on its way."""
         core = self._core
-        invite = OutgoingInvite(
-            target=way.target,
-            from_=way.from_,
-            contact_user=way.contact_user,
-            offer=leg.make_offer(),
-            hops=way.hops,
-            detours=tuple([replace(detour, headers=detour.headers + headers) for detour in way.detours]),
-            routes=way.routes,
-            credentials=way.credentials,
-            headers=way.headers + headers,
-            no_answer_s=way.no_answer_s,
-            to=None if to is None else NameAddr(None, to),
-        )
+        invite = way.invite(leg.make_offer(), to=to, headers=headers)
         try:
             leg.session = core.endpoint.invite(invite, core.now)
         except LocalError as error:  # calls that were given up may wait 32 s for their end: there is no room for more

@@ -41,6 +41,12 @@ DIGITS_AT_ONCE, DIGITS_PER_S = 32, 15  # dialling machines need 80 ms for a digi
 DIRECTIONS = {"both": "sendrecv", "send": "sendonly", "receive": "recvonly", "none": "inactive"}
 # RFC 3264 §8.4: what is sent may go on (music), what is received stops.
 HELD = {"sendrecv": "sendonly", "sendonly": "sendonly", "recvonly": "inactive", "inactive": "inactive"}
+_DIRECTION = {  # by whether we send, and receive
+    (True, True): "sendrecv",
+    (True, False): "sendonly",
+    (False, True): "recvonly",
+    (False, False): "inactive",
+}
 NOBODY = SipUri(host="invalid")
 
 
@@ -238,6 +244,16 @@ class SipLeg:
 
     def _wish(self) -> LocalAudio:
         return replace(self._local, direction=HELD[self._local.direction]) if self.on_hold else self._local
+
+    def describe(self, direction: str, codecs: Sequence[str] = ()) -> None:
+        """What our next description is to say: which way sound flows, as far as the account lets it ("sendrecv", ...),
+        and these codecs before all others."""
+        ours = DIRECTIONS[self.account.audio_direction]
+        sends = all(each in ("sendrecv", "sendonly") for each in (ours, direction))
+        receives = all(each in ("sendrecv", "recvonly") for each in (ours, direction))
+        wanted = {name.lower(): place for place, name in reversed(list(enumerate(codecs)))}
+        formats = sorted(self._local.formats, key=lambda audio: wanted.get(audio.name.lower(), len(codecs)))
+        self._local = replace(self._local, direction=_DIRECTION[sends, receives], formats=tuple(formats))
 
     def make_offer(self) -> bytes:
         """Our SDP offer. RemoteError where it could hold no keys, and must."""

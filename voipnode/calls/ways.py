@@ -20,7 +20,7 @@ from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.ports import LocalAddress, Locator
 from voipnode.calls.registration import Registration
 from voipnode.calls.servers import AccountServer, credentials_of
-from voipnode.sipstack.config import Detour
+from voipnode.sipstack.config import Detour, OutgoingInvite
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.errors import ParseError
 from voipnode.sipstack.headers import NameAddr
@@ -52,6 +52,36 @@ class Way:
     headers: tuple[tuple[str, str], ...] = ()
     no_answer_s: float | None = None
     detours: tuple[Detour, ...] = ()
+
+    @property
+    def confidential(self) -> bool:
+        """Whether all that is signalled on it goes over TLS, whichever hop it takes."""
+        return all(hop.secure for hops in (self.hops, *(each.hops for each in self.detours)) for hop in hops)
+
+    def invite(
+        self,
+        offer: bytes,
+        *,
+        to: SipUri | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        max_forwards: int = 70,
+    ) -> OutgoingInvite:
+        """The call along this way. `to`: whom it was for at first, where somebody sent us on (RFC 3261 §8.1.3.4);
+        `headers`: extra fields."""
+        return OutgoingInvite(
+            target=self.target,
+            from_=self.from_,
+            contact_user=self.contact_user,
+            offer=offer,
+            hops=self.hops,
+            detours=tuple([replace(detour, headers=detour.headers + headers) for detour in self.detours]),
+            routes=self.routes,
+            credentials=self.credentials,
+            headers=self.headers + headers,
+            no_answer_s=self.no_answer_s,
+            to=None if to is None else NameAddr(None, to),
+            max_forwards=max_forwards,
+        )
 
 
 def parse_target(text: str, domain: SipUri | None = None) -> SipUri:

@@ -1,0 +1,1 @@
+"""The exchange: calls between two SIP parties through the node."""

@@ -1,0 +1,42 @@
+"""Who calls through the node, and where a call is to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+CallerKind = Literal["extension", "trunk", "outside"]
+Kind = Literal["door", "extension", "group", "trunk", "conference", "pickup", "page", "look_out", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller as the dial plan sees it.
+
+    `extension`: one of ours, proven by its password; `name` is its number. `trunk`: a server of the account `name`.
+    `outside`: anybody else, who reaches the door and nothing else. `may_call` counts for extensions.
+    """
+
+    kind: CallerKind
+    name: str = ""
+    may_call: frozenset[str] = frozenset()
+
+
+OUTSIDE = Caller("outside")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a call goes. `name`: the extension's number, the group, the account, the conference; `number`: what a
+    trunk is to dial, or whose call is picked up ("" = any of the caller's). `status`, `why`: of a refusal."""
+
+    kind: Kind
+    name: str = ""
+    number: str = ""
+    status: int = 0
+    why: str = ""
+
+
+def refused(status: int, why: str) -> Destination:
+    """Nowhere: the caller is answered with `status`."""
+    return Destination("refused", status=status, why=why)
