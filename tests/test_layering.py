@@ -32,6 +32,7 @@ TOP = (
     "door",
     "line",
     "line_keeper",
+    "multicast",
     "settings",
     "sound_keeper",
     "tls_profiles",

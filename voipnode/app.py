@@ -33,6 +33,7 @@ from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
 from voipnode.modules.sound_level.module import DESCRIPTOR as SOUND_LEVEL
 from voipnode.modules.speaker_test.module import DESCRIPTOR as SPEAKER_TEST
+from voipnode.multicast import Multicast
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
-ON_THE_LINE = {"sip", "accounts"}  # parts of the settings that may change while the node runs
+WHILE_IT_RUNS = {"sip", "accounts", "multicast"}  # parts of the settings that may change then
 
 
 class StartError(Exception):
@@ -82,6 +83,7 @@ class Node:
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self._about: dict[str, Any] = {}
         self._door = Door(self._device, self.bus, measurement=self._measurement, sound=settings.audio.front_end)
+        self._multicast = Multicast(self._door, self.bus, commands)
         self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed)
         self._edits = asyncio.Lock()  # of the settings file
         self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
@@ -107,6 +109,8 @@ class Node:
         self._started += [self._sound, self._door, self._keeper]
         self._door.open(self._house.commands)
         await self._keeper.open(self._settings)
+        self._started.append(self._multicast)
+        await self._multicast.use(self._settings.multicast)
         self._about = about
         about.update(self.about())
         AccountEditor(self._keeper, self._settings_path, self.bus, self._edits).register(self._house.commands)
@@ -122,8 +126,8 @@ class Node:
     async def reload(self) -> None:
         """Read certificates, keys and the settings file again; what is wrong with them is told, and the old ones serve.
 
-        Changed accounts and SIP settings are used at once, or after the call that is on; the door's gains and switches
-        at once; others with the next start.
+        Changed accounts and SIP settings are used at once, or after the call that is on; the door's gains and switches,
+        and the multicast sources, at once; others with the next start.
         """
         self._keeper.reload_certificates()
         if not self._settings_path.exists():
@@ -137,8 +141,11 @@ class Node:
         sound = self._settings.audio.with_sound_of(settings.audio).front_end
         self._sound.start(sound)
         self._door.sound = sound
+        await self._multicast.use(settings.multicast)
         fixed = settings.model_copy(update={"audio": settings.audio.with_sound_of(self._settings.audio)})
-        waiting = [name for name, value in fixed if name not in ON_THE_LINE and value != getattr(self._settings, name)]
+        waiting = [
+            name for name, value in fixed if name not in WHILE_IT_RUNS and value != getattr(self._settings, name)
+        ]
         if waiting:
             detail = f"changed in {self._settings_path.name}, used from the next start on: {', '.join(sorted(waiting))}"
             self.bus.publish(Problem(where="settings", detail=detail))

@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from voipnode.calls.clips.settings import ClipsSettings, broken_clips
 from voipnode.calls.contacts.checks import broken_contacts, broken_names
 from voipnode.calls.contacts.settings import MAX_CONTACTS, ContactSettings
+from voipnode.calls.multicast.settings import MulticastSettings
 from voipnode.calls.references import Broken, listed
 from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
@@ -53,6 +54,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     contacts: tuple[ContactSettings, ...] = Field(default=(), max_length=MAX_CONTACTS)
     schedules: tuple[ScheduleSettings, ...] = Field(default=(), max_length=MAX_SCHEDULES)
     audio: AudioSettings = AudioSettings()
+    multicast: MulticastSettings = MulticastSettings()
     ports: tuple[PortSettings, ...] = Field(default=(PortSettings(name="door"),), max_length=32)
     inputs: tuple[InputSettings, ...] = Field(default=(InputSettings(name="button"),), max_length=32)
     buttons: tuple[ButtonSettings, ...] = Field(default=(ButtonSettings(name="button", input="button"),), max_length=32)

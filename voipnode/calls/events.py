@@ -410,3 +410,19 @@ class ScheduleChanged(Event):
     schedule: str
     active: bool
     until_utc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MulticastChanged(Event):
+    """An announcement by multicast began to play at the door, was interrupted by something else, or is over.
+
+    `source` is its label, `sender` the IP address that it comes from; `encrypted`: by SRTP.
+    """
+
+    name: ClassVar[str] = "multicast.changed"
+    source: str
+    state: str  # "playing" | "interrupted" | "ended"
+    priority: int
+    sender: str
+    codec: str
+    encrypted: bool

@@ -404,6 +404,11 @@ class AudioStream:
         return self._packets > 0
 
     @property
+    def packets_received(self) -> int:
+        """How many packets of the far side's RTP have been taken so far."""
+        return self._packets
+
+    @property
     def can_send_digits(self) -> bool:
         """True where telephone-event was negotiated and we may send."""
         config = self._config

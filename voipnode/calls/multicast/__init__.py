@@ -1,0 +1,1 @@
+"""Announcements that come by multicast: who is played at the door, and when."""
