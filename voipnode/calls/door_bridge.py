@@ -31,7 +31,8 @@ class DoorBridge:
     """The door leg and, while calls ring or are active, their parties; ticks with the media clock.
 
     A `measurement` that is under way at the device gives way to the first of them. `options` say what is done with the
-    door's sound; the parties may want it otherwise (`sound_wishes.agree`).
+    door's sound; the parties may want it otherwise (`sound_wishes.agree`). Other rooms tick by its `clock` and take its
+    `highest_hz` for the best rate of sound.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class DoorBridge:
         self._options = options
         self._wishes: dict[Party, SoundWishes] = {}
         self._wanted: Counter[SoundWishes] = Counter()  # by how many: calls come and go more often than wishes
-        self._clock = clock
+        self.clock = clock
         self._measurement = measurement
+        self.highest_hz = device.rate_hz
         self._bridge = Bridge(device.rate_hz)
         self._bridge.join(self._door)
         self._legs: list[Party] = []
@@ -88,7 +90,7 @@ class DoorBridge:
         self._bridge.join(leg)
         if self._unsubscribe is None:
             self._door.start(deaf_s=self._measurement.give_way() if self._measurement is not None else 0.0)
-            self._unsubscribe = self._clock.subscribe(self._tick)
+            self._unsubscribe = self.clock.subscribe(self._tick)
 
     def leave(self, leg: Party) -> None:
         """Take the leg off; does nothing when it is not on the bridge."""

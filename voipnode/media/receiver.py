@@ -104,6 +104,12 @@ class SoundReceiver:
             decoder = self._decoders[kind] = codec.decoder(rate_hz)
         return buffer.put(timestamp, payload, decoder, marker, int(age_s * buffer.rate_hz) if age_s else 0)
 
+    def expect(self, kind: int) -> None:
+        """Packets of that payload type come, but are played elsewhere."""
+        codec = self.codecs[kind]
+        if codec.speech and codec is not self.codec:
+            self._play_as(codec)
+
     def mute(self, timestamp: int, duration: int, *, ended: bool) -> None:
         """Play silence in place of a telephone event."""
         self.buffer.mute(timestamp, duration, ended=ended)

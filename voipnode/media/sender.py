@@ -14,6 +14,7 @@ from voipnode.media.dtmf import EventSender, event_code
 from voipnode.media.errors import LocalError
 from voipnode.media.pauses import Pauses
 from voipnode.media.rates import RateAdapter
+from voipnode.media.renumbering import Renumbering
 from voipnode.media.rtcp_session import Sent
 from voipnode.media.rtp import HEADER, PLAIN
 from voipnode.media.values import StreamIdentity
@@ -45,6 +46,8 @@ class RtpSender:
         self._frame_size = rate_hz // FRAMES_PER_S
         self._timestamp = identity.first_timestamp & 0xFFFFFFFF  # of the first sample in the buffer
         self._pushed_at = math.inf  # as if never
+        self._patience_s = _PAUSE_S
+        self._passes = Renumbering()  # of packets that another stream has received
         self._form: tuple[CodecType, int, int, str] | None = None  # what the encoder was made for
         self._encoder: Encoder | None = None
         self._payload_type = 0
@@ -166,7 +169,7 @@ class RtpSender:
         if self._coded:
             assert self.shared_encoder is not None
             return self.push_coded(self.shared_encoder.encode_frame(frame), now)
-        if now - self._pushed_at > _PAUSE_S:
+        if now - self._pushed_at > self._patience_s:
             self._resume(now)
         elif now == self._resumed_at:
             return _NOTHING
@@ -178,7 +181,7 @@ class RtpSender:
 
     def push_coded(self, coded: bytes, now: float) -> Sequence[bytes]:
         """Take one frame that `shared_encoder` has coded; the packets that are complete with it."""
-        if now - self._pushed_at > _PAUSE_S:
+        if now - self._pushed_at > self._patience_s:
             self._resume(now)
         elif now == self._resumed_at:
             return _NOTHING
@@ -189,6 +192,43 @@ class RtpSender:
         self._coded += coded
         self._fill += self._frame_size
         return self._complete(now) if self._fill >= len(self._buffer) else _NOTHING
+
+    def pass_on(
+        self, kind: int, sequence: int, timestamp: int, payload: bytes, now: float, *, marker: bool, timed: bool
+    ) -> bytes | None:
+        """A packet of another stream as one of ours; None where it may not go, or digits have its place.
+
+        `timed`: its timestamp tells when it was said, as an event's does not. Frames may be pushed again at any time.
+        """
+        if not self.sending or self._digits or self._event is not None:
+            self._passes.leave_out(sequence)
+            return None
+        if self._fill:
+            self._advance(self._fill)
+            self._begin_packet()
+        ptime = self._ticks(len(self._buffer))
+        since = 0 if self._pushed_at == math.inf else max(0, int((now - self._pushed_at) * self.clock_hz) - ptime)
+        stamp = (self._timestamp + since) & 0xFFFFFFFF
+        slack = _ECHO_SPREAD_S * self.clock_hz
+        place = self._passes.place(sequence, timestamp, due=self._sequence, stamp=stamp, slack=slack, timed=timed)
+        if place is None:
+            return None
+        if place.newest:
+            self._sequence = (place.sequence + 1) & 0xFFFF
+            if timed:
+                self._timestamp, self._pushed_at = (place.timestamp + ptime) & 0xFFFFFFFF, now
+        self._patience_s = -1.0  # the next frame finds the time that has passed in the timestamp, be it ever so short
+        marker = marker or place.begins or self._marker
+        self._marker = False
+        return self._numbered(kind, place.sequence, place.timestamp, marker, payload, now)
+
+    def leave_out(self, sequence: int) -> None:
+        """A packet of the other stream is not passed on, and is not to be missed."""
+        self._passes.leave_out(sequence)
+
+    def another_source(self) -> None:
+        """What is passed on from now on comes from somebody else, or from somewhere else in his time."""
+        self._passes.restart()
 
     def _complete(self, now: float) -> Sequence[bytes]:
         packets = self._packets(now) if self.sending and self._form is not None else _NOTHING
@@ -207,8 +247,8 @@ class RtpSender:
 
     def _resume(self, now: float) -> None:
         """The pause is in the timestamp at once, and what a clock makes up for of it by more frames now is too much."""
-        self._resumed_at = now
-        frames = int((now - self._pushed_at) * FRAMES_PER_S) - 1
+        self._resumed_at, self._patience_s = now, _PAUSE_S
+        frames = max(0, int((now - self._pushed_at) * FRAMES_PER_S) - 1)
         self._advance(self._fill + frames * self._frame_size)
         self._begin_packet()
         self._marker = True
@@ -267,6 +307,9 @@ class RtpSender:
     def _packet(self, kind: int, timestamp: int, marker: bool, payload: bytes, now: float) -> bytes:
         sequence = self._sequence
         self._sequence = (sequence + 1) & 0xFFFF
+        return self._numbered(kind, sequence, timestamp, marker, payload, now)
+
+    def _numbered(self, kind: int, sequence: int, timestamp: int, marker: bool, payload: bytes, now: float) -> bytes:
         sent = self.sent
         sent.packets += 1
         sent.octets += len(payload)

@@ -9,6 +9,7 @@ on_deadline -> RTCP reports, the end of digits whose packets ceased, the silence
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
 from voipnode.codecs.errors import UnknownCodecError
 from voipnode.codecs.registry import CodecType, Encoder, find_codec
@@ -43,6 +44,20 @@ HELD_PATIENCE = 15  # many telephones send nothing while they hold, though RTCP 
 _MAX_SOURCES = 8  # how often we give way to a peer that speaks as the SSRC that is ours
 _MAX_WAITING = 256  # datagrams and events that nobody fetched
 _UNSPECIFIED = ("0.0.0.0", "::", "")  # noqa: S104 -- compared with, not bound to: the old way to say "hold" (RFC 3264 §8.4)
+
+
+class PacketSink(Protocol):
+    """Takes packets that a stream has received, in place of its jitter buffer; must not raise."""
+
+    def take(
+        self, kind: int, sequence: int, timestamp: int, payload: bytes, now: float, *, marker: bool = False
+    ) -> None:
+        """A packet of a negotiated payload type, of whom the stream hears, for the first time."""
+        ...
+
+    def another_source(self) -> None:
+        """Somebody else speaks from the next packet on (RFC 3550 §8), or the same one after a restart."""
+        ...
 
 
 class AudioStream:
@@ -81,6 +96,7 @@ class AudioStream:
         self._noted: Addr | None = None  # the address that was told
         self._remote_rtcp: Addr | None = None  # where the peer's RTCP really comes from
         self._remote: Addr | None = None  # where our RTP goes
+        self._sink: PacketSink | None = None
         self._outbox: list[MediaPacket] = []
         self._events: deque[MediaEvent] = deque(maxlen=_MAX_WAITING)
         self._heard_at = 0.0
@@ -208,8 +224,11 @@ class AudioStream:
         self._heard_at = now
         self._packets += 1
         self._bytes += len(data) - HEADER_BYTES
-        if reception.packet(sequence, timestamp, now) and not receiver.put(kind, timestamp, data[HEADER_BYTES:]):
-            reception.discard(sequence)
+        if reception.packet(sequence, timestamp, now):
+            if self._sink is not None:
+                self._sink.take(kind, sequence, timestamp, data[HEADER_BYTES:], now)
+            elif not receiver.put(kind, timestamp, data[HEADER_BYTES:]):
+                reception.discard(sequence)
         return True
 
     def _receive_rtp(self, packet: RtpPacket, arrived_at: float, now: float) -> None:
@@ -226,9 +245,19 @@ class AudioStream:
         if config is None or not config.receive:
             return
         if packet.payload_type == config.event_receive_payload_type:
-            self._receive_event(packet, now)
+            if self._receive_event(packet, now) and fresh:
+                self._hand_on(packet, now)
+        elif fresh and self._sink is not None:
+            self._receiver.expect(packet.payload_type)
+            reception.change_clock(self._receiver.clock_hz)
+            self._hand_on(packet, now)
         elif fresh:
             self._receive_sound(packet, reception, now - arrived_at)
+
+    def _hand_on(self, packet: RtpPacket, now: float) -> None:
+        if self._sink is not None:
+            kind, sequence, timestamp = packet.payload_type, packet.sequence, packet.timestamp
+            self._sink.take(kind, sequence, timestamp, packet.payload, now, marker=packet.marker)
 
     def _receive_sound(self, packet: RtpPacket, reception: Reception, age_s: float) -> None:
         receiver = self._receiver
@@ -246,6 +275,8 @@ class AudioStream:
             self._lost_before += self._reception.lost
             self._doubled_before += self._reception.duplicates
         self._receiver.new_source()
+        if self._sink is not None:
+            self._sink.another_source()
         self._tell(self._digits.reset(), self._heard_at)
         self._reception = Reception(packet.ssrc, packet.sequence, self._receiver.clock_hz)
         return self._reception
@@ -273,15 +304,18 @@ class AudioStream:
             self._remote_rtcp = None
             self._events.append(RemoteAddressLearnt(now, current))
 
-    def _receive_event(self, packet: RtpPacket, now: float) -> None:
+    def _receive_event(self, packet: RtpPacket, now: float) -> bool:
+        """False: it is malformed."""
         try:
             presses = self._digits.packet(packet.timestamp, packet.marker, packet.payload, now)
         except ParseError:
             self._malformed += 1
-            return
+            return False
         self._tell(presses, now)
         duration, ended = int.from_bytes(packet.payload[-2:], "big"), bool(packet.payload[-3] & 0x80)
-        self._receiver.mute(packet.timestamp, duration, ended=ended)
+        if self._sink is None:
+            self._receiver.mute(packet.timestamp, duration, ended=ended)
+        return True
 
     def _tell(self, presses: list[Press], now: float) -> None:
         for press in presses:
@@ -301,6 +335,60 @@ class AudioStream:
             self._remote_rtcp = source
         if goodbye is not None and (self._reception is None or self._reception.ssrc in goodbye.sources):
             self._events.append(RemoteByeReceived(now, goodbye.reason))
+
+    # -- packets of others
+
+    def relay_to(self, sink: PacketSink | None) -> None:
+        """Hand received sound and events to `sink`, undecoded and as they come, instead of playing them; None: play.
+
+        Reports, digits, the silence watch and the proof of whose packets they are stay as they were.
+        """
+        if sink is not self._sink:
+            self._sink = sink
+            self._receiver.new_source()  # what comes next does not follow upon what was played last
+
+    def pass_on(
+        self,
+        kind: int,
+        sequence: int,
+        timestamp: int,
+        payload: bytes,
+        now: float,
+        *,
+        marker: bool = False,
+        timed: bool = True,
+    ) -> bool:
+        """Send a packet that another stream has received, as payload type `kind`; `timed` False: an event's.
+
+        It gets our source, number, time and marker; what was lost before is missing here, too. False: nothing is to be
+        sent, because the far side is to hear nothing now, digits of ours have its place, or it is too late.
+        """
+        if self._stopped or self._remote is None:
+            self._sender.leave_out(sequence)
+            return False
+        data = self._sender.pass_on(kind, sequence, timestamp, payload, now, marker=marker, timed=timed)
+        if data is None:
+            return False
+        self._post(MediaPacket(data, self._remote))
+        return True
+
+    def leave_out(self, sequence: int) -> None:
+        """A packet of the other stream is not for this far side, which shall not take it for lost."""
+        self._sender.leave_out(sequence)
+
+    def another_source(self) -> None:
+        """What is passed on from now on has another numbering and another time."""
+        self._sender.another_source()
+
+    @property
+    def config(self) -> StreamConfig | None:
+        """What was negotiated; None before anything was."""
+        return self._config
+
+    @property
+    def digits_waiting(self) -> bool:
+        """Whether digits are still to be sent, for which frames have to be pushed."""
+        return self._sender.digits_waiting
 
     # -- datagrams out
 
