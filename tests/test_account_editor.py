@@ -265,7 +265,7 @@ def test_a_file_that_cannot_be_written_is_said_and_nothing_changes(
         def full(path: Path, text: str) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("voipnode.account_editor.write_settings", full)
+        monkeypatch.setattr("voipnode.settings_editor.write_settings", full)
         with pytest.raises(CallError, match="cannot be written: No space left on device; nothing was changed"):
             await node.add(**DESK)
         assert node.accounts == node.stored == [(AUTOMATIC, True)]

@@ -29,6 +29,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 TOP = (
     "app",
     "account_editor",
+    "contact_editor",
+    "settings_editor",
     "door",
     "line",
     "line_keeper",

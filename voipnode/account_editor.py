@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.commands import AddAccount, ChangeAccount, RemoveAccount
-from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
+from voipnode.calls.errors import NotNowError, UnknownNameError
 from voipnode.calls.events import LineSettingsChanged
 from voipnode.calls.hooks import Bus, Commands
-from voipnode.line_keeper import LineKeeper
 from voipnode.settings import NodeSettings
-from voipnode.store.problems import SettingsError
-from voipnode.store.settings_file import edit_settings, load_settings, problems_at, write_settings
+from voipnode.settings_editor import LATER, Broken, SettingsEditor, setting_key, within
 from voipnode.tls_profiles import broken_files
-
-LATER = "in use once the call that is on is over"
 
 
 class AccountEditor:
-    """Carries out the commands about accounts, one after the other, on the file at `path` (made when absent).
+    """Carries out the commands about accounts, one after the other.
 
-    A change is checked with the whole file, then put to use, then written; what cannot be used or written leaves all
-    as it was. Exactly one account is the default, and the automatic peer-to-peer one comes back when none is left.
-    `one_at_a_time` is held meanwhile, by whoever else edits the file, too.
+    Exactly one account is the default, and the automatic peer-to-peer one comes back when none is left.
     """
 
-    def __init__(self, keeper: LineKeeper, path: Path, bus: Bus, one_at_a_time: asyncio.Lock) -> None:
-        self._keeper = keeper
-        self._path = path
+    def __init__(self, editor: SettingsEditor, bus: Bus) -> None:
+        self._editor = editor
         self._bus = bus
-        self._one_at_a_time = one_at_a_time
         self._in_use = True  # the change just made, and not only later
 
     def register(self, commands: Commands) -> None:
@@ -46,8 +35,8 @@ class AccountEditor:
         commands.register(RemoveAccount, self._remove, who="accounts")
 
     async def _add(self, command: AddAccount) -> str:
-        async with self._one_at_a_time:
-            before = await self._load()
+        async with self._editor.one_at_a_time:
+            before = await self._editor.load()
             changes: dict[str, Any] = {}
             if not before.accounts:  # the automatic one would go, now that there is another
                 automatic = before.all_accounts[0]
@@ -60,8 +49,8 @@ class AccountEditor:
             return self._tell(settings.all_accounts[index].id, "added")
 
     async def _change(self, command: ChangeAccount) -> str:
-        async with self._one_at_a_time:
-            before = await self._load()
+        async with self._editor.one_at_a_time:
+            before = await self._editor.load()
             index = _index(before, command.account)
             changes: dict[str, Any] = {}
             if not before.accounts:  # it is the automatic one, which the file does not have yet
@@ -69,13 +58,13 @@ class AccountEditor:
             if command.changes.get("default") is True:
                 changes |= {f"{key}.default": None for key in _marked(before)}
             own = _with_known_secrets(command.changes, before.all_accounts[index])
-            changes |= {f"accounts[{index}].{_key(key)}": value for key, value in own.items()}
+            changes |= {f"accounts[{index}].{setting_key(key, 'an account')}": value for key, value in own.items()}
             settings = await self._carry_out(changes, index)
             return self._tell(settings.all_accounts[index].id, "changed")
 
     async def _remove(self, command: RemoveAccount) -> str:
-        async with self._one_at_a_time:
-            before = await self._load()
+        async with self._editor.one_at_a_time:
+            before = await self._editor.load()
             index = _index(before, command.account)
             if index >= len(before.accounts):
                 raise NotNowError("this account is there because there is no other; add another one first")
@@ -86,38 +75,11 @@ class AccountEditor:
             await self._carry_out(whole, index)
             return self._tell(account.id, "removed")
 
-    async def _load(self) -> NodeSettings:
-        """The file as it is now: somebody may have edited it."""
-        try:
-            return await asyncio.to_thread(load_settings, self._path if self._path.exists() else None, NodeSettings)
-        except SettingsError as error:
-            raise CallError(f"the settings file has problems of its own: {error}") from None
-
     async def _carry_out(self, changes: Mapping[str, Any], index: int) -> NodeSettings:
-        try:
-            text, settings = await asyncio.to_thread(self._checked, changes)
-        except SettingsError as error:
-            own = f"accounts[{index}]."
-            fields = [(each.key.removeprefix(own), each.value, each.message) for each in error.problems]
-            raise FieldsError(fields) from None
-        before = self._keeper.settings
-        self._in_use = await self._keeper.change(settings)
-        try:
-            await asyncio.to_thread(write_settings, self._path, text)
-        except OSError as error:
-            await self._keeper.change(before)
-            words = f"{self._path} cannot be written: {error.strerror or error}; nothing was changed"
-            raise CallError(words) from error
+        settings, self._in_use = await self._editor.carry_out(
+            changes, field=within(f"accounts[{index}]"), beyond=_broken_files
+        )
         return settings
-
-    def _checked(self, changes: Mapping[str, Any]) -> tuple[str, NodeSettings]:
-        """The text with the changes and its settings, whose files can be used."""
-        text, settings = edit_settings(self._path, changes, NodeSettings)
-        broken = [(where, words) for where, words in broken_files(settings.sip, settings.all_accounts)]
-        found = problems_at(None, [each for each in broken if each[0][0] == "accounts"], NodeSettings)
-        if found:
-            raise found
-        return text, settings
 
     def _tell(self, account: str, done: str) -> str:
         words = f'"{account}" was {done}' + ("" if self._in_use else f"; {LATER}")
@@ -158,10 +120,9 @@ def _unmarked(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {"accounts[0]": {"name": first["name"]}} if len(changes) > 1 else {}
 
 
-def _key(key: object) -> str:
-    if not isinstance(key, str) or not re.fullmatch(r"[a-z0-9_]{1,64}", key):
-        raise FieldsError([(str(key)[:64], None, "this is no setting of an account")])
-    return key
+def _broken_files(settings: NodeSettings) -> Broken:
+    """The files that accounts name and that cannot be used."""
+    return [each for each in broken_files(settings.sip, settings.all_accounts) if each[0][0] == "accounts"]
 
 
 def _with_known_secrets(changes: Mapping[str, Any], account: AccountSettings) -> dict[str, Any]:

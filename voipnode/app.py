@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from voipnode import __version__
 from voipnode.account_editor import AccountEditor, shown_settings
 from voipnode.calls.account_settings import AccountSettings
+from voipnode.calls.contacts.book import ContactBook
+from voipnode.calls.contacts.desk import ContactDesk
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.door_microphone import DoorMicrophone
 from voipnode.calls.errors import CallError
@@ -24,6 +27,9 @@ from voipnode.calls.events import (
 )
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.door import Door
+from voipnode.calls.schedules.schedules import Schedules
+from voipnode.calls.schedules.watch import ScheduleWatch
+from voipnode.contact_editor import ContactEditor
 from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
@@ -37,6 +43,7 @@ from voipnode.multicast import Multicast
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
+from voipnode.settings_editor import SettingsEditor
 from voipnode.sound_keeper import SoundKeeper
 from voipnode.store.problems import SettingsError
 from voipnode.store.settings_file import load_settings
@@ -50,7 +57,12 @@ log = logging.getLogger(__name__)
 MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
-WHILE_IT_RUNS = {"sip", "accounts", "multicast"}  # parts of the settings that may change then
+WHILE_IT_RUNS = {"sip", "accounts", "contacts", "schedules", "multicast"}  # parts of the settings that may change then
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
 
 
 class StartError(Exception):
@@ -85,6 +97,9 @@ class Node:
         self._door = Door(self._device, self.bus, measurement=self._measurement, sound=settings.audio.front_end)
         self._multicast = Multicast(self._door, self.bus, commands)
         self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed)
+        schedules = Schedules(settings.schedules)
+        self._watch = ScheduleWatch(schedules, self.bus, utc_now)
+        self._book = ContactBook(settings.contacts, schedules)
         self._edits = asyncio.Lock()  # of the settings file
         self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
 
@@ -113,7 +128,12 @@ class Node:
         await self._multicast.use(self._settings.multicast)
         self._about = about
         about.update(self.about())
-        AccountEditor(self._keeper, self._settings_path, self.bus, self._edits).register(self._house.commands)
+        editor = SettingsEditor(self._settings_path, self._use, lambda: self._keeper.settings, self._edits)
+        AccountEditor(editor, self.bus).register(self._house.commands)
+        ContactEditor(editor, self.bus).register(self._house.commands)
+        ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
+        self._started.append(self._watch)
+        self._watch.start()
         for descriptor in MODULES:
             module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
             self._started.append(module)
@@ -134,7 +154,7 @@ class Node:
             return
         try:
             settings = await asyncio.to_thread(load_settings, self._settings_path, NodeSettings)
-            used = await self._keeper.change(settings)
+            used = await self._use(settings)
         except (SettingsError, CallError) as error:
             self.bus.publish(Problem(where="settings", detail=f"the changed settings are not used: {error}"))
             return
@@ -151,6 +171,14 @@ class Node:
             self.bus.publish(Problem(where="settings", detail=detail))
         detail = "accounts and SIP are as in the file" if used else "accounts and SIP change after the call that is on"
         self.bus.publish(LineSettingsChanged(detail=detail))
+
+    async def _use(self, settings: NodeSettings) -> bool:
+        """Be as the settings say where that may change at run time; False: accounts and SIP after the call that is on."""
+        used = await self._keeper.change(settings)
+        schedules = Schedules(settings.schedules)
+        self._watch.replace(schedules)
+        self._book.replace(settings.contacts, schedules)
+        return used
 
     def _line_changed(self) -> None:
         self._about.update(self.about())

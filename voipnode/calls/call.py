@@ -71,8 +71,13 @@ class Call:
     @property
     def encryption(self) -> Encryption:
         """How the media of who answered, or alone rings here, is encrypted."""
-        leg = self.winner or (next(iter(self.legs.values())) if len(self.legs) == 1 else None)
+        leg = self.told_leg
         return UNKNOWN if leg is None else leg.security.encryption
+
+    @property
+    def told_leg(self) -> SipLeg | None:
+        """Who answered, or alone rings here."""
+        return self.winner or (next(iter(self.legs.values())) if len(self.legs) == 1 else None)
 
     @property
     def over(self) -> bool:

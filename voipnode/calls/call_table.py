@@ -92,6 +92,7 @@ class CallTable:
     def announce(self, call: Call, *, now: float, status: int = 0, detail: str = "") -> None:
         """Tell the state that the call is in, because it was entered or something else about the call changed."""
         call.told_encryption = call.encryption
+        leg = call.told_leg
         self._bus.publish(
             CallChanged(
                 at=now,
@@ -106,6 +107,7 @@ class CallTable:
                 encryption=call.encryption.keying,
                 cipher=call.encryption.cipher,
                 rejected_packets=0 if call.winner is None else call.winner.transport.dropped.suspicious,
+                codec="" if leg is None or leg.agreed is None else leg.agreed.format.name,
             )
         )
 

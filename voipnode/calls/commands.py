@@ -197,3 +197,79 @@ class TestSpeaker(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawSpeakerTest(Command):
     """Draw the calibration with the last test against it. Returns a picture, as SVG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadContacts(Command):
+    """The contacts. Returns JSON: for each its settings, and `available`, whether its schedule is active now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddContact(Command):
+    """Add a contact to the settings file: `settings` has the keys of `[[contacts]]`. Returns its name.
+
+    Raises FieldsError for what is not right in them. The next call finds it.
+    """
+
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeContact(Command):
+    """Change keys of a contact in the settings file; None takes one out. Returns its name. Raises as `AddContact`.
+
+    Contacts that fall back on it do so by its new name.
+    """
+
+    contact: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveContact(Command):
+    """Take a contact out of the settings file. Raises FieldsError where another entry names it."""
+
+    contact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportContacts(Command):
+    """Take contacts from the JSON of `ExportContacts`, all of them or, with FieldsError, none. Returns words.
+
+    `mode`: "merge" changes contacts of the same name and adds the others; "replace" removes those that are not named.
+    """
+
+    text: str
+    mode: str = "merge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportContacts(Command):
+    """All contacts as a JSON document, to be taken to another node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedDial(Command):
+    """Somebody at the device dialled the digits of a contact: ring it. Returns the call's id.
+
+    Raises UnknownNameError where no contact has them, NotNowError where it and all it falls back on are unavailable.
+    """
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCall(Command):
+    """Call a contact, or the address `to`, and end the call when it is answered; digits open nothing in it.
+
+    Exactly one of the two is given; `account` is for `to`. Returns, when it is over, JSON: `ok`, what came of it in
+    `words`, `rang_after_s` and `answered_after_s` (null: not), `codec`, `encryption`, `cipher`, `status`. Raises CallError
+    where it cannot be tried.
+    """
+
+    __test__ = False  # of pytest's: it is a command, not a test
+
+    contact: str = ""
+    to: str = ""
+    account: str = ""
+    timeout_s: float = 30.0

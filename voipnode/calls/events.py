@@ -104,7 +104,8 @@ class LineSettingsChanged(Event):
 class CallChanged(Event):
     """A call entered a state. `call` is its id; `remote` the other party's URI; `status` the SIP status, 0 = none.
 
-    `encryption`: "sdes" or "dtls" with the suite in `cipher`, "none" = in the clear, "" = no media agreed on yet.
+    `encryption`: "sdes" or "dtls" with the suite in `cipher`, "none" = in the clear, "" = no media agreed on yet;
+    `codec` is what the node sends.
     `rejected_packets`: forged, replayed or malformed ones so far, which SRTP kept out.
     """
 
@@ -120,6 +121,7 @@ class CallChanged(Event):
     encryption: str = ""
     cipher: str = ""
     rejected_packets: int = 0
+    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -426,3 +428,11 @@ class MulticastChanged(Event):
     sender: str
     codec: str
     encrypted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactsChanged(Event):
+    """Contacts were added, changed, removed or imported while the node runs; `detail` says it in words."""
+
+    name: ClassVar[str] = "contacts.changed"
+    detail: str

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from voipnode.store.problems import SettingsError, SettingsProblem, key_text
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
+Changes = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 MAX_FILE_BYTES = 1_000_000
 MAX_PROBLEMS = 100
@@ -71,24 +72,25 @@ def problems_at(
     return SettingsError(problems) if problems else None
 
 
-def save_settings(path: Path, changes: Mapping[str, Any], model: type[M]) -> M:
+def save_settings(path: Path, changes: Changes, model: type[M]) -> M:
     """Change keys of the file at `path`, as `edit_settings` does, and write it (`write_settings`). Blocking."""
     text, settings = edit_settings(path, changes, model)
     write_settings(path, text)
     return settings
 
 
-def edit_settings(path: Path, changes: Mapping[str, Any], model: type[M]) -> tuple[str, M]:
+def edit_settings(path: Path, changes: Changes, model: type[M]) -> tuple[str, M]:
     """The file at `path` (empty when absent) with keys changed, its comments and order kept; nothing is written yet.
 
     `changes` maps keys as problems name them ("sip.port", "accounts[1].transport") to values; None removes the key, and
-    a table for the place behind the last of a list ("accounts[2]" of two) is appended. Raises `SettingsError` where
-    the result is not valid. Blocking.
+    a table for the place behind the last of a list ("accounts[2]" of two) is appended. They are made one after the
+    other; given as pairs, a place may be named twice, once removed and once filled. Raises `SettingsError` where the
+    result is not valid. Blocking.
     """
     text = _read(path) if path.exists() else ""
     _parse_toml(text, str(path))  # says where, should it not be TOML
     document = tomlkit.parse(text)
-    for key, value in changes.items():
+    for key, value in changes.items() if isinstance(changes, Mapping) else changes:
         _change(document, key, value, str(path))
     new_text = tomlkit.dumps(document)
     return new_text, parse_settings(new_text, model, str(path))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from voipnode.calls.events import ScheduleChanged
 from voipnode.calls.hooks import Bus
@@ -20,10 +19,10 @@ class ScheduleWatch:
     The timer runs by the loop's clock, which nobody sets, and the wall's clock is looked at once an hour at least.
     """
 
-    def __init__(self, schedules: Schedules, bus: Bus, utc_now: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, schedules: Schedules, bus: Bus, utc_now: Callable[[], datetime]) -> None:
         self._schedules = schedules
         self._bus = bus
-        self._utc_now = utc_now or functools.partial(datetime.now, UTC)
+        self._utc_now = utc_now
         self._told: dict[str, bool] = {}
         self._timer: asyncio.TimerHandle | None = None
 
