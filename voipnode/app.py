@@ -26,10 +26,10 @@ from voipnode.calls.events import (
     RegistrationState,
 )
 from voipnode.calls.hooks import Bus, Commands, House
-from voipnode.door import Door
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
 from voipnode.contact_editor import ContactEditor
+from voipnode.door import Door
 from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
@@ -173,7 +173,7 @@ class Node:
         self.bus.publish(LineSettingsChanged(detail=detail))
 
     async def _use(self, settings: NodeSettings) -> bool:
-        """Be as the settings say where that may change at run time; False: accounts and SIP after the call that is on."""
+        """Be as the settings say, where that may change at run time; False: accounts and SIP once the call is over."""
         used = await self._keeper.change(settings)
         schedules = Schedules(settings.schedules)
         self._watch.replace(schedules)

@@ -1,4 +1,4 @@
-"""Changes the settings file while the node runs: checked as a whole, put to use, then written, with its comments kept."""
+"""Changes the settings file while the node runs: checked as a whole, used, then written, with its comments kept."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class SettingsEditor:
     ) -> tuple[NodeSettings, bool]:
         """Make changes, as `store.settings_file.edit_settings` takes them; the settings, and whether they are in use.
 
-        Raises FieldsError for what is wrong, each by what `field` makes of its key; `beyond` finds what is wrong outside
-        the file itself. Raises CallError where nothing could be changed for another reason.
+        Raises FieldsError for what is wrong, each by what `field` makes of its key; `beyond` finds what is wrong
+        outside the file itself. Raises CallError where nothing could be changed for another reason.
         """
         try:
             text, settings = await asyncio.to_thread(self._checked, changes, beyond)
@@ -67,9 +67,7 @@ class SettingsEditor:
             raise CallError(words) from error
         return settings, used
 
-    def _checked(
-        self, changes: Changes, beyond: Callable[[NodeSettings], Broken]
-    ) -> tuple[str, NodeSettings]:
+    def _checked(self, changes: Changes, beyond: Callable[[NodeSettings], Broken]) -> tuple[str, NodeSettings]:
         text, settings = edit_settings(self._path, changes, NodeSettings)
         if found := problems_at(None, beyond(settings), NodeSettings):
             raise found

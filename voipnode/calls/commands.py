@@ -263,8 +263,8 @@ class TestCall(Command):
     """Call a contact, or the address `to`, and end the call when it is answered; digits open nothing in it.
 
     Exactly one of the two is given; `account` is for `to`. Returns, when it is over, JSON: `ok`, what came of it in
-    `words`, `rang_after_s` and `answered_after_s` (null: not), `codec`, `encryption`, `cipher`, `status`. Raises CallError
-    where it cannot be tried.
+    `words`, `rang_after_s` and `answered_after_s` (null: not), `codec`, `encryption`, `cipher`, `status`. Raises
+    CallError where it cannot be tried.
     """
 
     __test__ = False  # of pytest's: it is a command, not a test

@@ -42,7 +42,8 @@ def read_contacts(text: str) -> list[Mapping[str, Any]]:
         raise FieldsError([("contacts", None, "must be a list")])
     if len(entries) > MAX_CONTACTS:
         raise FieldsError([("contacts", None, f"there are {len(entries)}; at most {MAX_CONTACTS}")])
-    wrong = [(f"contacts[{i}]", None, "must be an object") for i, entry in enumerate(entries) if type(entry) is not dict]
+    words = "must be an object"
+    wrong = [(f"contacts[{i}]", None, words) for i, entry in enumerate(entries) if not isinstance(entry, dict)]
     if wrong:
         raise FieldsError(wrong)
     return entries

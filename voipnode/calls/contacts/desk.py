@@ -11,7 +11,7 @@ from voipnode.calls.contacts.address_book import written_contacts
 from voipnode.calls.contacts.book import ContactBook
 from voipnode.calls.contacts.settings import ContactSettings
 from voipnode.calls.contacts.trial import Trial
-from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, UnknownNameError
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
 
