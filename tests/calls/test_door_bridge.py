@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.audio import find_tone_hz
+from voipnode.calls.clips.player import ClipPlayer
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.hooks import Frame
 from voipnode.dsp.tones import Tone
@@ -116,3 +117,76 @@ def test_codecs_agreed_anew_count_from_then_on() -> None:
     door.join(party)
     clock.run(5)
     assert [len(frame) for frame in party.heard] == [80] * 5 + [160] * 5
+
+
+# ---- what the node itself plays
+
+
+def tone_clip(hz: float, seconds: float, rate_hz: int, level: float = 0.25) -> ClipPlayer:
+    at = np.arange(round(seconds * rate_hz)) / rate_hz
+    return ClipPlayer((level * np.sin(2 * np.pi * hz * at)).astype(np.float32), rate_hz)
+
+
+def test_a_clip_alone_wakes_the_door_at_its_own_rate_and_lets_it_rest_again() -> None:
+    door, device, clock = bridge(48000)
+    ends: list[float] = []
+    door.play(tone_clip(6000, 0.5, 48000), then=ends.append)
+    clock.run(51)
+    assert find_tone_hz(np.concatenate(device.heard[5:49]), 48000) == pytest.approx(6000, abs=1)
+    assert ends == [pytest.approx(0.51)]
+    assert door._unsubscribe is None
+
+
+def test_a_clip_goes_to_whom_it_is_meant_for() -> None:
+    door, device, clock = bridge(8000)
+    party = Party(8000)
+    door.join(party)
+    for here, away in ((True, False), (False, True), (True, True)):
+        device.heard.clear()
+        party.heard.clear()
+        clip = tone_clip(2500, 10, 8000)
+        door.play(clip, here=here, away=away)
+        clock.run(30)
+        door.silence(clip)
+        assert bool(has_tone(device.heard[2:], 2500)) is here
+        assert bool(has_tone(party.heard[2:], 2500)) is away
+        assert has_tone(device.heard[2:], 440)
+        assert has_tone(party.heard[2:], 1000)
+        clock.run(5)
+
+
+def has_tone(frames: list[Frame], hz: float) -> bool:
+    sound = np.concatenate(frames)
+    return abs(np.exp(-2j * np.pi * hz / 8000 * np.arange(len(sound))) @ sound) / len(sound) > 0.05
+
+
+def test_a_narrow_call_takes_the_clip_along_to_its_own_rate_and_back() -> None:
+    door, device, clock = bridge(48000)
+    clip = tone_clip(1500, 10, 48000)
+    door.play(clip)
+    clock.run(10)
+    narrow = Party(8000)
+    door.join(narrow)
+    clock.run(10)
+    door.leave(narrow)
+    clock.run(10)
+    assert {len(frame) for frame in narrow.heard} == {80}
+    assert find_tone_hz(np.concatenate(device.heard[22:]), 48000) == pytest.approx(1500, abs=5)
+    door.silence(clip)
+    assert door._unsubscribe is None
+
+
+def test_two_loud_clips_do_not_pass_full_scale() -> None:
+    door, device, clock = bridge(8000)
+    for hz in (400, 410):
+        door.play(tone_clip(hz, 1, 8000, level=0.9))
+    clock.run(50)
+    assert max(np.abs(frame).max() for frame in device.heard) <= 1.0
+
+
+def test_what_begins_at_the_end_of_a_clip_may_be_the_next_one() -> None:
+    door, device, clock = bridge(8000)
+    door.play(tone_clip(400, 0.1, 8000), then=lambda now: door.play(tone_clip(700, 0.1, 8000)))
+    clock.run(30)
+    assert sum(frame.any() for frame in device.heard) == 20
+    assert door._unsubscribe is None

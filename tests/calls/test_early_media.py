@@ -125,21 +125,6 @@ def test_until_early_media_comes_the_tone_is_heard() -> None:
     assert loudness(board, heard).max() < 0.05, "what came last was sound of the phone, and no tone any more"
 
 
-def test_of_two_phones_the_first_early_media_is_in_force_and_the_other_takes_over_when_it_fails() -> None:
-    board = Switchboard()
-    anna, berta = board.phone("anna", ANNA, plan=progress), board.phone("berta", BERTA, plan=progress)
-    board.ring(anna, berta)
-    board.wire.run(0.5)
-    assert [bool([p for p in path.sent if not p.rtcp]) for path in board.paths.all] == [True, False]
-    anna.endpoint.reject(anna.session, 486, board.wire.now)
-    board.wire.run(1.0)
-    assert [packet for packet in board.paths.all[1].sent if not packet.rtcp]
-    berta.endpoint.reject(berta.session, 486, board.wire.now)
-    board.wire.run(60.0)
-    assert board.last.reason is CallReason.BUSY
-    board.assert_quiet()
-
-
 def test_the_other_phone_may_answer_all_the_same() -> None:
     board = Switchboard()
     anna, berta = board.phone("anna", ANNA, plan=progress), board.phone("berta", BERTA, plan=rings)

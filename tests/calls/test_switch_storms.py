@@ -241,8 +241,8 @@ class Storm:
         early = [party for party in parties if isinstance(party, EarlySound)]
         assert len(joined) + len(early) == len(parties)
         assert len(early) <= sum(call.direction == "outgoing" and call not in active for call in switch.calls)
-        assert all(party.leg is None or party.leg.session not in joined for party in early)
-        assert self.board.device.running == bool(parties)
+        assert all(leg.session not in joined for party in early for leg in party.legs)
+        assert self.board.device.running == bool(parties or switch._core.door._ends)
 
     def check_the_end(self) -> None:
         board = self.board

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.support.wire import Wire
+from voipnode.calls.clips.player import ClipPlayer
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallChanged, DtmfReceived, Event
 from voipnode.calls.hooks import Bus, Frame
@@ -178,6 +179,19 @@ class MediaTimers:
             path.on_events()
 
 
+class ClipsInMemory:
+    """Clips that are constants, by name: what is heard at the door tells which one it is."""
+
+    def __init__(self, levels: dict[str, float], seconds: float = 1.0) -> None:
+        self._levels, self._seconds = levels, seconds
+
+    def player(self, name: str, *, gain_db: float = 0.0, repeat: int = 0) -> ClipPlayer | None:
+        if name not in self._levels:
+            return None
+        samples = np.full(round(self._seconds * RATE_HZ), self._levels[name], np.float32)
+        return ClipPlayer(samples, RATE_HZ, gain_db=gain_db, repeat=repeat)
+
+
 class Phone:
     """A far side: an endpoint that keeps its events. `plan` sees each event and may act on the endpoint."""
 
@@ -259,6 +273,7 @@ class Switchboard:
         device: Device | None = None,
         rate_hz: int = RATE_HZ,
         dtls: DtlsIdentity | None = None,
+        clips: dict[str, float] | None = None,
     ) -> None:
         self.wire = Wire()
         self.names = names or {}
@@ -280,6 +295,7 @@ class Switchboard:
             door=DoorBridge(self.device, self.clock),
             bus=self.bus,
             find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),
+            clips=ClipsInMemory(clips or {}),
         )
         self.switch.wake = self.wire.flush
         self.switch.reach_by(

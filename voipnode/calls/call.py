@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from voipnode.calls.clips.settings import GroupSounds
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.leg_security import UNKNOWN, Encryption
 from voipnode.calls.settings import AccountSettings
@@ -56,6 +57,7 @@ class Call:
     tried: list[SipUri] = field(default_factory=list)  # every address that was called
     transferred: bool = False  # the far side is somebody whom neither the node nor its settings chose
     told_encryption: Encryption = UNKNOWN  # what the last event said of it
+    sounds: GroupSounds = field(default_factory=GroupSounds)  # what the visitor hears of it, where not as of all calls
     hindrance: str = ""  # why a party could not even be called
     searching: int = 0  # how many addresses are being looked up for it
 

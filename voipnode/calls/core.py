@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from voipnode.calls.call import Call, Outcome
 from voipnode.calls.call_table import CallTable
+from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.hooks import Bus
@@ -40,12 +41,14 @@ class CallCore:
         media: LegMedia,
         door: DoorBridge,
         bus: Bus,
+        clips: Clips = NO_CLIPS,
     ) -> None:
         self.settings = settings
         self.endpoint = endpoint
         self.local_address = local_address
         self.door = door
         self.bus = bus
+        self.clips = clips
         self.table = CallTable(bus)
         self.now = 0.0
         self.reach: Reach = lambda uri, account, done: done(())

@@ -1,6 +1,6 @@
 """The bridge at the door: joins microphone and loudspeaker with the legs of the calls that are active.
 
-It wants the media clock and the audio device only while a leg carries audio.
+It wants the media clock and the audio device only while a leg carries audio, or something is played.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from voipnode.calls.door_leg import DoorLeg
+from voipnode.calls.door_leg import DoorLeg, DoorSource, Playing
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.hooks import AudioDevice
 from voipnode.calls.ports import Ticker
@@ -42,6 +42,7 @@ class DoorBridge:
         measurement: DoorMeasurement | None = None,
         options: FrontEndOptions = PLAIN,
     ) -> None:
+        self.rate_hz = device.rate_hz
         self._door = DoorLeg(device, options)
         self._options = options
         self._wishes: dict[Party, SoundWishes] = {}
@@ -52,6 +53,7 @@ class DoorBridge:
         self._bridge = Bridge(device.rate_hz)
         self._bridge.join(self._door)
         self._legs: list[Party] = []
+        self._ends: dict[DoorSource, Callable[[float], None]] = {}  # what happens when it is over
         self._unsubscribe: Callable[[], None] | None = None
 
     @property
@@ -78,19 +80,20 @@ class DoorBridge:
 
         `wishes`: of whoever hears the microphone by it; None: nobody does.
         """
-        if leg in self._legs:
-            self._bridge.fit()
-            return
-        if wishes is not None:
+        if wishes is not None and leg not in self._wishes:
             self._wishes[leg] = wishes
             self._wanted[wishes] += 1
             if self._wanted[wishes] == 1:
                 self._agree()
+        if leg in self._legs:
+            self._bridge.fit()
+            return
         self._legs = [*self._legs, leg]
+        self._door.alone = False
         self._bridge.join(leg)
-        if self._unsubscribe is None:
-            self._door.start(deaf_s=self._measurement.give_way() if self._measurement is not None else 0.0)
-            self._unsubscribe = self.clock.subscribe(self._tick)
+        if self._ends:
+            self._bridge.fit()
+        self._wake()
 
     def leave(self, leg: Party) -> None:
         """Take the leg off; does nothing when it is not on the bridge."""
@@ -104,7 +107,42 @@ class DoorBridge:
             if not self._wanted[wishes]:
                 del self._wanted[wishes]
                 self._agree()
-        if not self._legs and self._unsubscribe is not None:
+        self._door.alone = not self._legs
+        if self._ends:
+            self._bridge.fit()
+        self._rest()
+
+    def play(
+        self,
+        source: DoorSource,
+        *,
+        here: bool = True,
+        away: bool = False,
+        then: Callable[[float], None] = lambda now: None,
+    ) -> None:
+        """Play what the node itself makes: to the visitor (`here`), to the far sides of calls (`away`), or both.
+
+        `then` is called with the time when it has come to its end; not where `silence` ends it before.
+        """
+        self._ends[source] = then
+        self._door.sources = (*self._door.sources, Playing(source, here, away))
+        self._bridge.fit()
+        self._wake()
+
+    def silence(self, source: DoorSource) -> None:
+        """Play it no longer, from this moment on; one that is not played is nothing to complain about."""
+        if self._ends.pop(source, None) is not None:
+            self._door.sources = tuple(each for each in self._door.sources if each.source is not source)
+            self._bridge.fit()
+            self._rest()
+
+    def _wake(self) -> None:
+        if self._unsubscribe is None:
+            self._door.start(deaf_s=self._measurement.give_way() if self._measurement is not None else 0.0)
+            self._unsubscribe = self.clock.subscribe(self._tick)
+
+    def _rest(self) -> None:
+        if not self._legs and not self._ends and self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
             self._door.stop()
@@ -118,3 +156,14 @@ class DoorBridge:
         self._bridge.tick(now)
         for leg in self._legs:
             leg.send(now)
+        if self._ends:
+            self._end_what_is_over(now)
+
+    def _end_what_is_over(self, now: float) -> None:
+        """Not within the tick: by an end the rate of the frames may change."""
+        for each in self._door.sources:
+            if each.source.over:
+                then = self._ends.get(each.source)
+                self.silence(each.source)
+                if then is not None:
+                    then(now)

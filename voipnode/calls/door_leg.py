@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -10,9 +12,38 @@ from voipnode.calls.hooks import AudioDevice, Frame
 from voipnode.dsp.frames import FRAMES_PER_S
 from voipnode.dsp.front_end import FrontEnd, FrontEndReport
 from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
+from voipnode.dsp.limiter import Limiter
 from voipnode.dsp.loudspeaker import Loudspeaker
 from voipnode.media.bridge import FramePort
 from voipnode.media.rates import RateAdapter
+
+
+class DoorSource(Protocol):
+    """Sound that the node itself makes: a clip, a tone. `over`: nothing more comes of it."""
+
+    over: bool
+
+    @property
+    def codec_rate_hz(self) -> int:
+        """The rate that it has by itself."""
+        ...
+
+    def run_at(self, rate_hz: int) -> None:
+        """Frames are of `rate_hz` from now on."""
+        ...
+
+    def pull(self, now: float) -> Frame:
+        """The next 10 ms."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Playing:
+    """A source, and who hears it: the visitor (`here`), the far sides of calls (`away`), or both."""
+
+    source: DoorSource
+    here: bool
+    away: bool
 
 
 class DoorLeg(FramePort):
@@ -33,9 +64,27 @@ class DoorLeg(FramePort):
         self._deaf_frames = 0
         self._inward = RateAdapter(device.rate_hz, device.rate_hz)
         self._outward = RateAdapter(device.rate_hz, device.rate_hz)
+        self._sources: tuple[Playing, ...] = ()
+        self._also: Frame | None = None  # what the sources give the loudspeaker in this tick
+        self.alone = True  # on its bridge
         self._use(device.rate_hz)
 
-    codec_rate_hz = 0  # none of its own: it follows the others
+    @property
+    def codec_rate_hz(self) -> int:
+        """None of its own: it follows the others, or, where there are none, what is played to the visitor."""
+        return max((each.source.codec_rate_hz for each in self._sources), default=0) if self.alone else 0
+
+    @property
+    def sources(self) -> tuple[Playing, ...]:
+        """What is played; may be set. They run at the bridge's rate."""
+        return self._sources
+
+    @sources.setter
+    def sources(self, sources: tuple[Playing, ...]) -> None:
+        for each in sources:
+            if each not in self._sources:
+                each.source.run_at(self._rate_hz)
+        self._sources = sources
 
     def run_at(self, rate_hz: int) -> None:
         """The bridge's frames are of `rate_hz` from now on."""
@@ -47,6 +96,9 @@ class DoorLeg(FramePort):
         self._rate_hz = rate_hz
         self._far: Frame = np.zeros(rate_hz // 100, np.float32)  # what the loudspeaker plays, at the bridge's
         self._loudspeaker = Loudspeaker(rate_hz, self._options)
+        self._limit_here, self._limit_away = Limiter(rate_hz), Limiter(rate_hz)
+        for each in self._sources:
+            each.source.run_at(rate_hz)
         self._front_end: FrontEnd | None = None
         if self._running:
             self._prepare()
@@ -97,7 +149,23 @@ class DoorLeg(FramePort):
             self._device.stop()
 
     def pull(self, now: float) -> Frame:
-        """What the microphone hears; 10 ms."""
+        """What the far sides hear of the door, 10 ms: its microphone, and what is played to them."""
+        heard = self._hear()
+        return self._with_sources(heard, now) if self._sources else heard
+
+    def _with_sources(self, heard: Frame, now: float) -> Frame:
+        here, away = np.zeros_like(heard), heard.copy()
+        for each in self._sources:
+            frame = each.source.pull(now)
+            if each.here:
+                here += frame
+            if each.away:
+                away += frame
+        self._also = here
+        return self._limit_away.process(away)
+
+    def _hear(self) -> Frame:
+        """What the microphone hears."""
         heard = self._inward.frame(self._device.exchange(self._plays))
         if self._deaf_frames:
             self._deaf_frames -= 1
@@ -112,6 +180,8 @@ class DoorLeg(FramePort):
 
     def push(self, frame: Frame, now: float) -> None:
         """What the loudspeaker plays next; 10 ms."""
+        if self._also is not None:
+            frame, self._also = self._limit_here.process(frame + self._also), None
         far = self._loudspeaker.process(frame)
         if self._front_end is not None:
             np.copyto(self._far, far)

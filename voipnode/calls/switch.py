@@ -13,9 +13,11 @@ from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
 from voipnode.calls.call import Call
 from voipnode.calls.changes import Changes
+from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.core import CallCore, Found
 from voipnode.calls.digits import Digits
 from voipnode.calls.door_bridge import DoorBridge
+from voipnode.calls.door_sounds import DoorSounds
 from voipnode.calls.early_media import EarlyMedia
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.holds import Holds
@@ -65,6 +67,7 @@ class Switch:
         bus: Bus,
         find: Find,
         instance: str = "",
+        clips: Clips = NO_CLIPS,
     ) -> None:
         self.accounts = Accounts(
             settings,
@@ -75,7 +78,9 @@ class Switch:
             bus=bus,
             instance=instance,
         )
-        self._core = CallCore(settings, endpoint=endpoint, local_address=local_address, media=media, door=door, bus=bus)
+        self._core = CallCore(
+            settings, endpoint=endpoint, local_address=local_address, media=media, door=door, bus=bus, clips=clips
+        )
         self._core.on_media_events = self._on_media_events
         admission = Admission(settings, self.accounts, media.random_bits(256).to_bytes(32, "big"))
         self._outgoing = Outgoing(self._core)
@@ -83,6 +88,7 @@ class Switch:
         self._digits = Digits(self._core)
         self._changes = Changes(self._core)
         self._early = EarlyMedia(self._core)
+        self._sounds = DoorSounds(self._core, self._attention_paid)
         self._redirects = Redirects(self._core, self._outgoing)
         self._referred = Referred(self._core, self._outgoing)
         self._transfers = Transfers(self._core)
@@ -210,6 +216,11 @@ class Switch:
         self._core.now = now
         self._incoming.answer(self._table.known(call_id))
         self._after_command()
+
+    def _attention_paid(self, call_id: str, now: float) -> None:
+        """The clip that announces a caller has ended: he is let speak, unless he has left."""
+        if any(call.id == call_id and call.state is CallState.RINGING for call in self.calls):
+            self.answer(call_id, now)
 
     def hang_up(self, call_id: str, now: float, detail: str = "hung up here") -> None:
         """End a call in any state: cancels while it rings out, rejects with 486 while it rings here, else BYE."""

@@ -60,6 +60,17 @@ class SoundsSettings(BaseModel):
         )
 
 
+class GroupSounds(SoundsSettings):
+    """The same of a group, and what it has otherwise than `[sip.early_media]`."""
+
+    early_media: Literal["", "first", "last", "heard", "ringback"] = Field(
+        default="", description="Whose sound the visitor hears while it rings, where not as for all calls."
+    )
+    early_microphone: bool | None = Field(
+        default=None, description="Whether phones that ring hear the visitor, where not as for all calls."
+    )
+
+
 def _clip(name: str, of: SoundsSettings) -> dict[str, Any]:
     return {key: getattr(of, key) for key in (f"{name}_clip", f"{name}_gain_db")}
 
