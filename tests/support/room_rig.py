@@ -43,11 +43,12 @@ def events_at(number: int, clock_hz: int = 8000) -> str:
 class Far:
     """A far side: its leg in the room, its own stream, and what it got, packet by packet."""
 
-    def __init__(self, leg: SipLeg, path: Path, host: str, codec: StreamConfig) -> None:
+    def __init__(self, leg: SipLeg, path: Path, host: str, codec: StreamConfig, now: float) -> None:
         self.leg, self.path, self.address = leg, path, (host, 7000)
         self.stream = AudioStream(StreamIdentity(0x1000 + path.rtp_port, 500, 8_000_000, "far@test"), rate_hz=8000)
-        self.stream.configure(codec, 0.0)
+        self.stream.configure(codec, now)
         self.transport = MediaTransport(self.stream)
+        self.answer = b""  # what the node said last
         self.tone: Tone | None = None
         self.got: list[RtpPacket] = []
         self.reports: list[bytes] = []
@@ -101,7 +102,7 @@ class RoomRig:
     """A room at a node in virtual time."""
 
     def __init__(self, *, rate_hz: int = 8000, with_door: bool = False, endpoint: Endpoint | None = None) -> None:
-        self.now = 0.0
+        self.now = 1000.0
         self.clock, self.paths, self.device = Clock(), Paths(), Device()
         self.door = DoorBridge(self.device, self.clock)
         self.told: list[tuple[SipLeg, MediaEvent]] = []
@@ -135,7 +136,7 @@ class RoomRig:
         host = f"192.168.1.{20 + len(self.fars)}"
         leg = SipLeg(account or AccountSettings(), self.media, DOOR.host, host, self._tell)
         leg.session = f"s{len(self.fars)}"
-        leg.take_offer(far_sdp(host, formats, lines, direction, profile), self.now)
+        answer = leg.take_offer(far_sdp(host, formats, lines, direction, profile), self.now)
         leg.proven = proven
         path = self.paths.all[-1]
         config = {
@@ -145,7 +146,8 @@ class RoomRig:
             "event_receive_payload_type": 101,
             **speaks,
         }
-        far = Far(leg, path, host, StreamConfig(**config))  # type: ignore[arg-type]
+        far = Far(leg, path, host, StreamConfig(**config), self.now)  # type: ignore[arg-type]
+        far.answer = answer
         self.fars.append(far)
         if joins:
             self.room.join(leg, self.now)

@@ -124,6 +124,13 @@ class SoundReceiver:
         self.forget()
         self._decoders.clear()
 
+    def begin_anew(self) -> None:
+        """What comes next has nothing to do with what was played last, be it only as a sound that fades out."""
+        old, self._buffer = self._buffer, None
+        self._decoders.clear()
+        if old is not None:
+            self.buffer.take_counters(old)
+
     def skip(self, count: int) -> None:
         """Leave out frames that nobody asked for in their time, as far as there is sound for them."""
         if self._buffer is not None:

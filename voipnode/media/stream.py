@@ -345,7 +345,7 @@ class AudioStream:
         """
         if sink is not self._sink:
             self._sink = sink
-            self._receiver.new_source()  # what comes next does not follow upon what was played last
+            self._receiver.begin_anew()
 
     def pass_on(
         self,

@@ -75,6 +75,7 @@ class Room:
         self._roads = roads
         self._door = door
         self._places: dict[SipLeg, _Place] = {}
+        self._highest_hz = highest_hz
         self._bridge = Bridge(highest_hz)
         self._there: dict[SipLeg, SipLeg | OneWay] = {}  # who is on a bridge, and as what
         self._link: _Link | None = None
@@ -234,6 +235,8 @@ class Room:
             hears = self._places[leg].both_ways or (isinstance(port, OneWay) and port.hears)
             self._door.join(port, leg.account.sound_wishes if hears else None)
         elif leg not in self._there:
+            if not self._there:  # one that has rested would make up for the time
+                self._bridge = Bridge(self._highest_hz)
             self._bridge.join(port)
         self._there[leg] = port
 
