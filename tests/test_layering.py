@@ -29,6 +29,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 TOP = (
     "app",
     "account_editor",
+    "clip_editor",
+    "clip_stock",
     "contact_editor",
     "settings_editor",
     "door",

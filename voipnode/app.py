@@ -28,6 +28,8 @@ from voipnode.calls.events import (
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
+from voipnode.clip_editor import ClipEditor
+from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
 from voipnode.door import Door
 from voipnode.line_keeper import LineKeeper
@@ -56,8 +58,16 @@ log = logging.getLogger(__name__)
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
 MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
+CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
-WHILE_IT_RUNS = {"sip", "accounts", "contacts", "schedules", "multicast"}  # parts of the settings that may change then
+WHILE_IT_RUNS = {
+    "sip",
+    "accounts",
+    "clips",
+    "contacts",
+    "schedules",
+    "multicast",
+}  # parts of the settings that may change then
 
 
 def utc_now() -> datetime:
@@ -94,7 +104,14 @@ class Node:
         self._house = House(self.bus, commands, state_dir, self._measurement, heard)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self._about: dict[str, Any] = {}
-        self._door = Door(self._device, self.bus, measurement=self._measurement, sound=settings.audio.front_end)
+        self._clips = ClipStock(state_dir / CLIPS_FOLDER, self._device.rate_hz, self.bus)
+        self._door = Door(
+            self._device,
+            self.bus,
+            measurement=self._measurement,
+            sound=settings.audio.front_end,
+            clips=self._clips.library,
+        )
         self._multicast = Multicast(self._door, self.bus, commands)
         self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed)
         schedules = Schedules(settings.schedules)
@@ -121,8 +138,10 @@ class Node:
         await self._log.start()
         self._started.append(self._log)
         self._sound.start(self._settings.audio.front_end)
-        self._started += [self._sound, self._door, self._keeper]
+        self._started += [self._sound, self._clips, self._door, self._keeper]
         self._door.open(self._house.commands)
+        self._clips.start(self._door.bridge, self._house.commands)
+        self._clips.use(self._settings)
         await self._keeper.open(self._settings)
         self._started.append(self._multicast)
         await self._multicast.use(self._settings.multicast)
@@ -131,6 +150,7 @@ class Node:
         editor = SettingsEditor(self._settings_path, self._use, lambda: self._keeper.settings, self._edits)
         AccountEditor(editor, self.bus).register(self._house.commands)
         ContactEditor(editor, self.bus).register(self._house.commands)
+        ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
         self._started.append(self._watch)
         self._watch.start()
@@ -178,6 +198,7 @@ class Node:
         schedules = Schedules(settings.schedules)
         self._watch.replace(schedules)
         self._book.replace(settings.contacts, schedules)
+        self._clips.use(settings)
         return used
 
     def _line_changed(self) -> None:

@@ -6,6 +6,7 @@ learnt of the room stays. It serves with SIP off, too.
 
 from __future__ import annotations
 
+from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
@@ -20,7 +21,7 @@ class Door:
     """Make it in a running loop, `open` it, `close` it. A `measurement` at the device gives way to calls.
 
     `sockets`: all that brings sound from the network is read by these, when the clock ticks. `bridge`: where parties
-    join the door. `sound`: how the door's is treated.
+    join the door. `sound`: how the door's is treated. `clips`: what may be played at it.
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class Door:
         *,
         measurement: DoorMeasurement | None = None,
         sound: FrontEndOptions = PLAIN,
+        clips: Clips = NO_CLIPS,
     ) -> None:
         self.rate_hz = device.rate_hz
+        self.clips = clips
         self.sockets = MediaSockets()
         self.clock = MediaClock(self.sockets, alarm=KernelTimer)
         self.bridge = DoorBridge(device, self.clock, measurement, sound)

@@ -142,6 +142,7 @@ class Line:
             ),
             door=door.bridge,
             bus=bus,
+            clips=door.clips,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
         )

@@ -81,6 +81,11 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         """The names of the accounts that register nowhere."""
         return tuple(account.name for account in self.all_accounts if account.type == "peer_to_peer")
 
+    @property
+    def clip_users(self) -> tuple[tuple[Path, BaseModel], ...]:
+        """The tables that name clips which calls play, and where they stand."""
+        return (("sip", "sounds"), self.sip.sounds), (("sip", "incoming"), self.sip.incoming)
+
     def of(self, kind: type[Any]) -> Any:
         """What a module with settings of `kind` is given: the whole, where its lists are top-level, or its section."""
         if isinstance(self, kind):
@@ -117,9 +122,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
             yield ("accounts",), None, str(error)
             return
         yield from self._unknown_accounts(names)
-        yield from broken_clips(
-            self.clips, [(("sip", name), getattr(self.sip, name)) for name in ("sounds", "incoming")]
-        )
+        yield from broken_clips(self.clips, self.clip_users)
         yield from broken_schedules(self.schedules)
         schedules = [schedule.name for schedule in self.schedules]
         yield from broken_contacts(self.contacts, accounts=names, schedules=schedules)

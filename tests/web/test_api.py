@@ -456,6 +456,12 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/speaker-test/calibrate",
             "/api/v1/speaker-test/run",
             "/api/v1/speaker-test/picture.svg",
+            "/api/v1/clips",
+            "/api/v1/clips/stop",
+            "/api/v1/clips/{name}",
+            "/api/v1/clips/{name}/file",
+            "/api/v1/clips/{name}/play",
+            "/api/v1/clips/{name}/stop",
         }
         assert all(operation["summary"] for path in paths.values() for operation in path.values())
         dtmf = paths["/api/v1/calls/{id}/dtmf"]["post"]["responses"]

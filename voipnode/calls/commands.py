@@ -273,3 +273,64 @@ class TestCall(Command):
     to: str = ""
     account: str = ""
     timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayClip(Command):
+    """Play a clip: to the visitor ("door"), to the far side of the call that is on ("call"), or to "both".
+
+    `volume` is a percentage of the amplitude, `repeat` how many times more than once. One that plays gives way.
+    Raises UnknownNameError, NotNowError without a call to play to, CallError for a file that cannot be read.
+    """
+
+    clip: str
+    to: str = "door"
+    volume: float = 100.0
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopClip(Command):
+    """Fade out what `PlayClip` plays; with a `clip`, only where it is that one. Nothing to stop is no error."""
+
+    clip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddClip(Command):
+    """Add an audio file as a clip, to the folder and the settings. Returns its name.
+
+    Raises CallError for a file that is no clip, FieldsError for a name that is taken or cannot be.
+    """
+
+    clip: str
+    content: bytes = field(repr=False)
+    gain_db: float = 0.0
+    normalise: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameClip(Command):
+    """Give a clip another name; settings that play it do so by the new one. Raises UnknownNameError, FieldsError."""
+
+    clip: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveClip(Command):
+    """Take a clip out of the settings and its file out of the folder. Raises FieldsError where a setting plays it."""
+
+    clip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListClips(Command):
+    """All clips and what is playing, as JSON: "clips" (name, file, bytes, gain_db, normalise) and "playing", "to"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadClip(Command):
+    """The file of a clip: JSON with its name as "file" and its bytes in base64 as "content"."""
+
+    clip: str

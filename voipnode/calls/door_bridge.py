@@ -42,7 +42,6 @@ class DoorBridge:
         measurement: DoorMeasurement | None = None,
         options: FrontEndOptions = PLAIN,
     ) -> None:
-        self.rate_hz = device.rate_hz
         self._door = DoorLeg(device, options)
         self._options = options
         self._wishes: dict[Party, SoundWishes] = {}

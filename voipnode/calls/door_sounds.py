@@ -122,7 +122,7 @@ class DoorSounds:
 
     @property
     def _rate_hz(self) -> int:
-        return self._core.door.rate_hz
+        return self._core.door.highest_hz
 
     @property
     def _level_dbfs(self) -> float:

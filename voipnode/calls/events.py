@@ -436,3 +436,23 @@ class ContactsChanged(Event):
 
     name: ClassVar[str] = "contacts.changed"
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipChanged(Event):
+    """A clip that somebody had played began or ended. `to`: "door", "call" or "both"; `why` it ended: "ended",
+    "stopped", "another clip", or "the call is over"."""
+
+    name: ClassVar[str] = "clip.changed"
+    clip: str
+    playing: bool
+    to: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipsChanged(Event):
+    """Clips were added, renamed or removed while the node runs; `detail` says it in words."""
+
+    name: ClassVar[str] = "clips.changed"
+    detail: str

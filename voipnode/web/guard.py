@@ -4,7 +4,8 @@ The server listens on loopback and knows no accounts, so whoever can send it a r
 can make its reader's browser send requests to loopback; three things tell them apart:
 - `Host`: DNS rebinding makes a foreign name point here, but the name stays foreign. Only loopback names are served.
 - `Origin` and `Sec-Fetch-Site` (Fetch Metadata): a browser says which site a request came from. Programs send neither.
-- the body's type: a page may send forms and text across sites unasked, but never application/json.
+- the body's type: a page may send forms and text across sites unasked, but never application/json, and nothing at all
+  by PUT, by which audio files come.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from voipnode.web.problems import ProblemResponse
 MAX_BODY_BYTES = 16_384
 BODY_TIMEOUT_S = 10.0
 MAX_PATH_CHARS = 1024
+# Audio files, which are PUT there; the rest of the API speaks JSON.
+UPLOADS = re.compile(r"/api/v1/clips/[^/]+")
+MAX_UPLOAD_BYTES = 10_000_000
+UPLOAD_TIMEOUT_S = 60.0
+UPLOAD_TYPES = ("audio/", "application/octet-stream", "application/ogg")
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
@@ -91,29 +97,36 @@ class Guard:
         return None
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | ProblemResponse:
-        """The whole body, at most `MAX_BODY_BYTES` within `BODY_TIMEOUT_S`; what is not empty must be JSON."""
-        too_large = ProblemResponse(
-            413, f"bodies here have at most {MAX_BODY_BYTES} bytes", headers={"connection": "close"}
-        )
+        """The whole body, of at most so many bytes in so much time as its kind may have."""
+        is_upload = scope["method"] == "PUT" and UPLOADS.fullmatch(scope["path"]) is not None
+        most = MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+        too_large = ProblemResponse(413, f"bodies here have at most {most} bytes", headers={"connection": "close"})
         lengths = _header(scope, b"content-length")
-        if lengths and int(lengths[0]) > MAX_BODY_BYTES:  # the server has checked that it is a number
+        if lengths and int(lengths[0]) > most:  # the server has checked that it is a number
             return too_large
         body = bytearray()
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
+            async with asyncio.timeout(UPLOAD_TIMEOUT_S if is_upload else BODY_TIMEOUT_S):
                 while True:
                     message = await receive()
                     body += message.get("body", b"")
-                    if len(body) > MAX_BODY_BYTES:
+                    if len(body) > most:
                         return too_large
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
             return ProblemResponse(408, "the body did not arrive in time", headers={"connection": "close"})
-        kinds = [kind.partition(";")[0].strip().lower() for kind in _header(scope, b"content-type")]
-        if kinds not in ([], ["application/json"]) or (body and not kinds):
-            return ProblemResponse(415, "the body must be JSON, with Content-Type: application/json")
-        return bytes(body)
+        return _wrong_type(_header(scope, b"content-type"), is_upload, has_body=bool(body)) or bytes(body)
+
+
+def _wrong_type(given: list[str], is_upload: bool, *, has_body: bool) -> ProblemResponse | None:
+    kinds = [kind.partition(";")[0].strip().lower() for kind in given]
+    if is_upload:
+        if len(kinds) != 1 or not kinds[0].startswith(UPLOAD_TYPES):
+            return ProblemResponse(415, "the body must be an audio file, with Content-Type: audio/... of its kind")
+    elif kinds not in ([], ["application/json"]) or (has_body and not kinds):
+        return ProblemResponse(415, "the body must be JSON, with Content-Type: application/json")
+    return None
 
 
 def _header(scope: Scope, name: bytes) -> list[str]:
