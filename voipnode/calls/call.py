@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from voipnode.calls.clips.settings import GroupSounds
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.leg_security import UNKNOWN, Encryption
+from voipnode.calls.ringing.plan import RingPlan
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack.uri import SipUri
@@ -58,6 +59,7 @@ class Call:
     transferred: bool = False  # the far side is somebody whom neither the node nor its settings chose
     told_encryption: Encryption = UNKNOWN  # what the last event said of it
     sounds: GroupSounds = field(default_factory=GroupSounds)  # what the visitor hears of it, where not as of all calls
+    plan: RingPlan | None = None  # outgoing: who rings, or rang when somebody answered
     hindrance: str = ""  # why a party could not even be called
     searching: int = 0  # how many addresses are being looked up for it
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from voipnode.calls.call import Call, Outcome
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import CallChanged, CallReason, CallState
@@ -130,8 +132,8 @@ class CallTable:
     # Time limits: one per call, of the state it is in
 
     def limit(self, call: Call, at: float | None) -> None:
-        """Set when the call's time is up; None = never."""
-        if at is None:
+        """Set when the call's time is up; None, or infinity = never."""
+        if at is None or at == math.inf:
             self._deadlines.cancel(call.id)
         else:
             self._deadlines.set(call.id, at)

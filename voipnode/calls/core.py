@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from voipnode.calls.call import Call, Outcome
@@ -12,6 +13,7 @@ from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.hooks import Bus
 from voipnode.calls.outcome import reason_of
 from voipnode.calls.ports import LocalAddress
+from voipnode.calls.ringing.parties import NoParties, Parties
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.ways import Way
@@ -52,7 +54,10 @@ class CallCore:
         self.table = CallTable(bus)
         self.now = 0.0
         self.reach: Reach = lambda uri, account, done: done(())
+        self.parties: Parties = NoParties()
         self.on_media_events: Callable[[SipLeg], None] = lambda leg: None
+        self.on_leg_failed: Callable[[Call, SipLeg, Outcome], None] = lambda call, leg, outcome: None
+        self.on_leg_leaving: Callable[[str], None] = lambda session: None  # before it is taken off its call
         self._media = media
 
     def open_leg(
@@ -113,10 +118,16 @@ class CallCore:
         call.winner, call.account = leg, leg.account
         leg.expect(self.now)
         self.direction_changed(call, leg)
-        limit = self.settings.max_call_duration_s
-        self.table.limit(call, None if limit == "infinite" else self.now + limit)
+        self.table.limit(call, self.now + self.longest_s(call))
         words = f"in a call with {call.remote}"
         self.table.enter(call, CallState.ACTIVE, reason, now=self.now, status=200, detail=words)
+
+    def longest_s(self, call: Call) -> float:
+        """How long the call may last once it is answered, in seconds; infinite where there is no limit."""
+        if call.plan is not None:
+            return call.plan.max_call_duration_s
+        limit = self.settings.max_call_duration_s
+        return math.inf if limit == "infinite" else limit
 
     def find(self, call: Call, target: SipUri, account: AccountSettings, then: Callable[[Found], None]) -> None:
         """Find out how `account` reaches `target`; the call waits for it even while it has no legs."""
@@ -168,7 +179,7 @@ class CallCore:
         elif call.winner is leg:
             self.end(call, (CallReason.FAILED, 0, event.why))
         else:  # it rings, with sound before its answer
-            self.table.leg_failed(call, (CallReason.FAILED, 0, event.why))
+            self.leg_failed(call, leg, (CallReason.FAILED, 0, event.why))
             self.hang_up(leg.session)
 
     def take_answer(self, call: Call, leg: SipLeg, answer: bytes) -> bool:
@@ -176,9 +187,14 @@ class CallCore:
         try:
             leg.take_answer(answer, self.now)
         except RemoteError as error:
-            self.table.leg_failed(call, no_common_audio(error))
+            self.leg_failed(call, leg, no_common_audio(error))
             return False
         return True
+
+    def leg_failed(self, call: Call, leg: SipLeg, outcome: Outcome) -> None:
+        """A leg that rang is out; others may follow."""
+        self.table.leg_failed(call, outcome)
+        self.on_leg_failed(call, leg, outcome)
 
     def hang_up(self, session: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Have the endpoint end a session, unless it has ended and we have not heard of it yet."""
@@ -211,9 +227,15 @@ class CallCore:
             for other in list(call.legs):  # who had the door before, and was not yet let go
                 self.hang_up(other)
         else:
-            self.table.leg_failed(call, outcome)
+            self.leg_failed(call, leg, outcome)
         if not call.legs and (call.over or not call.searching):
             self.table.finish(call, self.now)
+
+    def let_go(self, leg: SipLeg, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Have a leg that rings no longer end by itself: nobody waits for its far side, which may be dead."""
+        self.on_leg_leaving(leg.session)
+        self.hang_up(leg.session, headers)
+        self.drop_leg(leg.session)
 
     def drop_leg(self, session: str) -> tuple[Call, SipLeg] | None:
         """Take a leg whose session has ended off its call, and close it; what that means for the call is open."""

@@ -125,6 +125,25 @@ class CallChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientRang(Event):
+    """A party that rang for a call, or should have, does so no longer. `plan` and `stage` say what it belonged to.
+
+    `outcome`: "answered", "elsewhere" (somebody else answered), "refused", "busy", "silent", "unreachable",
+    "unavailable" (by its schedule), "given up" (by who called). `status` is the SIP status behind it, 0 = none.
+    """
+
+    name: ClassVar[str] = "recipient.rang"
+    call: str
+    recipient: str
+    address: str
+    plan: str
+    stage: int
+    outcome: str
+    status: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationChanged(Event):
     """An account stands otherwise than before; repetitions of the same problem are not told.
 

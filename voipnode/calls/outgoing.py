@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
-from voipnode.calls.call import Call
+from voipnode.calls.call import Call, Outcome
 from voipnode.calls.core import ANSWERED_ELSEWHERE, CallCore
 from voipnode.calls.errors import CallError, NotNowError
-from voipnode.calls.events import CallReason, CallState, Problem
+from voipnode.calls.events import CallChanged, CallReason, CallState, Problem
+from voipnode.calls.ringing.parties import KnownParties
+from voipnode.calls.ringing.plan import MAX_AT_ONCE, Recipient, RingPlan, Stage
+from voipnode.calls.ringing.ringer import NO_ROOM, Ringer
+from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
@@ -16,7 +21,7 @@ from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.session import MAX_EARLY_DIALOGS
 from voipnode.sipstack.uri import SipUri
 
-MAX_LEGS = 6
+MAX_LEGS = MAX_AT_ONCE
 NO_KEYS = "its media must be encrypted, and SDES keys may travel only over TLS (media_encryption, media_keying)"
 
 
@@ -25,11 +30,40 @@ class Outgoing:
 
     def __init__(self, core: CallCore) -> None:
         self._core = core
+        self._ringers: dict[str, Ringer] = {}  # by call
+        core.on_leg_failed = self._leg_failed
+        core.bus.subscribe(CallChanged, self._on_changed, who="outgoing calls")
 
     def ring(self, ways: Sequence[Way], *, authorised: bool, button: str) -> str:
         """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried.
 
         Until somebody answers it is told as a call of the first one's account.
+        """
+        known: dict[str, list[Way]] = {}
+        for way in ways:
+            known.setdefault(str(way.target), []).append(way)
+        if not 1 <= len(ways) <= MAX_LEGS:
+            raise CallError(f"recipients: {len(ways)} given; 1 to {MAX_LEGS} can ring at the same time")
+        plan = self._plain_plan(Stage(tuple([Recipient(address, address) for address in known])))
+        return self.hunt(plan, ways[0].account, known=known, authorised=authorised, button=button)
+
+    def _plain_plan(self, stage: Stage) -> RingPlan:
+        settings = self._core.settings
+        longest = settings.max_call_duration_s
+        return RingPlan("", (stage,), settings.calling_timeout_s, math.inf if longest == "infinite" else float(longest))
+
+    def hunt(
+        self,
+        plan: RingPlan,
+        account: AccountSettings,
+        *,
+        known: Mapping[str, Sequence[Way]],
+        authorised: bool,
+        button: str,
+    ) -> str:
+        """Ring by a plan; `known` has the ways to those that were looked up already, by address. As `ring`.
+
+        Until somebody answers it is told as a call of `account`.
         """
         core = self._core
         if not core.settings.enabled:
@@ -38,21 +72,48 @@ class Outgoing:
             self._make_room()
         if core.table.engaged >= core.settings.max_calls:
             raise NotNowError(f"the door is in a call already (sip.max_calls = {core.settings.max_calls})")
-        if not 1 <= len(ways) <= MAX_LEGS:
-            raise CallError(f"recipients: {len(ways)} given; 1 to {MAX_LEGS} can ring at the same time")
-        remote = ", ".join(str(way.target) for way in ways)
-        call = core.table.new("outgoing", ways[0].account, remote, authorised=authorised, button=button)
-        if authorised:
-            call.own = tuple(way.target for way in ways)
-        for way in ways:
-            self.add_leg(call, way)
-        if not call.legs and not call.searching:
+        remote = ", ".join(recipient.address for stage in plan.stages[:1] for recipient in stage.recipients)
+        call = core.table.new("outgoing", account, remote, authorised=authorised, button=button)
+        ringer = Ringer(core, call, plan, KnownParties(known, core.parties), self.add_leg)
+        self._ringers[call.id] = ringer
+        if not ringer.begin():
+            del self._ringers[call.id]
             core.table.drop(call)
-            words = "no RTP port is free (see sip.rtp_start_port), or too many calls are ending"
-            raise NotNowError(call.hindrance or words)
-        core.table.limit(call, core.now + core.settings.calling_timeout_s)
-        core.table.enter(call, CallState.CALLING, CallReason.INITIATED, now=core.now)
+            raise NotNowError(call.hindrance or NO_ROOM)
         return call.id
+
+    # What becomes of those that ring
+
+    def wants(self, call: Call, key: int) -> bool:
+        """Whether somebody is still waited for in this call, by the key of its hunt."""
+        ringer = self._ringers.get(call.id)
+        return ringer is not None and ringer.wants(key)
+
+    def telephone_failed(self, call: Call, key: int, outcome: Outcome) -> None:
+        """A telephone of one that is waited for is out."""
+        ringer = self._ringers.get(call.id)
+        if ringer is not None:
+            ringer.telephone_failed(key, outcome)
+
+    def time_is_up(self, call: Call) -> None:
+        """The time of a stage, or of the whole plan, is over."""
+        ringer = self._ringers.get(call.id)
+        if ringer is not None:
+            ringer.time_is_up()
+
+    def _leg_failed(self, call: Call, leg: SipLeg, outcome: Outcome) -> None:
+        key, leg.key = leg.key, 0  # counted once, however it ends after this
+        if key:
+            self.telephone_failed(call, key, outcome)
+
+    def _on_changed(self, event: CallChanged) -> None:
+        """Nobody is rung any more for a call that somebody has, or that is over."""
+        if event.state not in (CallState.CALLING, CallState.RINGING):
+            ringer = self._ringers.pop(event.call, None)
+            if ringer is not None and not ringer.hunt.over:
+                ringer.give_up("elsewhere" if event.state is CallState.ACTIVE else "given up")
+
+    # One telephone
 
     def _make_room(self) -> None:
         """A visitor at the door comes before a caller who rings, or who has not even proven that he is there."""
@@ -69,14 +130,17 @@ class Outgoing:
         call: Call,
         way: Way,
         *,
+        key: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
         to: SipUri | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         then: Callable[[SipLeg | None], None] = lambda leg: None,
     ) -> None:
-        """Call one more party for this call, once the addresses for our offer are known.
+        """Call one more telephone for this call, once the addresses for our offer are known, if it is `wanted` then.
 
-        `then` is told the leg, or None, after a `Problem`, where there is no room. `to`: whom the call was for at
-        first, where somebody sent us on (RFC 3261 §8.1.3.4). `headers`: extra fields.
+        `key`: whom of the call's hunt it is rung for. `then` is told the leg, or None, after a `Problem`, where there
+        is no room. `to`: whom the call was for at first, where somebody sent us on (RFC 3261 §8.1.3.4). `headers`:
+        extra fields.
         """
         core = self._core
         call.tried.append(way.target)
@@ -91,8 +155,17 @@ class Outgoing:
             core.bus.publish(Problem(where="calls", detail=call.hindrance))
             then(None)
             return
-        leg.remote, leg.target = str(way.target), way.target
-        core.when_ready(call, leg, lambda: then(leg if self._invite(call, leg, way, to, headers) else None))
+        leg.remote, leg.target, leg.key = str(way.target), way.target, key
+
+        def invite() -> None:
+            if not wanted():
+                leg.close(core.now)
+            elif self._invite(call, leg, way, to, headers):
+                then(leg)
+            else:
+                then(None)
+
+        core.when_ready(call, leg, invite)
 
     def _invite(
         self, call: Call, leg: SipLeg, way: Way, to: SipUri | None, headers: tuple[tuple[str, str], ...]
@@ -123,7 +196,8 @@ class Outgoing:
         """A party answered: the first one has the door, the others are told."""
         core = self._core
         leg = call.legs[event.session]
-        if call.winner is not None or call.over:  # two answered at the same moment
+        ringer = self._ringers.get(call.id)
+        if call.winner is not None or call.over or ringer is None:  # two answered at the same moment
             core.hang_up(event.session, ANSWERED_ELSEWHERE)
             return
         # What was agreed with this very fork while it rang stands, with all later changes (RFC 6337 §3.1.1).
@@ -131,7 +205,7 @@ class Outgoing:
         if not stands and not core.take_answer(call, leg, event.body or leg.early_answer(event.tag)):
             core.hang_up(event.session)
             return
-        core.cancel_others(call, leg)
+        ringer.answered(leg)
         call.remote = leg.remote
         leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
         core.activate(call, leg, CallReason.ACCEPTED_BY_REMOTE)

@@ -25,6 +25,7 @@ class Trail:
 
     to: SipUri
     account: AccountSettings
+    key: int  # whom of the call's hunt it rings for
     left: list[SipUri] = field(default_factory=list)
     tried: int = 0
     latest: SipUri | None = None
@@ -52,7 +53,7 @@ class Redirects:
             return False
         if event.status in FOLLOWED:
             leg = call.legs[event.session]
-            trail = trail or Trail(leg.target, leg.account)
+            trail = trail or Trail(leg.target, leg.account, leg.key)
             trail.left = [*_usable(event.contacts), *trail.left]
         if trail is None:
             return False
@@ -75,8 +76,17 @@ class Redirects:
 
     def _found(self, call: Call, trail: Trail, ways: Found) -> None:
         """The address of a contact is known; where it is not, the next one is tried."""
+        if not self._outgoing.wants(call, trail.key):
+            return
         if ways:
-            self._outgoing.add_leg(call, ways[0], to=trail.to, then=lambda leg: self._called(call, trail, leg))
+            self._outgoing.add_leg(
+                call,
+                ways[0],
+                key=trail.key,
+                to=trail.to,
+                wanted=lambda: self._outgoing.wants(call, trail.key),
+                then=lambda leg: self._called(call, trail, leg),
+            )
         else:
             self._called(call, trail, None)
 
@@ -87,7 +97,9 @@ class Redirects:
         words = f"redirected to {trail.latest}, which cannot be reached"
         self._core.table.leg_failed(call, (CallReason.FAILED, 0, words))
         following = self._next(call, trail)
-        if following is not None:
+        if following is None:
+            self._outgoing.telephone_failed(call, trail.key, (CallReason.FAILED, 0, words))
+        else:
             self._core.find(call, following, trail.account, lambda found: self._found(call, trail, found))
 
 

@@ -109,6 +109,7 @@ class SipLeg:
         self.session = ""  # the endpoint's id, once there is one
         self.remote = ""
         self.target = NOBODY  # the address that was called
+        self.key = 0  # whom of its call's hunt it rings for
         self.on_hold = False  # by us: the door is silent for it
         self.local_host = local_host
         self.account = account

@@ -89,6 +89,7 @@ class Switch:
         self._changes = Changes(self._core)
         self._early = EarlyMedia(self._core)
         self._sounds = DoorSounds(self._core, self._attention_paid)
+        self._core.on_leg_leaving = self._early.before_end
         self._redirects = Redirects(self._core, self._outgoing)
         self._referred = Referred(self._core, self._outgoing)
         self._transfers = Transfers(self._core)
@@ -355,7 +356,7 @@ class Switch:
         if call.state is CallState.ACTIVE:
             self._core.end(call, (CallReason.TERMINATED, 0, "longest call duration reached (sip.max_call_duration_s)"))
         elif call.direction == "outgoing":
-            self._core.end(call, (CallReason.NO_ANSWER, 0, "nobody answered (sip.calling_timeout_s)"))
+            self._outgoing.time_is_up(call)
         else:
             words = "not answered here (sip.incoming_call_timeout_s)"
             self._core.end(call, (CallReason.NO_ANSWER, 480, words), reject_status=480)

@@ -21,7 +21,7 @@ from voipnode.calls.ringing.plan import Recipient, RingPlan, Rules, Stage, Then
 
 
 class Cause(StrEnum):
-    """Why a party is out. In their order: what says most about the people comes first."""
+    """Why a party is out."""
 
     REFUSED = "refused"
     BUSY = "busy"
@@ -30,13 +30,15 @@ class Cause(StrEnum):
     UNAVAILABLE = "unavailable"  # by its schedule
 
 
-_RANK = {cause: rank for rank, cause in enumerate(Cause)}
+# What says most about the people comes first, and before all of them that somebody rang for the whole of its time.
+_RANK = {cause: rank for rank, cause in enumerate(Cause, 1)}
 _CAUSES = {
     CallReason.DENIED: Cause.REFUSED,
     CallReason.BUSY: Cause.BUSY,
     CallReason.NO_ANSWER: Cause.SILENT,
 }
 EVERYWHERE = (600, 603)  # RFC 3261 §21.6.1, §21.6.2
+LOOK_UP_S = 4.0  # before a stage: what was looked up when the one before began may be forgotten by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,11 @@ class Miss:
 
 def better_miss(one: Miss | None, other: Miss) -> Miss:
     """The one that says more; of two alike the first."""
-    return other if one is None or _RANK[other.cause] < _RANK[one.cause] else one
+    return other if one is None or _rank(other) < _rank(one) else one
+
+
+def _rank(miss: Miss) -> int:
+    return 0 if miss == SILENCE else _RANK[miss.cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ class Exhausted:
 
 Action = Ring | Stop | LookUp | Exhausted
 NOBODY = Miss(Cause.UNAVAILABLE, words="nobody is there to be rung")
-SILENCE = Miss(Cause.SILENT, words="did not answer in time")
+SILENCE = Miss(Cause.SILENT, words="nobody answered")
 PASSED_ON = Miss(Cause.SILENT, words="let go: the fallback's turn has come")
 
 
@@ -135,6 +141,7 @@ class Hunt:
         self.winner: int | None = None
         self._stage = -1
         self._stage_ends_at = self._plan_ends_at = 0.0
+        self._look_up_at: float | None = None
         self._ringing: dict[int, _Ringing] = {}
         self._refused: set[tuple[str, str]] = set()  # who said no is not asked again
         self._best: Miss | None = None
@@ -182,11 +189,19 @@ class Hunt:
     # Time
 
     def next_deadline(self) -> float | None:
-        return None if self.over else min(self._stage_ends_at, self._plan_ends_at)
+        if self.over:
+            return None
+        ends_at = min(self._stage_ends_at, self._plan_ends_at)
+        return ends_at if self._look_up_at is None else min(ends_at, self._look_up_at)
 
     def on_deadline(self, now: float) -> None:
         """The time of a stage, or of the plan, may be up."""
-        if self.over or now < min(self._stage_ends_at, self._plan_ends_at):
+        if self.over:
+            return
+        if self._look_up_at is not None and now >= self._look_up_at:
+            self._look_up_at = None
+            self._look_ahead()
+        if now < min(self._stage_ends_at, self._plan_ends_at):
             return
         if now >= self._plan_ends_at or self._is_last:
             if self._time_is_up(list(self._ringing), now):
@@ -235,6 +250,8 @@ class Hunt:
             self._ring(stage.recipients, index, keep=stage.keep)
             if self._has_own or (self._is_last and self._ringing):
                 self._look_ahead()
+                early = min(self._stage_ends_at, self._plan_ends_at) - LOOK_UP_S
+                self._look_up_at = early if early > now + LOOK_UP_S else None
                 return
             index += 1
         self._fall_back(now)

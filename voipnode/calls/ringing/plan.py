@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from voipnode.calls.clips.settings import GroupSounds
+
 MAX_AT_ONCE = 6  # parties, and SIP legs, that ring at the same time for one call
 
 Then = Literal["only_this", "fallback", "end_all"]
@@ -61,18 +63,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class RingSounds:
-    """What is played to who rings: names of clips and their gains; "": what `[sip.ringback]` says, or nothing."""
-
-    ringback_clip: str = ""
-    ringback_gain_db: float = 0.0
-    nobody_clip: str = ""
-    nobody_gain_db: float = 0.0
-    busy_clip: str = ""
-    busy_gain_db: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class RingPlan:
     """All that is to be rung for one name. `calling_timeout_s` bounds its stages together; the `fallback`, which comes
     when nobody has answered, has its own. `max_call_duration_s` is of the call with who answers; infinite: no limit.
@@ -84,4 +74,4 @@ class RingPlan:
     max_call_duration_s: float = math.inf
     rules: Rules = field(default_factory=Rules)
     fallback: RingPlan | None = None
-    sounds: RingSounds = field(default_factory=RingSounds)
+    sounds: GroupSounds = field(default_factory=GroupSounds)
