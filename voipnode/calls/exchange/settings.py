@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from voipnode.calls.exchange.dial_plan import Rule
+from voipnode.calls.exchange.service_settings import ConferenceSettings, LookOutSettings, PageSettings
 
 Where = tuple[str | int, ...]
 MAX_RULES = 64
+MAX_CONFERENCES = 64
 
 
 class SwitchSettings(BaseModel):
@@ -31,6 +33,11 @@ class SwitchSettings(BaseModel):
     max_call_duration_s: int = Field(
         default=14_400, ge=60, le=86_400, description="End calls through the node after this long."
     )
+    conferences: tuple[ConferenceSettings, ...] = Field(
+        default=(), max_length=MAX_CONFERENCES, description="What `conference NAME` in the dial plan leads to."
+    )
+    page: PageSettings = Field(default=PageSettings(), description="What `page` in the dial plan leads to.")
+    look_out: LookOutSettings = Field(default=LookOutSettings(), description='What "look out" in it leads to.')
 
     @field_validator("dial_plan")
     @classmethod
@@ -46,6 +53,15 @@ class SwitchSettings(BaseModel):
                         " for fewer numbers first, or take one out"
                     )
             rules.append(rule)
+        return value
+
+    @field_validator("conferences")
+    @classmethod
+    def _conferences(cls, value: tuple[ConferenceSettings, ...]) -> tuple[ConferenceSettings, ...]:
+        names = [each.name for each in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'two conferences are called "{name}"; each needs a name of its own')
         return value
 
     @property
@@ -72,6 +88,7 @@ def broken_dial_plan(
         "extension": ("extension", extensions),
         "group": ("group", groups),
         "trunk": ("registered account", trunks),
+        "conference": ("conference", [each.name for each in switch.conferences]),
     }
     rules = switch.rules
     for index, rule in enumerate(rules):
