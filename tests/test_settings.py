@@ -84,3 +84,21 @@ def test_a_clip_that_is_played_must_exist_and_have_a_name_of_its_own() -> None:
     assert told[1].startswith("voipnode.toml:7: clips[1].name")
     (told_path,) = problems('[[clips]]\nname = "W"\nfile = "../voipnode.toml"\n')
     assert told_path.startswith("voipnode.toml:3: clips[0].file")
+
+
+def test_extensions_that_clash_are_refused_with_the_line() -> None:
+    text = "".join(
+        f'[[extensions]]\nnumber = "{number}"\npassword = "correct horse"\n'
+        for number in ("101", "door", "101", "carol")
+    )
+    callers = '[[sip.access.callers]]\nname = "carol"\npassword = "battery staple"\n'
+    told = problems(text + callers)
+    assert [line.partition(": ")[0] for line in told] == [f"voipnode.toml:{number}" for number in (5, 8, 11)]
+    assert 'account "Peer to peer (default)" is called so already' in told[0]
+    assert "extension 1 of the file has this number" in told[1]
+    assert "a caller of [[sip.access.callers]] is called so already" in told[2]
+
+
+def test_an_extension_needs_a_password_that_nobody_guesses() -> None:
+    (told,) = problems('[[extensions]]\nnumber = "101"\npassword = "1234"\n')
+    assert told.startswith('voipnode.toml:3: extensions[0].password = "(not shown)": must have at least 8')

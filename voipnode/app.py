@@ -47,6 +47,7 @@ from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
 from voipnode.sound_keeper import SoundKeeper
+from voipnode.store.bindings import BindingStore
 from voipnode.store.problems import SettingsError
 from voipnode.store.settings_file import load_settings
 from voipnode.store.state import EventLog
@@ -113,10 +114,11 @@ class Node:
             clips=self._clips.library,
         )
         self._multicast = Multicast(self._door, self.bus, commands)
-        self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed)
         schedules = Schedules(settings.schedules)
         self._watch = ScheduleWatch(schedules, self.bus, utc_now)
         self._book = ContactBook(settings.contacts, schedules)
+        self._bindings = BindingStore(settings.state, state_dir, on_problem=self._store_problem)
+        self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed, memory=self._bindings)
         self._edits = asyncio.Lock()  # of the settings file
         self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
 
@@ -138,7 +140,7 @@ class Node:
         await self._log.start()
         self._started.append(self._log)
         self._sound.start(self._settings.audio.front_end)
-        self._started += [self._sound, self._clips, self._door, self._keeper]
+        self._started += [self._bindings, self._sound, self._clips, self._door, self._keeper]
         self._door.open(self._house.commands)
         self._clips.start(self._door.bridge, self._house.commands)
         self._clips.use(self._settings)

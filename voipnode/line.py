@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from voipnode.calls.events import Event
 from voipnode.calls.finder import Finder
 from voipnode.calls.hooks import Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
+from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
@@ -59,7 +62,8 @@ class Line:
 
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
-    registered at none. `door`: where its calls are heard.
+    registered at none. `door`: where its calls are heard. `extensions` are the telephones that register here, `memory`
+    keeps where they are.
     """
 
     def __init__(
@@ -73,6 +77,8 @@ class Line:
         port: int | None = None,
         registers: bool = True,
         own_certificate: Path | None = None,
+        extensions: tuple[ExtensionSettings, ...] = (),
+        memory: BindingMemory | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
@@ -113,7 +119,8 @@ class Line:
             local_networks=settings.nat.local_networks,
             nowhere=f"{entropy.tag()}.invalid",
         )
-        encrypts = any(account.active and account.media_encryption != "none" for account in accounts)
+        own = any(extension.media_encryption != "none" for extension in extensions)
+        encrypts = own or any(account.active and account.media_encryption != "none" for account in accounts)
         key_log = Path(settings.tls.key_log) if settings.tls.key_log else None
         dtls = media_identity(key_log) if encrypts else None
         local_address = self._sockets.local_address
@@ -145,11 +152,14 @@ class Line:
             clips=door.clips,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
+            extensions=extensions,
+            memory=memory,
+            utc_s=time.time,
         )
         self._sockets.is_stranger = self.switch.is_stranger
         self._driver = EngineDriver(self.switch, self._sockets)
         self.switch.wake = self._finder.wake = self._driver.flush
-        ways = Ways(self.switch.accounts, locator, self._sockets.local_address)
+        ways = Ways(self.switch.accounts, locator, self._sockets.local_address, self.switch.registrar)
         self._desk = Desk(self.switch, ways, self._loop.time)
         self._accounts = accounts
         self._registers = registers
@@ -162,6 +172,7 @@ class Line:
 
         Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
         """
+        await self.switch.registrar.restore(self._loop.time)
         await self._sockets.open(self._driver)
         await self._servers.look_up()  # a first call knows them, too
         if self._mapping is not None:

@@ -11,6 +11,7 @@ from voipnode.calls.commands import Command, PlaceCall, RingRecipients
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState, LineSettingsChanged, Problem
 from voipnode.calls.hooks import House, Subscription, Tasks
+from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.door import Door
 from voipnode.line import Line
@@ -36,15 +37,18 @@ class LineKeeper:
     Accounts, transports and ports belong to a line as a whole, so a change closes it (its registrations are removed)
     and opens another one; calls that are wanted in this second are placed after it. While a call is on, the change
     waits for its end. A line that does not open gives way to the one before. Doors know nothing of this.
-    `changed` is called after each change.
+    `changed` is called after each change. `memory` keeps where the node's telephones are.
     """
 
-    def __init__(self, door: Door, house: House, *, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, door: Door, house: House, *, changed: Callable[[], None], memory: BindingMemory | None = None
+    ) -> None:
         self._door = door
         self._bus = house.bus
         self._commands = house.commands
         self._state_dir = house.state_dir
         self._changed = changed
+        self._memory = memory
         self._work = Tasks("line")
         self._one_at_a_time = asyncio.Lock()
         self._listening: Subscription | None = None
@@ -144,6 +148,8 @@ class LineKeeper:
                 bus=self._bus,
                 commands=self._commands,
                 own_certificate=self._own_certificate(sip),
+                extensions=settings.extensions,
+                memory=self._memory,
             )
             try:
                 await line.open(before_commands)
@@ -180,9 +186,9 @@ class LineKeeper:
             self._bus.publish(Problem(where="sip.tls.key_log", detail=words))
 
 
-def _line_of(settings: NodeSettings) -> tuple[SipSettings, list[tuple[str, AccountSettings]]]:
+def _line_of(settings: NodeSettings) -> tuple[object, ...]:
     """What of the settings a line is made of."""
-    return settings.sip, [(account.id, account) for account in settings.all_accounts]
+    return settings.sip, [(account.id, account) for account in settings.all_accounts], settings.extensions
 
 
 def _cancel(subscriptions: list[Subscription]) -> None:

@@ -18,6 +18,7 @@ from voipnode.calls.contacts.checks import broken_contacts, broken_names
 from voipnode.calls.contacts.settings import MAX_CONTACTS, ContactSettings
 from voipnode.calls.multicast.settings import MulticastSettings
 from voipnode.calls.references import Broken, listed
+from voipnode.calls.registrar.settings import MAX_EXTENSIONS, ExtensionSettings, clashing_extensions
 from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
 from voipnode.modules.audio.settings import AudioSettings
@@ -51,6 +52,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     name: str = Field(default="Front door", min_length=1, max_length=64, description="The name plate.")
     sip: SipSettings = SipSettings()
     accounts: tuple[AccountSettings, ...] = Field(default=(), max_length=100)
+    extensions: tuple[ExtensionSettings, ...] = Field(default=(), max_length=MAX_EXTENSIONS)
     contacts: tuple[ContactSettings, ...] = Field(default=(), max_length=MAX_CONTACTS)
     schedules: tuple[ScheduleSettings, ...] = Field(default=(), max_length=MAX_SCHEDULES)
     audio: AudioSettings = AudioSettings()
@@ -122,6 +124,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
             yield ("accounts",), None, str(error)
             return
         yield from self._unknown_accounts(names)
+        yield from clashing_extensions(self.extensions, self.all_accounts, self.sip.access)
         yield from broken_clips(self.clips, self.clip_users)
         yield from broken_schedules(self.schedules)
         schedules = [schedule.name for schedule in self.schedules]

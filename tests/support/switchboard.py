@@ -12,6 +12,8 @@ from voipnode.calls.clips.player import ClipPlayer
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallChanged, DtmfReceived, Event
 from voipnode.calls.hooks import Bus, Frame
+from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
@@ -29,6 +31,7 @@ from voipnode.sipstack.uri import SipUri, parse_uri
 RATE_HZ = 8000
 DOOR = Address("192.168.1.10", 5060)
 TICK_S = 0.010
+START_UTC_S = 1_795_305_600.0  # Sun, 22 Nov 2026 00:00:00 GMT, the time of day when the wire's clock stands at 0
 
 
 class CountingEntropy:
@@ -274,6 +277,8 @@ class Switchboard:
         rate_hz: int = RATE_HZ,
         dtls: DtlsIdentity | None = None,
         clips: dict[str, float] | None = None,
+        extensions: tuple[ExtensionSettings, ...] = (),
+        memory: BindingMemory | None = None,
     ) -> None:
         self.wire = Wire()
         self.names = names or {}
@@ -296,6 +301,9 @@ class Switchboard:
             bus=self.bus,
             find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),
             clips=ClipsInMemory(clips or {}),
+            extensions=extensions,
+            memory=memory,
+            utc_s=lambda: START_UTC_S + self.wire.now,
         )
         self.switch.wake = self.wire.flush
         self.switch.reach_by(

@@ -57,14 +57,32 @@ def _plain(text: str) -> str:
     return text
 
 
-def _plain_secret(secret: SecretStr) -> SecretStr:
+def plain_secret(secret: SecretStr) -> SecretStr:
+    """One line of text. Raises ValueError."""
     _plain(secret.get_secret_value())
     return secret
 
 
+def each_once(value: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """The list itself. Raises ValueError where something is in it twice."""
+    if len(set(value)) != len(value):
+        raise ValueError(f"each {what} may stand in the list once")
+    return value
+
+
+def known_codecs(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The codecs of a list, spelt as they are called. Raises ValueError for what is none, or there twice."""
+    known = {name.lower(): name for name in codec_names()}
+    for name in value:
+        if name.lower() not in known:
+            raise ValueError(f'"{name}" is no codec that there is; there are {", ".join(known.values())}')
+    each_once(tuple(name.lower() for name in value), "codec")
+    return tuple(known[name.lower()] for name in value)
+
+
 Server = Annotated[str, Field(max_length=255), AfterValidator(_server)]
 Line = Annotated[str, Field(max_length=128), AfterValidator(_plain)]
-Secret = Annotated[SecretStr, Field(max_length=128), AfterValidator(_plain_secret)]
+Secret = Annotated[SecretStr, Field(max_length=128), AfterValidator(plain_secret)]
 
 
 class SecondarySettings(BaseModel):
@@ -264,27 +282,17 @@ class AccountSettings(BaseModel):
     @field_validator("dtmf_send_order")
     @classmethod
     def _roads(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each road may stand in the list once")
-        return value
+        return each_once(value, "road")
 
     @field_validator("audio_codecs")
     @classmethod
     def _codecs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        known = {name.lower(): name for name in codec_names()}
-        for name in value:
-            if name.lower() not in known:
-                raise ValueError(f'"{name}" is no codec that there is; there are {", ".join(known.values())}')
-        if len({name.lower() for name in value}) != len(value):
-            raise ValueError("each codec may stand in the list once")
-        return tuple(known[name.lower()] for name in value)
+        return known_codecs(value)
 
     @field_validator("media_keying")
     @classmethod
     def _keying(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each way may stand in the list once")
-        return value
+        return each_once(value, "way")
 
     @field_validator("sdes_in_clear_signalling")
     @classmethod

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.callers import Networks, TrustedCallers, caller_of
 from voipnode.calls.events import CallReason
-from voipnode.calls.guard import Guard
+from voipnode.calls.guard import Guard, IsOwn
 from voipnode.calls.pace import Pace
+from voipnode.calls.registrar.settings import ExtensionSettings, extension_account
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.sipstack.events import IncomingCall
 from voipnode.sipstack.transport import Hop
@@ -23,12 +25,14 @@ MAX_HOSTS = 1024
 class Admitted:
     """The call is let in on `account`; `authorised`: the settings name this caller, so that its digits act.
 
-    `from_server`: it comes from a server of the account, so that who calls is what the server says.
+    `from_server`: it comes from a server of the account, so that who calls is what the server says. `extension`: which
+    of our own telephones it is, proven by its password; None for everybody else, who reaches the door and no more.
     """
 
     account: AccountSettings
     authorised: bool
     from_server: bool = False
+    extension: ExtensionSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,20 @@ class Refusal:
 
 
 class Admission:
-    """Decides on incoming calls; its `guard` on everything that reaches the SIP port. `secret`: 32 random bytes."""
+    """Decides on incoming calls; its `guard` on everything that reaches the SIP port. `secret`: 32 random bytes.
 
-    def __init__(self, settings: SipSettings, accounts: Accounts, secret: bytes) -> None:
+    `is_own` tells which hosts are this node, `extensions` its own telephones.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        accounts: Accounts,
+        secret: bytes,
+        *,
+        is_own: IsOwn = lambda host, hop: False,
+        extensions: Sequence[ExtensionSettings] = (),
+    ) -> None:
         self._settings = settings
         self._accounts = accounts
         self._networks = Networks(settings.incoming_networks)
@@ -56,7 +71,10 @@ class Admission:
             is_stranger=self.is_stranger,
             is_server=lambda source: bool(accounts.served_by(source.remote.host)),
             is_trusted=lambda source: self._trusted.names(source.remote.host),
+            is_own=is_own,
+            extensions={each.number: each.password for each in extensions},
         )
+        self._extensions = {each.number: each for each in extensions}
 
     def is_stranger(self, source: Hop) -> bool:
         """Whether nothing but our own calls is spoken of with this source; servers of accounts are none."""
@@ -67,9 +85,22 @@ class Admission:
         return self._is_outside(host) and not self._accounts.served_by(host)
 
     def decide(self, incoming: IncomingCall, calls_now: int, now: float) -> Admitted | Refusal:
-        """Let the call in or say why not. Strangers learn nothing of the accounts: the network is looked at first."""
+        """Let a call to the door in or say why not: `admit`, and whether there is room for one more."""
+        if not self._settings.allow_incoming:
+            return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
+        decision = self.admit(incoming, now)
+        if isinstance(decision, Admitted) and calls_now >= self._settings.max_calls:
+            return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
+        return decision
+
+    def admit(self, incoming: IncomingCall, now: float) -> Admitted | Refusal:
+        """Say who calls, or why he may not. Strangers learn nothing of the accounts: the network is looked at first."""
+        name = self.guard.proven(incoming.request, incoming.source)
+        extension = self._extensions.get(name)
+        if extension is not None:
+            return Admitted(extension_account(extension), extension.opens, extension=extension)
         source = incoming.source.remote.host
-        if not self._settings.enabled or not self._settings.allow_incoming:
+        if not self._settings.allow_incoming:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
         if self.is_stranger(incoming.source):
             return Refusal(403, CallReason.DENIED, f"{source} is in none of sip.incoming_networks")
@@ -78,14 +109,11 @@ class Admission:
         if account is None:
             words = f"{source} is no server of a registered account, and no peer-to-peer account is active"
             return Refusal(403, CallReason.DENIED, words)
-        if calls_now >= self._settings.max_calls:
-            return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         if not self._pace.allows(now):
             return Refusal(503, CallReason.BUSY, "calls come faster than anybody can place or take them")
         request = incoming.request
-        proven = self.guard.may_open(request, incoming.source)
         # From a server of ours it counts what that asserts: a telephone of its own may write anybody's name into From.
-        opens = proven or self._trusted.trusts(caller_of(request, from_server=bool(served)), source)
+        opens = self.guard.opens(name) or self._trusted.trusts(caller_of(request, from_server=bool(served)), source)
         return Admitted(account, opens, from_server=account in served)
 
     def _account_for(self, incoming: IncomingCall, served: tuple[AccountSettings, ...]) -> AccountSettings | None:

@@ -56,16 +56,16 @@ class Desk:
 
     async def _place(self, command: PlaceCall) -> str:
         account = self._switch.account(command.account)
-        way = await self._ways.to(command.to, account)
-        return self._switch.ring([way], self._clock(), authorised=command.authorised)
+        ways = await self._ways.each_to(command.to, account)
+        return self._switch.ring(ways[:MAX_LEGS], self._clock(), authorised=command.authorised)
 
     async def _ring(self, command: RingRecipients) -> str:
         if not 1 <= len(command.recipients) <= MAX_LEGS:
             raise CallError(f"recipients: {len(command.recipients)} given; 1 to {MAX_LEGS} can ring at the same time")
         account = self._switch.account(command.account)
-        searches = (self._ways.to(text, account) for text in command.recipients)
+        searches = (self._ways.each_to(text, account) for text in command.recipients)
         found = await asyncio.gather(*searches, return_exceptions=True)
-        ways = [item for item in found if not isinstance(item, BaseException)]
+        ways = [way for item in found if not isinstance(item, BaseException) for way in item][:MAX_LEGS]
         if not ways:  # one recipient that cannot be found must not silence the others
             raise next(item for item in found if isinstance(item, BaseException))
         return self._switch.ring(ways, self._clock(), authorised=True, button=command.button)
@@ -77,7 +77,7 @@ class Desk:
     async def _reach_later(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
         ways: Sequence[Way] = ()
         try:
-            ways = [await self._ways.to(uri, account)]
+            ways = await self._ways.each_to(uri, account)
         except CallError as error:
             log.info("%s cannot be reached: %s", uri, error)
         finally:

@@ -219,6 +219,17 @@ class MessageWaitingChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionChanged(Event):
+    """Telephones of an extension were registered, moved or went. `devices`: all there are now, newest first, each with
+    contact, address, transport, user_agent and expires_s."""
+
+    name: ClassVar[str] = "extension.changed"
+    number: str
+    display_name: str
+    devices: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextReceived(Event):
     """A text message (SIP MESSAGE). `call` is "" outside a call; `source` the address that it came from.
 

@@ -8,7 +8,7 @@ once. In this order, so that who is refused early learns nothing of what comes l
 3. strangers: sources outside `sip.incoming_networks` that are no server of ours
 4. scanners, by the names that they give themselves
 5. the access list, for calls
-6. name and password, where the settings want them
+6. name and password, where the settings want them, and always of who calls himself one of our extensions
 
 Users that exist and users that do not are answered alike in all of it.
 """
@@ -16,7 +16,10 @@ Users that exist and users that do not are answered alike in all of it.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from pydantic import SecretStr
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.callers import Networks
@@ -25,10 +28,12 @@ from voipnode.sipstack.authenticator import Authenticator, Verdict
 from voipnode.sipstack.gate import TurnedAway
 from voipnode.sipstack.message import Request
 from voipnode.sipstack.transport import Hop
-from voipnode.sipstack.uri import SipUri
+from voipnode.sipstack.uri import SipUri, unescape
 
 MAX_SOURCES = 1024
 MAX_PROVEN = 64
+NONCES = 1024  # in use that are remembered, and
+NONCES_PER_EXTENSION = 8  # more of them for each, which has several devices
 # What the tools call themselves that look for SIP servers to rob; who hides his name meets the rates and the passwords.
 SCANNERS = ("friendly-scanner", "sipvicious", "sipcli", "sip-scan", "sundayddr", "vaxsipuseragent", "pplsip", "iwar")
 # Requests that want something of us. OPTIONS asks what everybody may know; CANCEL cannot be asked (RFC 3261 §22.1).
@@ -37,12 +42,16 @@ FORBIDDEN = (403, "Forbidden")
 NO_DIALOG = (481, "Call/Transaction Does Not Exist")
 
 Judge = Callable[[Hop], bool]
-Invitation = tuple[str, str, str, int]
-"""One INVITE, so that nobody else's passes for it: source host, Call-ID, From tag, CSeq."""
+IsOwn = Callable[[str, Hop], bool]
+"""Whether a host, as somebody at a hop calls it, is this node."""
+Asked = tuple[str, str, str, str, int]
+"""One request, so that nobody else's passes for it: source host, method, Call-ID, From tag, CSeq."""
 
 
 class Guard:
     """Decides, and remembers a bounded number of sources. `is_stranger`, `is_server`, `is_trusted` say who a source is.
+
+    `extensions`: the passwords of our own telephones, by number, who always prove who they are.
 
     A server of ours has no rate but the servers' own total, is never ignored and never asked for a password: whoever
     could forge its address, or those of everybody else, must not be able to cut us off from it. Nor is anybody ignored
@@ -50,26 +59,45 @@ class Guard:
     """
 
     def __init__(
-        self, settings: AccessSettings, secret: bytes, *, is_stranger: Judge, is_server: Judge, is_trusted: Judge
+        self,
+        settings: AccessSettings,
+        secret: bytes,
+        *,
+        is_stranger: Judge,
+        is_server: Judge,
+        is_trusted: Judge,
+        is_own: IsOwn = lambda host, hop: False,
+        extensions: Mapping[str, SecretStr] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._is_stranger = is_stranger
         self._is_server = is_server
         self._is_trusted = is_trusted
-        self._passwords = {caller.name: caller.password.get_secret_value() for caller in settings.callers}
+        self._is_own = is_own
+        self._extensions = extensions
+        self._passwords = {caller.name: caller.password for caller in settings.callers} | dict(extensions)
         self._openers = {caller.name for caller in settings.callers if caller.opens}
-        self._authenticator = Authenticator(settings.realm, secret, algorithms=settings.algorithms)
+        self._authenticator = Authenticator(
+            settings.realm,
+            secret,
+            algorithms=settings.algorithms,
+            max_nonces=NONCES + NONCES_PER_EXTENSION * len(extensions),
+        )
         self._total = _pace(settings.total_burst, settings.total_per_s)
         self._total_of_servers = _pace(settings.total_burst, settings.total_per_s)
         self._paces: dict[str, Pace | None] = {}
         self._ignored: dict[str, float] = {}  # source -> until when
         self._wrong: dict[str, int] = {}
-        self._proven: dict[Invitation, str] = {}  # INVITEs just let in -> the caller who proved himself
+        self._proven: dict[Asked, str] = {}  # requests just let in -> who proved himself
         self._list = AccessList(settings.policy, settings.entries)
 
-    def may_open(self, request: Request, source: Hop) -> bool:
-        """Whether the caller of this INVITE, just let in, proved to be one whose digits act; asked once for each."""
-        return self._proven.pop(_invitation(request, source), None) in self._openers
+    def proven(self, request: Request, source: Hop) -> str:
+        """The name under which the sender of this request, just let in, has proven himself; asked once for each."""
+        return self._proven.pop(_asked(request, source), "")
+
+    def opens(self, name: str) -> bool:
+        """Whether the digits of the caller of that name act; extensions have settings of their own."""
+        return name in self._openers
 
     # ---- what the endpoint asks
 
@@ -99,9 +127,14 @@ class Guard:
             return _silence("more requests in total than sip.access.total_per_s")
         if request.method == "INVITE" and not self._list.lets_in(request, host):
             return TurnedAway(*FORBIDDEN, "refused by sip.access.list")
-        if server or request.method not in ASKED_WHO or not self._must_prove(source):
+        if request.method == "REGISTER":
+            return self._prove(request, source, now) if self._extensions else None
+        if request.method not in ASKED_WHO:
             return None
-        return self._prove(request, source, now)
+        extension = self._named(request, source, server=server)
+        if extension or (not server and self._must_prove(source)):
+            return self._prove(request, source, now, extension)
+        return None
 
     # ---- inside
 
@@ -115,15 +148,31 @@ class Guard:
         wanted = self._settings.authenticate
         return wanted == "always" or (wanted == "unknown" and not self._is_trusted(source))
 
-    def _prove(self, request: Request, source: Hop, now: float) -> TurnedAway | None:
+    def _named(self, request: Request, source: Hop, *, server: bool) -> str:
+        """The extension that a request says it comes from, "" where it says so of none.
+
+        A server of an account has users of its own, who may have the same numbers: it speaks of ours only where it
+        calls them users of this node.
+        """
+        if not self._extensions:
+            return ""
+        uri = request.from_.uri
+        user = unescape(uri.user or "") if isinstance(uri, SipUri) else ""
+        if user in self._extensions and isinstance(uri, SipUri) and (not server or self._is_own(uri.host, source)):
+            return user
+        claimed = self._authenticator.claimed(request)
+        return claimed if claimed in self._extensions else ""
+
+    def _prove(self, request: Request, source: Hop, now: float, extension: str = "") -> TurnedAway | None:
         host = source.remote.host
-        verdict, name = self._authenticator.judge(request, host, now, self._passwords.get)
+        verdict, name = self._authenticator.judge(request, host, now, self._password_of)
         if verdict is Verdict.ACCEPTED:
             self._wrong.pop(host, None)
-            if request.method == "INVITE":
-                if len(self._proven) >= MAX_PROVEN:
-                    self._proven.pop(next(iter(self._proven)))
-                self._proven[_invitation(request, source)] = name
+            if extension and name != extension:
+                return TurnedAway(*FORBIDDEN, f"calls himself {extension}, and is {name}")
+            if len(self._proven) >= MAX_PROVEN:
+                self._proven.pop(next(iter(self._proven)))
+            self._proven[_asked(request, source)] = name
             return None
         why = "asked for name and password"
         if verdict is Verdict.WRONG:
@@ -131,6 +180,10 @@ class Guard:
             self._count_wrong(host, now)
         headers = self._authenticator.challenge(host, now, stale=verdict is Verdict.STALE)
         return TurnedAway(401, "Unauthorized", why, headers)
+
+    def _password_of(self, name: str) -> str | None:
+        password = self._passwords.get(name)
+        return None if password is None else password.get_secret_value()
 
     def _count_wrong(self, host: str, now: float) -> None:
         count = self._wrong.pop(host, 0) + 1
@@ -201,8 +254,8 @@ class AccessList:
         return any(fnmatch.fnmatchcase(whole if "@" in entry else user, entry) for entry in self._callers)
 
 
-def _invitation(request: Request, source: Hop) -> Invitation:
-    return source.remote.host, request.call_id, request.from_tag or "", request.cseq.number
+def _asked(request: Request, source: Hop) -> Asked:
+    return source.remote.host, request.method, request.call_id, request.from_tag or "", request.cseq.number
 
 
 def _pace(burst: int, per_s: float) -> Pace | None:

@@ -12,6 +12,7 @@ from voipnode.calls.account_settings import AccountSettings, complete_accounts
 from voipnode.calls.clips.settings import EarlyMediaSettings, IncomingSettings, SoundsSettings
 from voipnode.calls.ice_settings import IceSettings
 from voipnode.calls.network_settings import DnsSettings, NatSettings, Network, QosSettings
+from voipnode.calls.registrar.settings import RegistrarSettings
 from voipnode.calls.session_settings import RingbackSettings, SessionSettings
 from voipnode.calls.transport_settings import Port, TlsSettings, WebSocketSettings, check_ports
 from voipnode.calls.traversal_settings import MAX_SERVERS, StunSettings, TurnSettings, UpnpSettings
@@ -74,6 +75,7 @@ class SipSettings(BaseModel):
         default=60, ge=1, le=86_400, description="Return to the first server this long after a failover."
     )
     access: AccessSettings = AccessSettings()
+    registrar: RegistrarSettings = RegistrarSettings()
     session: SessionSettings = SessionSettings()
     ringback: RingbackSettings = RingbackSettings()
     early_media: EarlyMediaSettings = EarlyMediaSettings()

@@ -31,6 +31,9 @@ from voipnode.calls.ports import Find, LocalAddress
 from voipnode.calls.redirects import Redirects
 from voipnode.calls.referred import Referred
 from voipnode.calls.refusals import Refusals
+from voipnode.calls.registrar.memory import BindingMemory, NoMemory
+from voipnode.calls.registrar.registrar import Registrar
+from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.registration import FlowEvent
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
@@ -42,7 +45,7 @@ from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.transport import Hop, Packet
-from voipnode.sipstack.uri import SipUri
+from voipnode.sipstack.uri import SipUri, normal_host
 
 OPTION_TAGS = ("replaces", "norefersub")  # what the switch serves beyond its endpoint (RFC 3891, RFC 4488)
 
@@ -52,7 +55,8 @@ class Switch:
 
     Engine verbs (`receive`, `outbox`, `next_deadline`, `on_deadline`, ...) are for `net`'s driver, the commands
     (`ring`, `answer`, `hang_up`, ...) for the desk. `wake` is called after a command or a media event, so that the
-    driver sends what came of it.
+    driver sends what came of it. `extensions` are the node's own telephones, `memory` keeps where they are, `utc_s` is
+    the time of day in seconds since 1970.
     """
 
     def __init__(
@@ -68,6 +72,9 @@ class Switch:
         find: Find,
         instance: str = "",
         clips: Clips = NO_CLIPS,
+        extensions: Sequence[ExtensionSettings] = (),
+        memory: BindingMemory | None = None,
+        utc_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.accounts = Accounts(
             settings,
@@ -82,7 +89,25 @@ class Switch:
             settings, endpoint=endpoint, local_address=local_address, media=media, door=door, bus=bus, clips=clips
         )
         self._core.on_media_events = self._on_media_events
-        admission = Admission(settings, self.accounts, media.random_bits(256).to_bytes(32, "big"))
+        admission = Admission(
+            settings,
+            self.accounts,
+            media.random_bits(256).to_bytes(32, "big"),
+            is_own=lambda host, hop: normal_host(local_address(hop).host) == normal_host(host),
+            extensions=extensions,
+        )
+        self.registrar = Registrar(
+            settings.registrar,
+            extensions,
+            local_address=local_address,
+            bus=bus,
+            memory=memory or NoMemory(),
+            utc_s=utc_s,
+            proven=admission.guard.proven,
+            user_id=next((each.user_id for each in accounts if each.default), "door"),
+        )
+        if extensions:
+            endpoint.serve_registrations(self.registrar)
         self._outgoing = Outgoing(self._core)
         self._incoming = Incoming(self._core, admission)
         self._digits = Digits(self._core)
@@ -129,6 +154,7 @@ class Switch:
         """A stream connection is gone."""
         self._core.now = now
         self._endpoint.connection_closed(source, now)
+        self.registrar.connection_closed(source, now)
         self._drain()
 
     def send_failed(self, transaction: str, now: float, why: str = "") -> None:
@@ -147,7 +173,10 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called."""
-        clocks = (self._endpoint, self._table, self._referred, self._holds, self._paths, self.accounts, self._mailboxes)
+        clocks = (
+            *(self._endpoint, self._table, self._referred, self._holds, self._paths, self.accounts, self._mailboxes),
+            self.registrar,
+        )
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -160,6 +189,7 @@ class Switch:
         self._holds.on_deadline(now)
         self._paths.on_deadline(now)
         self._mailboxes.on_deadline(now)
+        self.registrar.on_deadline(now)
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)
         self.accounts.on_deadline(now)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import Protocol
 
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.accounts import Accounts
@@ -22,11 +23,12 @@ from voipnode.calls.registration import Registration
 from voipnode.calls.servers import AccountServer, credentials_of
 from voipnode.sipstack.config import Detour, OutgoingInvite
 from voipnode.sipstack.digest import Credentials
-from voipnode.sipstack.errors import ParseError
+from voipnode.sipstack.errors import LocalError, ParseError
 from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.params import EMPTY
+from voipnode.sipstack.routing import hop_to, is_literal
 from voipnode.sipstack.transport import Hop
-from voipnode.sipstack.uri import SipUri, TelUri, escape_user, normal_host, parse_uri
+from voipnode.sipstack.uri import SipUri, TelUri, escape_user, normal_host, parse_uri, unescape
 
 ANONYMOUS = NameAddr("Anonymous", SipUri("sip", user="anonymous", host="anonymous.invalid"))  # RFC 3323 §4.1.1.3
 TRANSPORTS = (None, "UDP", "TCP", "TLS", "WS", "WSS")
@@ -39,7 +41,7 @@ class Way:
 
     `no_answer_s`: the next hop is tried after so long without any response; None leaves it to timer B. `detours`: the
     account's other servers, which may know callee and caller by another domain. `account`: whose call it is, and whose
-    settings its leg has.
+    settings its leg has. `only_hop`: a telephone that is reached there alone, whatever its Contact says.
     """
 
     target: SipUri
@@ -52,6 +54,7 @@ class Way:
     headers: tuple[tuple[str, str], ...] = ()
     no_answer_s: float | None = None
     detours: tuple[Detour, ...] = ()
+    only_hop: bool = False
 
     @property
     def confidential(self) -> bool:
@@ -79,6 +82,7 @@ class Way:
             credentials=self.credentials,
             headers=self.headers + headers,
             no_answer_s=self.no_answer_s,
+            only_hop=self.only_hop,
             to=None if to is None else NameAddr(None, to),
             max_forwards=max_forwards,
         )
@@ -126,13 +130,63 @@ def _user_at(aor: SipUri, user: str, typed: str) -> SipUri:
     return aor.with_(user=escape_user(user))
 
 
+class OwnTelephones(Protocol):
+    """The node's own extensions, as the registrar knows them."""
+
+    @property
+    def extensions(self) -> Mapping[str, object]:
+        """By number."""
+        ...
+
+    def reach(self, number: str) -> tuple[Way, ...]:
+        """The way to each of its telephones. Raises NotNowError, in words, where none rings now."""
+        ...
+
+
 class Ways:
     """Finds ways; names are looked up only where no registration knows its server already."""
 
-    def __init__(self, accounts: Accounts, locator: Locator, local_address: LocalAddress) -> None:
+    def __init__(
+        self, accounts: Accounts, locator: Locator, local_address: LocalAddress, own: OwnTelephones | None = None
+    ) -> None:
         self._accounts = accounts
         self._locator = locator
         self._local_address = local_address
+        self._own = own
+
+    async def each_to(self, address: str | SipUri, account: AccountSettings) -> tuple[Way, ...]:
+        """As `to`; where the address is an extension of ours, one way to each of its telephones.
+
+        An extension's bare number means it on every account, and so does its number at this node.
+        """
+        number = self.extension(address)
+        if self._own is not None and number:
+            return self._own.reach(number)
+        return (await self.to(address, account),)
+
+    def extension(self, address: str | SipUri) -> str:
+        """The number of the extension that an address as typed, or a URI, means; "" where it means none of ours."""
+        if self._own is None:
+            return ""
+        if isinstance(address, str) and address.strip() in self._own.extensions:
+            return address.strip()
+        try:
+            uri = address if isinstance(address, SipUri) else parse_target(address)
+        except CallError:
+            return ""
+        number = unescape(uri.user or "")
+        return number if number in self._own.extensions and self._is_own(uri) else ""
+
+    def _is_own(self, uri: SipUri) -> bool:
+        """Whether a host is this node: our address towards it is the same."""
+        try:
+            hop = hop_to(uri)
+        except LocalError:
+            return False
+        if not is_literal(hop.remote.host):
+            return False
+        ours = self._local_address(hop)
+        return normal_host(ours.host) == normal_host(hop.remote.host) and uri.port in (None, ours.port)
 
     async def to(self, address: str | SipUri, account: AccountSettings) -> Way:
         """The way from `account` to an address as typed, or to a URI. Raises CallError, NotNowError."""

@@ -115,6 +115,11 @@ class Authenticator:
             return Judgement(Verdict.STALE)
         return Judgement(Verdict.ACCEPTED, username)
 
+    def claimed(self, request: Request) -> str:
+        """The user name of the request's credentials for our realm, right or wrong; "" where it has none."""
+        given = self._find(request.headers.get_all("Authorization"))
+        return given.get("username", "") if given is not None else ""
+
     def _find(self, values: Iterable[str]) -> dict[str, str] | None:
         for value in values:
             for scheme, parameters in split_auth(value):

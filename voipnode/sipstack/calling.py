@@ -338,8 +338,9 @@ def _dialog_made_by(outgoing: OutgoingRequest, response: Response) -> Dialog:
 
 
 def _flow_of(outgoing: OutgoingRequest) -> Flow:
-    by = outgoing.answered_by
-    return Flow(outgoing.hop, theirs=False, heard_at="" if by is None else by.remote.host)
+    by, session = outgoing.answered_by, outgoing.session
+    only = session is not None and session.hunt is not None and session.hunt.call.only_hop
+    return Flow(outgoing.hop, theirs=False, heard_at="" if by is None else by.remote.host, only=only)
 
 
 def _without_100rel(request: Request) -> None:

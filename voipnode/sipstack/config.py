@@ -106,6 +106,7 @@ class OutgoingInvite:
     or final one, since a 100 stops timer B for good and the server may die behind it; it must leave a telephone network
     time to ring. None of both: timer B alone, 32 s. `failover_statuses`: answers after which the next hop is tried.
     `outbound`: the hops hold flows of a registration by RFC 5626, along which the dialog's requests shall come (§4.3).
+    `only_hop`: the telephone is reached there and nowhere else, whatever its Contact says (it is behind a NAT).
     `routes`: Route field values, each a name-addr ("<sip:proxy.example.com;lr>"). `headers`: extra fields.
     `session_expires_s`: the session interval to ask for (RFC 4028); None = as configured, 0 = none.
     `max_forwards`: lower than 70 where the call continues one that came in (RFC 7332 against loops of such calls).
@@ -127,6 +128,7 @@ class OutgoingInvite:
     no_progress_s: float | None = None
     failover_statuses: tuple[int, ...] = (503,)
     outbound: bool = False
+    only_hop: bool = False
     session_expires_s: int | None = None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from voipnode.sipstack.answering import Answering
 from voipnode.sipstack.calling import Calling
@@ -41,11 +42,23 @@ from voipnode.sipstack.session import Input
 from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.subscribing import Subscribing
 from voipnode.sipstack.texts import Texts
+from voipnode.sipstack.transaction.events import ServerArrival
 from voipnode.sipstack.transport import Address, Hop, Packet
 from voipnode.sipstack.updating import Updating
 from voipnode.sipstack.uri import SipUri
 
-__all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite", "OutsideRequest", "Series"]
+__all__ = ["Endpoint", "EndpointConfig", "OutgoingInvite", "OutsideRequest", "Registrar", "Series"]
+
+
+class Registrar(Protocol):
+    """Who keeps bindings, if anybody does."""
+
+    def register(self, request: Request, source: Hop, now: float) -> tuple[tuple[str, str], ...]:
+        """Carry out a REGISTER, all of it or nothing (RFC 3261 §10.3), and give the fields of its 200.
+
+        Raises RemoteError with any other answer.
+        """
+        ...
 
 
 class Endpoint:
@@ -65,7 +78,7 @@ class Endpoint:
         self._pinging = Pinging(self._core)
         self._reliable = Reliable(self._core)
         self._answering = Answering(self._core, self._reliable, timers)
-        server = Server(self._core, self._answering)
+        server = self._server = Server(self._core, self._answering)
         server.find_replacement = partial(find_replacement, self._core)
         self._updating = Updating(self._core, self._client, pracks, self._reliable, timers, server)
         Refresher(self._core, self._calling, self._updating)
@@ -278,6 +291,17 @@ class Endpoint:
             self._core.tell(NoticeReceived(request, source, package, request.body))
 
         self._notifications.unasked[package] = take
+
+    # ---- registrations of others
+
+    def serve_registrations(self, registrar: Registrar) -> None:
+        """Have `registrar` answer REGISTER (RFC 3261 §10.3), which is 405 until then."""
+
+        def take(arrival: ServerArrival, now: float) -> None:
+            headers = registrar.register(arrival.request, arrival.source, now)
+            self._server.respond(arrival, 200, now, headers=headers)
+
+        self._server.methods["REGISTER"] = take
 
     # ---- transfer
 

@@ -23,13 +23,15 @@ class Flow:
     """Where a dialog's INVITE went to or came from.
 
     `theirs`: the peer opened it, so that nobody listens at its address. `direct`: as far as can be seen, nobody stands
-    between. `heard_at`: the host that the peer's packets come from, for where `hop` has a name.
+    between. `heard_at`: the host that the peer's packets come from, for where `hop` has a name. `only`: the peer is
+    reached there and nowhere else, whatever its Contact says.
     """
 
     hop: Hop
     theirs: bool
     direct: bool = False
     heard_at: str = ""
+    only: bool = False
 
     def way_to(self, uri: SipUri, *, alive: bool, secure: bool) -> Hop:
         """Where a request goes whose next hop is called `uri` (§8.1.2).
@@ -37,6 +39,8 @@ class Flow:
         `alive`: the flow's connection is open. `secure`: the request must not leave TLS.
         """
         known = self.hop if alive else replace(self.hop, connection=None)
+        if self.only:
+            return known
         try:
             hop = hop_to(uri)
         except LocalError:

@@ -45,6 +45,11 @@ class Server:
             "INFO": self._info,
         }
 
+    @property
+    def is_registrar(self) -> bool:
+        """Whether somebody above takes registrations."""
+        return "REGISTER" in self.methods
+
     def request(self, arrival: ServerArrival, now: float) -> None:
         """Serve a request that is not a retransmission."""
         if arrival.kind is ArrivalKind.ACK_2XX:
@@ -57,7 +62,7 @@ class Server:
     def _serve(self, arrival: ServerArrival, now: float) -> None:
         request = arrival.request
         try:
-            inspect(request, self._core.config)
+            inspect(request, self._core.config, registrar=self.is_registrar)
             if arrival.merged:
                 raise RemoteError(482, "Loop Detected")
             self.methods[request.method](arrival, now)
@@ -118,7 +123,7 @@ class Server:
         """§11.2; within a dialog the same as outside, and no sign of life of it."""
         if arrival.request.to_tag is not None:
             self.dialog(arrival)
-        self.respond(arrival, 200, now, headers=capabilities(self._core.config))
+        self.respond(arrival, 200, now, headers=capabilities(self._core.config, registrar=self.is_registrar))
 
     # ---- within a dialog
 

@@ -15,6 +15,7 @@ from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.headers import MediaType
 from voipnode.sipstack.message import Message, Request
+from voipnode.sipstack.register_request import OPTION_TAGS as REGISTER_TAGS
 
 ALLOWED = (
     "INVITE",
@@ -32,23 +33,27 @@ ALLOWED = (
 )
 ALLOW = ", ".join(ALLOWED)
 
-# Methods that somebody defined and that are not served here: 405, not 501 (§8.2.1, §21.5.2).
+# Methods that somebody defined and that are not served here: 405, not 501 (§8.2.1, §21.5.2). Registrars serve REGISTER.
 OTHER_METHODS = frozenset({"REGISTER", "PUBLISH"})
 
 # Bodies of a response that the peer must be able to take (§20.1: without Accept, application/sdp is assumed).
 _SDP_RANGES = frozenset({SDP, "application/*", "*/*"})
 
 
-def inspect(request: Request, config: EndpointConfig) -> None:
+def inspect(request: Request, config: EndpointConfig, *, registrar: bool = False) -> None:
     """Check method, Request-URI, Require and body size; RemoteError 405, 501, 416, 420 or 413 where one fails.
 
-    Not for ACK and CANCEL, whose Require is to be ignored (§8.2.2.3) and which cannot be asked again.
+    Not for ACK and CANCEL, whose Require is to be ignored (§8.2.2.3) and which cannot be asked again. `registrar`:
+    REGISTER is served.
     """
-    check_method(request)
+    registers = registrar and request.method == "REGISTER"
+    if not registers:
+        check_method(request)
     if request.uri.scheme not in ("sip", "sips"):
         raise RemoteError(416, "Unsupported URI Scheme")
     if "Require" in request.headers:
-        unknown = [tag for tag in request.require if tag.lower() not in config.option_tags]
+        known = (*config.option_tags, *REGISTER_TAGS) if registers else config.option_tags
+        unknown = [tag for tag in request.require if tag.lower() not in known]
         if unknown:
             raise RemoteError(420, "Bad Extension", (("Unsupported", printable(", ".join(unknown))),))
     if len(request.body) > config.max_body_bytes:
@@ -89,10 +94,10 @@ def inspect_info(request: Request, config: EndpointConfig) -> str:
     return media_type.essence
 
 
-def capabilities(config: EndpointConfig) -> tuple[tuple[str, str], ...]:
+def capabilities(config: EndpointConfig, *, registrar: bool = False) -> tuple[tuple[str, str], ...]:
     """Allow, Accept and Supported, as a 200 to OPTIONS lists them (§11.2)."""
     return (
-        ("Allow", ALLOW),
+        ("Allow", f"{ALLOW}, REGISTER" if registrar else ALLOW),
         ("Accept", ", ".join(SDP_TYPES)),
         ("Accept-Encoding", "identity"),
         ("Accept-Language", "en"),

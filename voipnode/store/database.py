@@ -7,7 +7,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, event, insert
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    insert,
+)
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -35,6 +48,14 @@ events = Table(
     Column("data", JSON, nullable=False),
     Index("events_by_run", "run_id", "id"),
     sqlite_autoincrement=True,  # an id once given out is never given to another event, also after retention
+)
+
+bindings = Table(  # where the node's telephones are registered, one row for each number that has any
+    "bindings",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("number", String(64), primary_key=True),
+    Column("data", Text, nullable=False),
 )
 
 
@@ -70,10 +91,14 @@ def open_engine(url: URL) -> AsyncEngine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """WAL: readers never wait for the writer. FULL: a commit is on the disk, so a power cut loses nothing committed."""
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    except BaseException:  # a new file that two open at the same moment is locked for one of them; raised again
+        connection.close()
+        raise
     cursor.close()
 
 
