@@ -73,8 +73,8 @@ class Room:
         return await self.commands.execute(RemoveContact(contact=contact))
 
     async def take(self, *contacts: Any, mode: str = "merge", **document: Any) -> str:
-        whole = {"format": "voipnode contacts", "version": 1, "contacts": contacts, **document}
-        return await self.commands.execute(ImportContacts(text=json.dumps(whole), mode=mode))
+        whole = {"format": "voipnode contacts", "version": 1, "contacts": list(contacts), **document}
+        return await self.commands.execute(ImportContacts(document=whole, mode=mode))
 
     @property
     def stored(self) -> list[str]:
@@ -258,7 +258,7 @@ def test_what_is_exported_is_imported_as_it_was(tmp_path: Path) -> None:
         ContactDesk(room.book, Bus(lambda: 0.0), room.commands, lambda: None).register()  # type: ignore[arg-type, return-value] # no time is asked for
         text = await room.commands.execute(ExportContacts())
         await room.remove("Anna")
-        await room.commands.execute(ImportContacts(text=text, mode="replace"))
+        await room.commands.execute(ImportContacts(document=json.loads(text), mode="replace"))
         assert sorted(room.book.contacts, key=lambda each: each.name) == list(before)
 
     with_room(test, tmp_path)

@@ -13,6 +13,7 @@ from voipnode.account_editor import AccountEditor, shown_settings
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.contacts.book import ContactBook
 from voipnode.calls.contacts.desk import ContactDesk
+from voipnode.calls.contacts.settings import ContactSettings
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.door_microphone import DoorMicrophone
 from voipnode.calls.errors import CallError
@@ -241,6 +242,7 @@ class Node:
             ],
             "account_settings": {account.id: shown_settings(account) for account in accounts},
             "account_schema": AccountSettings.model_json_schema(),
+            "contact_schema": ContactSettings.model_json_schema(),
         }
 
     async def stop(self) -> None:

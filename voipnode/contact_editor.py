@@ -64,7 +64,7 @@ class ContactEditor:
     async def _import(self, command: ImportContacts) -> str:
         if command.mode not in ("merge", "replace"):
             raise FieldsError([("mode", command.mode, 'must be "merge" or "replace"')])
-        wanted = [_texts(entry, f"contacts[{index}].") for index, entry in enumerate(read_contacts(command.text))]
+        wanted = [_texts(entry, f"contacts[{index}].") for index, entry in enumerate(read_contacts(command.document))]
         async with self._editor.one_at_a_time:
             before = (await self._editor.load()).contacts
             changes, origins = _imported(before, wanted, replace=command.mode == "replace")

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from voipnode.calls.commands import (
     SendDtmf,
     TransferCall,
 )
+from voipnode.calls.contacts.book import ContactBook
+from voipnode.calls.contacts.desk import ContactDesk
+from voipnode.calls.contacts.settings import ContactSettings
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 from voipnode.calls.events import (
     CallChanged,
@@ -43,6 +47,11 @@ from voipnode.calls.events import (
     SoundChanged,
 )
 from voipnode.calls.hooks import Bus, Commands, House
+from voipnode.calls.schedules.schedules import Schedules
+from voipnode.contact_editor import ContactEditor
+from voipnode.settings import NodeSettings
+from voipnode.settings_editor import SettingsEditor
+from voipnode.store.settings_file import load_settings
 from voipnode.web.server import WebServer
 from voipnode.web.settings import WebSettings
 
@@ -82,6 +91,7 @@ ABOUT: dict[str, Any] = {
             "Proxy": {"type": "object", "properties": {"address": {"type": "string"}, "user": {"type": "string"}}}
         },
     },
+    "contact_schema": ContactSettings.model_json_schema(),
     "inputs": ["button"],
 }
 
@@ -303,6 +313,20 @@ class WebRig:
         settings = WebSettings.model_construct(host=host, port=port)  # past its checks: port 0 is any free one
         self.server = WebServer(settings, House(self.bus, self.commands, Path("/nonexistent")), self.about)
         self.door = FakeDoor(self.bus, self.commands)
+
+    def contacts(self, path: Path, text: str = "") -> ContactBook:
+        """Contacts of a settings file at `path`, with all that acts on them."""
+        path.write_text(text)
+        settings = load_settings(path, NodeSettings)
+        book = ContactBook(settings.contacts, Schedules(settings.schedules))
+
+        async def use(changed: NodeSettings) -> bool:
+            book.replace(changed.contacts, Schedules(changed.schedules))
+            return True
+
+        ContactEditor(SettingsEditor(path, use, lambda: settings), self.bus).register(self.commands)
+        ContactDesk(book, self.bus, self.commands, lambda: datetime.now(UTC)).register()
+        return book
 
     @property
     def url(self) -> str:

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.aio import PATIENCE_S
 from tests.support.web_rig import DESK, WebRig
 from voipnode.calls.commands import AddAccount, AnswerCall, ChangeAccount, ChangeSound, HangUp, PressInput, SendDtmf
 from voipnode.calls.events import (
+    CallChanged,
     CallReason,
     CallState,
     GuardianChanged,
@@ -346,6 +348,33 @@ def test_an_account_is_added_with_what_is_wrong_said_beside_its_field(page: Any,
             "proxies": [{"address": "proxy.example.com"}],
         }
     )
+
+
+def test_a_contact_is_tried_and_changed_with_what_is_wrong_said_beside_its_field(
+    page: Any, site: Site, tmp_path: Path
+) -> None:
+    anna = '[[contacts]]\nname = "Anna"\naddress = "anna@192.0.2.1"\n'
+    bob = '[[contacts]]\nname = "Bob"\naddress = "102"\nfallback = "Anna"\n'
+    book = site.do(lambda: site.rig.contacts(tmp_path / "voipnode.toml", anna + bob))
+    calling = threading.Event()
+    site.do(lambda: site.rig.bus.subscribe(CallChanged, lambda event: calling.set(), who="test"))
+    page.click("text=Contacts")
+    row = page.locator("#contacts li").first
+    row.get_by_role("button", name="Test call").click()
+    sync_api.expect(row).to_contain_text("Calling…")
+    assert calling.wait(PATIENCE_S)
+    site.do(lambda: site.rig.door.change("c1", CallState.TERMINATED, CallReason.BUSY, "outgoing", DESK, light="off"))
+    sync_api.expect(row).to_contain_text("Is busy")
+    row.get_by_role("button", name="Edit").click()
+    page.fill("#field-fallback", "Bob")
+    page.click("#save")
+    shows(page, "#error-fallback", "leads in a circle: Anna -> Bob -> Anna")
+    page.fill("#field-fallback", "")
+    page.fill("#field-speed_dial", "11")
+    page.click("#save")
+    sync_api.expect(page.locator("#editor")).to_be_hidden()
+    sync_api.expect(row.locator("kbd")).to_have_text("11")
+    assert [(each.name, each.speed_dial) for each in book.contacts] == [("Anna", "11"), ("Bob", "")]
 
 
 def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site: Site) -> None:

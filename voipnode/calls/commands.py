@@ -234,12 +234,12 @@ class RemoveContact(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportContacts(Command):
-    """Take contacts from the JSON of `ExportContacts`, all of them or, with FieldsError, none. Returns words.
+    """Take contacts from what `ExportContacts` gives, read as JSON: all or, with FieldsError, none. Returns words.
 
     `mode`: "merge" changes contacts of the same name and adds the others; "replace" removes those that are not named.
     """
 
-    text: str
+    document: Mapping[str, Any]
     mode: str = "merge"
 
 

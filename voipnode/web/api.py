@@ -26,6 +26,7 @@ from voipnode.calls.hooks import Commands
 from voipnode.web import models, problems
 from voipnode.web.accounts import add_accounts
 from voipnode.web.clips import add_clips
+from voipnode.web.contacts import add_contacts
 from voipnode.web.speaker_test import add_speaker_test
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
@@ -38,8 +39,8 @@ DESCRIPTION = """
 Rings, calls and listens at a network door intercom.
 
 The API serves programs on the same machine; it refuses requests that a browser sends for pages of other sites.
-Bodies are JSON of at most 16 KiB, but for audio files. Errors are RFC 9457 problem details that name the field, its
-value and what is right.
+Bodies are JSON of at most 16 KiB where nothing else is said, but for audio files. Errors are RFC 9457 problem details
+that name the field, its value and what is right.
 """
 _EVENTS_DOC = """
 Everything that happens, as server-sent events. Each has an `id` and JSON `data`: its name as `event`, its own fields
@@ -69,6 +70,7 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
     _add_reading(app, view, stream, about)
     _add_acting(app, view, commands)
     add_accounts(app, commands, about)
+    add_contacts(app, view, commands, about)
     add_speaker_test(app, view, commands)
     add_clips(app, commands)
     return app

@@ -11,7 +11,10 @@ STATIC = Path(__file__).parent / "static"
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/accounts": ("accounts.html", "text/html; charset=utf-8"),
+    "/contacts": ("contacts.html", "text/html; charset=utf-8"),
     "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
+    "/static/contacts.js": ("contacts.js", "text/javascript; charset=utf-8"),
+    "/static/editor.js": ("editor.js", "text/javascript; charset=utf-8"),
     "/static/form.js": ("form.js", "text/javascript; charset=utf-8"),
     "/static/node.js": ("node.js", "text/javascript; charset=utf-8"),
     "/static/panel.css": ("panel.css", "text/css; charset=utf-8"),
@@ -22,7 +25,7 @@ FILES = {
 
 
 def add_assets(app: FastAPI) -> None:
-    """Serve the panel at "/", the accounts at "/accounts", and their files under "/static/"."""
+    """Serve the panel at "/", the pages for accounts and contacts, and their files under "/static/"."""
     for path, (file, kind) in FILES.items():
         _add(app, path, (STATIC / file).read_bytes(), kind)
 

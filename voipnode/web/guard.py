@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from voipnode.web.problems import ProblemResponse
 
 MAX_BODY_BYTES = 16_384
+LARGER_BODIES = {"/api/v1/address-book": 1_000_000}
 BODY_TIMEOUT_S = 10.0
 MAX_PATH_CHARS = 1024
 # Audio files, which are PUT there; the rest of the API speaks JSON.
@@ -99,7 +100,7 @@ class Guard:
     async def _body(self, scope: Scope, receive: Receive) -> bytes | ProblemResponse:
         """The whole body, of at most so many bytes in so much time as its kind may have."""
         is_upload = scope["method"] == "PUT" and UPLOADS.fullmatch(scope["path"]) is not None
-        most = MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+        most = MAX_UPLOAD_BYTES if is_upload else LARGER_BODIES.get(scope["path"], MAX_BODY_BYTES)
         too_large = ProblemResponse(413, f"bodies here have at most {most} bytes", headers={"connection": "close"})
         lengths = _header(scope, b"content-length")
         if lengths and int(lengths[0]) > most:  # the server has checked that it is a number

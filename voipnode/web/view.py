@@ -21,6 +21,7 @@ from voipnode.calls.events import (
     Problem,
     RegistrationChanged,
     RegistrationState,
+    ScheduleChanged,
     SoundChanged,
     SoundLevelPassed,
     SpeakerTestChanged,
@@ -62,6 +63,7 @@ class View:
         self._ended: deque[str] = deque()  # of these, the ones that are over, in that order
         self._ports: dict[str, tuple[PortChanged, float]] = {}  # with its time
         self._inputs: dict[str, InputChanged] = {}
+        self._schedules: dict[str, ScheduleChanged] = {}
         self._registrations: dict[str, RegistrationChanged] = {}
         self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
         self._light = "off"
@@ -86,6 +88,8 @@ class View:
                 self._name(self._inputs, event.input, event)
             case RegistrationChanged():
                 self._name(self._registrations, event.id, event)
+            case ScheduleChanged():
+                self._name(self._schedules, event.schedule, event)
             case LightChanged():
                 self._light = event.colour
             case GuardianChanged():
@@ -134,6 +138,11 @@ class View:
         if self._speaker_test is None:
             return None
         return {**self._speaker_test.to_dict(), "last": self._tested.to_dict() if self._tested else None}
+
+    def schedules(self) -> list[dict[str, Any]]:
+        """The schedules by name; `until_utc` says when each changes next."""
+        known = sorted(self._schedules.items())
+        return [{"name": name, "active": each.active, "until_utc": each.until_utc} for name, each in known]
 
     def problems(self) -> list[dict[str, str]]:
         """The newest problems, newest first."""

@@ -24,6 +24,7 @@ export function makeField(name, schema, whole, value) {
   } else {
     field.append(label, control.element);
   }
+  if (control.beside) field.append(control.beside);
   if (help.textContent) field.append(help);
   field.append(error);
   const before = JSON.stringify(control.read());
@@ -88,13 +89,21 @@ function text(schema, value, id) {
   element.value = value ?? "";
   element.autocomplete = schema.format === "password" ? "new-password" : "off";
   if (schema.format === "password" && value === undefined) element.placeholder = "as it was";
+  if (schema.suggestions) element.setAttribute("list", `${id}-known`);
   if (isNumber) element.inputMode = "decimal";
   const read = () => {
     const written = element.value.trim();
     if (schema.isOptional && !written) return null;
     return isNumber && written !== "" && Number.isFinite(Number(written)) ? Number(written) : written;
   };
-  return { element, read };
+  return { element, read, beside: schema.suggestions && known(schema.suggestions, `${id}-known`) };
+}
+
+function known(values, id) {
+  const element = document.createElement("datalist");
+  element.id = id;
+  for (const value of values) element.append(new Option("", value));
+  return element;
 }
 
 function list(schema, value, id) {

@@ -11,6 +11,7 @@ const $ = (id) => document.getElementById(id);
 const STORED = "voipnode.target";
 const MAX_LOG = 200;
 const FIRST_EVENTS = 60;
+const PAGES = [["/accounts", "Edit accounts"], ["/contacts", "Contacts"]];
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 let status = null;
@@ -335,10 +336,12 @@ function renderAbout(node) {
       return shown.length ? [element("dt", "", name), ...shown.map(aboutValue)] : [];
     }),
   );
-  const edit = element("a", "edit", "Edit accounts");
-  edit.href = "/accounts";
-  $("about").append(element("dt", "hidden", "Settings"), element("dd", "", ""));
-  $("about").lastElementChild.append(edit);
+  $("about").append(element("dt", "hidden", "More"), element("dd", "ways", ""));
+  for (const [path, words] of PAGES) {
+    const way = element("a", "edit", words);
+    way.href = path;
+    $("about").lastElementChild.append(way);
+  }
 }
 
 function aboutValue(value) {

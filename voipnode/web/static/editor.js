@@ -1,0 +1,121 @@
+// A list whose entries are added, edited and removed on one page: a form made of what the node says an entry can be set
+// to, each complaint beside its field; what belongs to none above the form.
+
+import { makeField } from "./form.js";
+import { ask } from "./node.js";
+
+export const $ = (id) => document.getElementById(id);
+
+// `things` is the path of the list, `schemaPath` where its schema is, `main` the fields that are always shown, `hidden`
+// those that are not in the form; `start(name, schema)` is what a new entry begins with, `always(name)` whether that is
+// sent though nobody changed it; `suggestions()` has known values of fields. `refresh` is called after each change.
+export function makeEditor({ things, schemaPath, noun, main, hidden = [], start, always, suggestions, refresh }) {
+  let schema = null;
+  let fields = [];
+  let edited = ""; // the id of the entry in the form, "" for a new one
+
+  const path = (id) => `${things}/${encodeURIComponent(id)}`;
+
+  async function edit(id) {
+    try {
+      schema ??= await ask("GET", schemaPath);
+      const known = await suggestions();
+      open(id, id ? await ask("GET", path(id)) : {}, known);
+    } catch (error) {
+      complain(error.message);
+    }
+  }
+
+  function open(id, values, known) {
+    edited = id;
+    $("editor-title").textContent = id ? `${noun} ${id}` : `New ${noun.toLowerCase()}`;
+    fields = [];
+    $("main-fields").replaceChildren();
+    $("more-fields")?.replaceChildren();
+    const names = Object.keys(schema.properties).filter((name) => !hidden.includes(name));
+    for (const name of [...main, ...names.filter((each) => !main.includes(each))]) {
+      const one = { ...schema.properties[name], suggestions: known[name] };
+      const field = makeField(name, one, schema, id ? values[name] : start(name, one));
+      fields.push(field);
+      $(main.includes(name) || !$("more-fields") ? "main-fields" : "more-fields").append(field.element);
+    }
+    $("editor").hidden = false;
+    if ($("more")) $("more").open = false;
+    complain("");
+    $("field-name").focus();
+  }
+
+  function close() {
+    $("editor").hidden = true;
+    fields = [];
+  }
+
+  async function act(work) {
+    complain("");
+    try {
+      await work();
+      $("announce").textContent = "Done";
+    } catch (error) {
+      complain(error.message);
+    }
+    refresh();
+  }
+
+  async function save() {
+    const isSent = (field) => field.isChanged() || (!edited && always(field.name));
+    const wishes = Object.fromEntries(fields.filter(isSent).map((field) => [field.name, field.read()]));
+    for (const field of fields) field.complain("");
+    $("save").setAttribute("aria-busy", "true");
+    try {
+      if (edited) await ask("PATCH", path(edited), wishes);
+      else await ask("POST", things, wishes);
+      $("announce").textContent = "Saved";
+      complain("");
+      close();
+    } catch (error) {
+      say(error);
+    } finally {
+      $("save").removeAttribute("aria-busy");
+      refresh();
+    }
+  }
+
+  function say(error) {
+    const left = (error.fields ?? []).filter((wrong) => {
+      const isIts = (name) => wrong.field === name || wrong.field.startsWith(`${name}[`) || wrong.field.startsWith(`${name}.`);
+      const field = fields.find((each) => isIts(each.name));
+      field?.complain(wrong.message);
+      if (field && $("more")?.contains(field.element)) $("more").open = true;
+      return !field;
+    });
+    const isBeside = error.fields?.length > 0 && left.length === 0;
+    complain(isBeside ? "" : left.map((wrong) => `${wrong.field}: ${wrong.message}`).join("; ") || error.message);
+    document.querySelector("#editor [aria-invalid=true]")?.focus();
+  }
+
+  $("add").onclick = () => edit("");
+  $("cancel").onclick = close;
+  $("editor").onsubmit = (event) => {
+    event.preventDefault();
+    save();
+  };
+  return { edit, act, path };
+}
+
+export function complain(words) {
+  $("complaint").textContent = words;
+  $("complaint").hidden = !words;
+  if (words) $("complaint").scrollIntoView({ block: "nearest" });
+}
+
+// Calls `refresh` when the node is there (again), and whenever one of these events tells of something new.
+export function follow(api, events, refresh) {
+  const source = new EventSource(`${api}/events`);
+  source.onopen = refresh;
+  source.onmessage = (message) => {
+    if (events.includes(JSON.parse(message.data).event)) refresh();
+  };
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(api, events, refresh), 2000);
+  };
+}
