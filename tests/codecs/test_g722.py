@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import shutil
 import subprocess
 
@@ -10,7 +11,11 @@ import pytest
 
 from tests.support import spandsp_codecs as spandsp
 from tests.support.speech import speech_pcm
+from voipnode.codecs import registry
+from voipnode.codecs.errors import CodecError
 from voipnode.codecs.libav import LibavDecoder, LibavEncoder
+from voipnode.codecs.registry import find_codec
+from voipnode.codecs.spandsp import SpandspG722Encoder, SpandspLibrary, spandsp_library
 
 PTIMES_MS = [10, 20, 30, 60]
 
@@ -60,3 +65,48 @@ def test_ffmpegs_program_decodes_to_the_same_samples() -> None:
     command = [ffmpeg, "-v", "error", "-f", "g722", "-i", "-", "-f", "s16le", "-"]
     done = subprocess.run(command, input=codes, capture_output=True, check=True, timeout=30)
     np.testing.assert_array_equal(LibavDecoder("g722", 16000).decode(codes), np.frombuffer(done.stdout, "<i2"))
+
+
+def spandsp_encoder(ptime_ms: int) -> SpandspG722Encoder:
+    library = spandsp_library()
+    if library is None:
+        pytest.skip("SpanDSP is not installed (Debian: libspandsp2)")
+    return SpandspG722Encoder(library, 16 * ptime_ms)
+
+
+@pytest.mark.parametrize("ptime_ms", PTIMES_MS)
+def test_either_encoder_gives_the_same_payloads(ptime_ms: int) -> None:
+    ours, theirs, size = spandsp_encoder(ptime_ms), LibavEncoder("g722", 16000, ptime_ms), 16 * ptime_ms
+    sound = signals().astype(np.float32) / 32768
+    for at in range(0, len(sound) - size + 1, size):
+        assert ours.encode_frame(sound[at : at + size]) == theirs.encode_frame(sound[at : at + size])
+
+
+def test_two_encoders_know_nothing_of_each_other() -> None:
+    one, other, alone = (spandsp_encoder(20) for _ in range(3))
+    pcm = signals()
+    for at in range(0, 16000, 320):
+        coded = one.encode(pcm[at : at + 320])
+        other.encode(pcm[at + 32000 : at + 32320])
+        assert coded == alone.encode(pcm[at : at + 320])
+
+
+def test_a_frame_of_another_length_is_refused_before_it_is_written_beyond_the_payload() -> None:
+    encoder = spandsp_encoder(20)
+    for count in (0, 319, 321, 32000):
+        with pytest.raises(ValueError, match="packets of 320"):
+            encoder.encode(np.zeros(count, np.int16))
+
+
+def test_without_spandsp_ffmpegs_encoder_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "spandsp_library", lambda: None)
+    encoder = find_codec("G722").encoder(16000, ptime_ms=20)
+    assert isinstance(encoder, LibavEncoder)
+    assert len(encoder.encode_frame(np.zeros(320, np.float32))) == 160
+
+
+def test_a_library_that_is_missing_or_another_is_told_apart() -> None:
+    with pytest.raises(CodecError, match=r"nowhere\.so"):
+        SpandspLibrary("nowhere.so")
+    with pytest.raises(AttributeError):
+        SpandspLibrary(ctypes.util.find_library("m") or "libm.so.6")
