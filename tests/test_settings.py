@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from voipnode.settings import NodeSettings
 from voipnode.store.problems import SettingsError
@@ -102,3 +103,11 @@ def test_extensions_that_clash_are_refused_with_the_line() -> None:
 def test_an_extension_needs_a_password_that_nobody_guesses() -> None:
     (told,) = problems('[[extensions]]\nnumber = "101"\npassword = "1234"\n')
     assert told.startswith('voipnode.toml:3: extensions[0].password = "(not shown)": must have at least 8')
+
+
+def test_the_entry_list_opens_a_port_that_there_is_and_that_takes_it() -> None:
+    with pytest.raises(ValidationError, match=r'there is no such port; \[\[ports\]\] has "gate"'):
+        NodeSettings.model_validate({"ports": [{"name": "gate"}], "entry": {"port": "door"}})
+    with pytest.raises(ValidationError, match="at most 60 s"):
+        NodeSettings.model_validate({"entry": {"duration_s": 61}})
+    assert NodeSettings.model_validate({"ports": [{"name": "gate"}]}).entry.port == ""

@@ -37,6 +37,8 @@ from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
+from voipnode.modules.entry.holder import HolderFields
+from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
@@ -58,7 +60,7 @@ from voipnode.web.server import WebServer
 log = logging.getLogger(__name__)
 
 # The relay first: the outputs are held, and in their normal state, before anything can ask for them.
-MODULES = (RELAY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
+MODULES = (RELAY, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
@@ -243,6 +245,7 @@ class Node:
             "account_settings": {account.id: shown_settings(account) for account in accounts},
             "account_schema": AccountSettings.model_json_schema(),
             "contact_schema": ContactSettings.model_json_schema(),
+            "holder_schema": HolderFields.model_json_schema(),
         }
 
     async def stop(self) -> None:

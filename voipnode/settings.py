@@ -24,6 +24,7 @@ from voipnode.calls.settings import AccountSettings, SipSettings, complete_accou
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
+from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import LightSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.sound_level.settings import SoundLevelSettings
@@ -66,6 +67,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         ),
         max_length=64,
     )
+    entry: EntrySettings = EntrySettings()
     light: LightSettings = LightSettings()
     sound_level: SoundLevelSettings = SoundLevelSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
@@ -104,6 +106,8 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         for part, whole, name in (("buttons", "inputs", "button"), ("dtmf", "ports", "door")):
             if part not in data and whole in data and not _has(data[whole], name):
                 fitting[part] = ()
+        if "entry" not in data and "ports" in data and not _has(data["ports"], "door"):
+            fitting["entry"] = {"port": ""}
         return fitting
 
     @model_validator(mode="after")
@@ -130,16 +134,21 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         schedules = [schedule.name for schedule in self.schedules]
         yield from broken_contacts(self.contacts, accounts=names, schedules=schedules)
         yield from broken_names({"contacts": self.contacts})
-        ports = {port.name: port for port in self.ports}
         for index, sequence in enumerate(self.dtmf):
-            if sequence.open is None:
-                continue
-            port, where = ports.get(sequence.open.port), ("dtmf", index, "open")
-            if port is None:
-                yield (*where, "port"), sequence.open.port, f"there is no such port; [[ports]] has {listed(ports)}"
-            elif sequence.open.duration_s > port.max_pulse_s:
-                words = f'port "{port.name}" is activated for at most {port.max_pulse_s:g} s (its max_pulse_s)'
-                yield (*where, "duration_s"), sequence.open.duration_s, words
+            if sequence.open is not None:
+                yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
+        if self.entry.port:
+            yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
+
+    def _broken_pulse(self, where: Path, name: str, duration_s: float) -> Iterator[Broken]:
+        """A pulse of a port that is not there, or does not take it."""
+        port = next((port for port in self.ports if port.name == name), None)
+        if port is None:
+            words = f"there is no such port; [[ports]] has {listed([port.name for port in self.ports])}"
+            yield (*where, "port"), name, words
+        elif duration_s > port.max_pulse_s:
+            words = f'port "{name}" is activated for at most {port.max_pulse_s:g} s (its max_pulse_s)'
+            yield (*where, "duration_s"), duration_s, words
 
     def _unknown_accounts(self, names: set[str]) -> Iterator[Broken]:
         used: list[tuple[Path, str]] = [

@@ -470,6 +470,13 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/clips/{name}/file",
             "/api/v1/clips/{name}/play",
             "/api/v1/clips/{name}/stop",
+            "/api/v1/schemas/holder",
+            "/api/v1/holders",
+            "/api/v1/holders/{id}",
+            "/api/v1/codes",
+            "/api/v1/readers/last-card",
+            "/api/v1/readers/{name}/card",
+            "/api/v1/readers/{name}/keys",
         }
         assert all(operation["summary"] for path in paths.values() for operation in path.values())
         dtmf = paths["/api/v1/calls/{id}/dtmf"]["post"]["responses"]

@@ -334,3 +334,60 @@ class ReadClip(Command):
     """The file of a clip: JSON with its name as "file" and its bytes in base64 as "content"."""
 
     clip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCard(Command):
+    """A reader has read a card, or a code of another kind that is its own proof. `uid` is hexadecimal, of `bits` bits.
+
+    Returns what came of it: "granted", "denied", "pin" (its PIN has to follow).
+    """
+
+    reader: str
+    uid: str = field(repr=False)
+    bits: int = 0  # 0: all of the UID's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadKeys(Command):
+    """Keys were pressed at a reader: 0-9, "*" (begin anew), "#" (that was all). Returns as `ReadCard`, or "key"."""
+
+    reader: str
+    keys: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddHolder(Command):
+    """Add a holder to the entry list. Returns its id. Raises FieldsError for what is not right."""
+
+    values: Mapping[str, Any] = field(repr=False)  # codes are among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeHolder(Command):
+    """Change fields of a holder; None gives one its default, and takes a code away. Raises as `AddHolder`."""
+
+    holder: int
+    values: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveHolder(Command):
+    """Forget a holder."""
+
+    holder: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListHolders(Command):
+    """All holders as JSON, by name, without their codes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawCode(Command):
+    """A new code that nobody has, as JSON: {"code": ...}. It is good for nothing until a holder has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastCredential(Command):
+    """The card that was read last, as JSON: reader, uid, bits, at_utc, holder ("" for nobody's); {} for none yet."""

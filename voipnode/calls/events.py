@@ -486,3 +486,41 @@ class ClipsChanged(Event):
 
     name: ClassVar[str] = "clips.changed"
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessGranted(Event):
+    """A holder of the entry list was let in. `by`: "card", "pin", "card and pin", "visitor_code".
+
+    `conditions` are what the holder's entry is told as, for rules; `duress`: by the PIN that says that he was forced.
+    """
+
+    name: ClassVar[str] = "access.granted"
+    reader: str
+    holder: str
+    by: str
+    conditions: tuple[str, ...]
+    uses_left: int | None = None
+    duress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessDenied(Event):
+    """Somebody was not let in: `why` in words. `holder`: whose card or code it was, "" for nobody's; `by` as above."""
+
+    name: ClassVar[str] = "access.denied"
+    reader: str
+    by: str
+    why: str
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderPrompt(Event):
+    """What a reader is to show: "pin" (a card was read, its PIN is awaited), "key", "granted", "denied", "locked",
+    "idle". `for_s`: for how long, 0 = until told otherwise."""
+
+    name: ClassVar[str] = "reader.prompt"
+    reader: str
+    prompt: str
+    for_s: float = 0.0

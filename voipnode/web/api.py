@@ -27,6 +27,7 @@ from voipnode.web import models, problems
 from voipnode.web.accounts import add_accounts
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
+from voipnode.web.entry import add_entry
 from voipnode.web.speaker_test import add_speaker_test
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
@@ -73,6 +74,7 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
     add_contacts(app, view, commands, about)
     add_speaker_test(app, view, commands)
     add_clips(app, commands)
+    add_entry(app, commands, about)
     return app
 
 

@@ -1,0 +1,1 @@
+"""The entry list: who may open the door with a card or a code."""

@@ -1,0 +1,174 @@
+"""The entry module: takes what readers read, keeps the holders, and opens the door for those who may enter."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from voipnode.calls.commands import (
+    AddHolder,
+    ChangeHolder,
+    DrawCode,
+    LastCredential,
+    ListHolders,
+    ReadCard,
+    ReadKeys,
+    RemoveHolder,
+)
+from voipnode.calls.errors import CallError, FieldsError, NotNowError
+from voipnode.calls.events import Problem, ScheduleChanged
+from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
+from voipnode.modules.entry.codes import generated
+from voipnode.modules.entry.desk import DENIED, EntryDesk, Reader
+from voipnode.modules.entry.holder import checked, normal_uid
+from voipnode.modules.entry.holder_list import HolderList
+from voipnode.modules.entry.settings import EntrySettings
+
+NAME = "entry"
+MAX_READERS = 64
+MAX_KEYS = 64
+MAX_WAITING = 8  # cards and keys of one reader that wait for those before them
+
+
+class EntryModule:
+    """The entry list of `settings`; `utc_now` gives the wall's clock as an aware datetime."""
+
+    def __init__(self, house: House, settings: EntrySettings, utc_now: Callable[[], datetime] | None = None) -> None:
+        self._bus = house.bus
+        self._commands = house.commands
+        self._settings = settings
+        self._utc_now = utc_now or functools.partial(datetime.now, UTC)
+        self._holders = HolderList(house.state_dir, settings.max_holders)
+        self._schedules: dict[str, bool] = {}
+        self._desk = EntryDesk(
+            settings,
+            self._holders,
+            bus=house.bus,
+            commands=house.commands,
+            utc_now=self._utc_now,
+            schedules=self._schedules,
+        )
+        self._readers: dict[str, Reader] = {}
+        self._last: dict[str, Any] = {}
+        self._opened = False
+        self._places: list[Subscription] = []
+
+    async def start(self) -> None:
+        """Open the list. One that cannot be read is told, and lets nobody in; the node runs."""
+        self._opened = True
+        try:
+            await self._holders.open()
+        except CallError as error:
+            self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=f"{error}; no card and no code opens"))
+        commands = self._commands
+        self._places = [
+            self._bus.subscribe(ScheduleChanged, self._schedule_changed, who=NAME),
+            commands.register(ReadCard, self._card, who=NAME),
+            commands.register(ReadKeys, self._keys, who=NAME),
+            commands.register(AddHolder, self._add, who=NAME),
+            commands.register(ChangeHolder, self._change, who=NAME),
+            commands.register(RemoveHolder, self._remove, who=NAME),
+            commands.register(ListHolders, self._list, who=NAME),
+            commands.register(DrawCode, self._draw, who=NAME),
+            commands.register(LastCredential, lambda command: json.dumps(self._last), who=NAME),
+        ]
+
+    async def stop(self) -> None:
+        for place in self._places:
+            place.cancel()
+        self._places = []
+        for reader in self._readers.values():
+            if reader.timer is not None:
+                reader.timer.cancel()
+        if self._opened:
+            self._opened = False
+            await self._holders.close()
+
+    def _schedule_changed(self, event: ScheduleChanged) -> None:
+        self._schedules[event.schedule] = event.active
+
+    # -- what readers read
+
+    def _reader(self, name: str) -> Reader:
+        found = self._readers.get(name)
+        if found is None:
+            if len(self._readers) >= MAX_READERS:
+                raise CallError(f"reader {name!r}: there are {MAX_READERS} already")
+            found = self._readers[name] = Reader(name, self._settings)
+        return found
+
+    async def _card(self, command: ReadCard) -> str:
+        reader = self._reader(command.reader)
+        try:
+            uid = normal_uid(command.uid)
+        except ValueError as error:
+            raise CallError(f"uid: {error}") from None
+        if not uid:
+            raise CallError("uid: a card has one")
+        self._last = {
+            "reader": command.reader,
+            "uid": uid,
+            "bits": command.bits or 4 * len(uid),
+            "at_utc": self._utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return await self._in_turn(reader, self._desk.card(reader, uid, command.bits))
+
+    async def _keys(self, command: ReadKeys) -> str:
+        if len(command.keys) > MAX_KEYS:
+            raise CallError(f"keys: {len(command.keys)} at once; at most {MAX_KEYS}")
+        reader = self._reader(command.reader)
+        return await self._in_turn(reader, self._desk.keys(reader, command.keys))
+
+    async def _in_turn(self, reader: Reader, work: Coroutine[Any, Any, str]) -> str:
+        if not self._settings.enabled or reader.waiting >= MAX_WAITING:
+            work.close()
+            if self._settings.enabled:
+                raise NotNowError(f"reader {reader.name!r} reads faster than anybody can be let in")
+            return DENIED
+        reader.waiting += 1
+        try:
+            return await work
+        finally:
+            reader.waiting -= 1
+
+    # -- the list
+
+    async def _add(self, command: AddHolder) -> str:
+        fields = checked(command.values, self._settings.pin_length)
+        if not fields.card_uid and not any(fields.codes.values()):
+            raise FieldsError([("card_uid", None, "a holder needs a card or a code to be let in by")])
+        return str(await self._holders.add(fields))
+
+    async def _change(self, command: ChangeHolder) -> str:
+        known = await self._holders.one(command.holder)
+        fields = checked(command.values, self._settings.pin_length, known.fields)
+        codes = {kind: code for kind, code in fields.codes.items() if kind in command.values}
+        await self._holders.change(command.holder, fields, codes)
+        return str(command.holder)
+
+    async def _remove(self, command: RemoveHolder) -> str:
+        await self._holders.remove(command.holder)
+        return ""
+
+    async def _list(self, command: ListHolders) -> str:
+        holders = await self._holders.all()
+        return json.dumps([holder.shown() for holder in holders])
+
+    async def _draw(self, command: DrawCode) -> str:
+        if not self._settings.pin_length:
+            raise NotNowError("there are no codes here (entry.pin_length = 0)")
+        for _ in range(20):
+            code = generated(self._settings.pin_length)
+            if await self._holders.by_code(code) is None:
+                return json.dumps({"code": code})
+        raise NotNowError("nearly all codes of this length are taken; make entry.pin_length greater")
+
+
+def build(house: House, settings: EntrySettings) -> EntryModule:
+    return EntryModule(house, settings)
+
+
+DESCRIPTOR = ModuleDescriptor(NAME, EntrySettings, build)
