@@ -112,6 +112,8 @@ def test_press_presses_the_button_of_a_running_node(tmp_path: Path) -> None:
         try:
             code, said = await voipnode("press", "--url", node.url, cwd=tmp_path)
             assert (code, "recipients" in said) == (ExitCode.REFUSED, True), "nobody is set to ring"
+            code, said = await voipnode("test-call", "Zoe", "--url", node.url, cwd=tmp_path)
+            assert (code, "no such contact" in said) == (ExitCode.REFUSED, True)
             code, said = await voipnode("press", "gong", "--url", node.url, cwd=tmp_path)
             assert (code, "gong" in said) == (ExitCode.REFUSED, True)
             peer = f"sip:nobody@127.0.0.1:{free_port()}"

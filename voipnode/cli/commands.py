@@ -147,6 +147,19 @@ def press(
     raise typer.Exit(press_input(name, tuple(ring or ()), url))
 
 
+@app.command("test-call")
+def try_somebody(
+    who: Annotated[str, typer.Argument(metavar="CONTACT|URI", help="Name of a contact, or an address.")],
+    account: Annotated[str, typer.Option(metavar="NAME", help="Call an address from this account.")] = "",
+    timeout: Annotated[float, typer.Option(metavar="S", min=1, max=120, help="How long it may ring.")] = 30.0,
+    url: Annotated[str, typer.Option(metavar="URL", help="Where the node's page is.")] = "http://127.0.0.1:8080",
+) -> None:
+    """Have the node that runs here call somebody, hang up when that is answered, and tell how it went."""
+    from voipnode.cli.trial import try_call
+
+    raise typer.Exit(try_call(who, account, timeout, url))
+
+
 @app.command("speaker-test")
 def speaker_test(
     action: Annotated[

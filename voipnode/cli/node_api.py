@@ -30,15 +30,17 @@ class NodeApi:
         self._base = f"{url.rstrip('/')}/api/v1"
         self.url = url
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> None:
-        """Ask for something; raises NodeRefusedError, NodeUnreachableError."""
+    def post(self, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
+        """Ask for something; the answer, None where it is empty. Raises NodeRefusedError, NodeUnreachableError."""
         request = urllib.request.Request(  # noqa: S310 -- the scheme was looked at above
             self._base + path,
             data=json.dumps(body or {}).encode(),
             headers={"Content-Type": "application/json"},
             method="POST",
         )
-        self._open(request, TIMEOUT_S).close()
+        with self._open(request, timeout_s) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
 
     def events(self) -> Iterator[dict[str, Any]]:
         """All that happens from now on, as the node tells it, until it stops. It listens already when this returns."""

@@ -76,12 +76,15 @@ class DialRequest(models.Request):
     digits: str = Field(min_length=1, max_length=16, description="Speed dial of a contact", examples=["11"])
 
 
-class TestCallRequest(models.Request):
+class ContactTestRequest(models.Request):
+    timeout_s: float = Field(30.0, ge=1, le=120, description="How long it may ring", examples=[30])
+
+
+class TestCallRequest(ContactTestRequest):
     """Whom to try, and for how long."""
 
     to: models.Address = Field(description="SIP address to call", examples=["sip:anna@192.0.2.10"])
     account: str = Field("", max_length=128, description="Account to call from; empty: the default", examples=[""])
-    timeout_s: float = Field(30.0, ge=1, le=120, description="How long it may ring", examples=[30])
 
 
 class TestCallResult(BaseModel):
@@ -212,12 +215,15 @@ def _add_calling(app: FastAPI, commands: Commands) -> None:
         "/api/v1/contacts/{name}/test-call",
         tags=["contacts"],
         summary="Try whether a contact can be called",
-        description="Calls it, and hangs up when it is answered or after 30 s; answers when that is over. Nobody else"
-        " is called in its place, and digits open nothing.",
-        responses=problems.documented(404, 409, 422),
+        description="Calls it, and hangs up when it is answered, or after so long; answers when that is over. Nobody"
+        " else is called in its place, and digits open nothing.",
+        responses=problems.documented(404, 409, 415, 422),
     )
-    async def try_contact(name: ContactName) -> TestCallResult:
-        return TestCallResult.model_validate_json(await commands.execute(TestCall(contact=name)))
+    async def try_contact(
+        name: ContactName, wish: Annotated[ContactTestRequest | None, Body()] = None
+    ) -> TestCallResult:
+        command = TestCall(contact=name, timeout_s=(wish or ContactTestRequest()).timeout_s)
+        return TestCallResult.model_validate_json(await commands.execute(command))
 
     @app.post(
         "/api/v1/test-calls",
