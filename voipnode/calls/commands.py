@@ -384,6 +384,13 @@ class ListHolders(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShowHolder(Command):
+    """One holder as JSON, without its codes. Raises UnknownNameError."""
+
+    holder: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrawCode(Command):
     """A new code that nobody has, as JSON: {"code": ...}. It is good for nothing until a holder has it."""
 

@@ -12,6 +12,8 @@ FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/accounts": ("accounts.html", "text/html; charset=utf-8"),
     "/contacts": ("contacts.html", "text/html; charset=utf-8"),
+    "/entry": ("entry.html", "text/html; charset=utf-8"),
+    "/static/entry.js": ("entry.js", "text/javascript; charset=utf-8"),
     "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
     "/static/contacts.js": ("contacts.js", "text/javascript; charset=utf-8"),
     "/static/editor.js": ("editor.js", "text/javascript; charset=utf-8"),
@@ -25,7 +27,7 @@ FILES = {
 
 
 def add_assets(app: FastAPI) -> None:
-    """Serve the panel at "/", the pages for accounts and contacts, and their files under "/static/"."""
+    """Serve the panel at "/", the pages for accounts, contacts and the entry list, and their files under "/static/"."""
     for path, (file, kind) in FILES.items():
         _add(app, path, (STATIC / file).read_bytes(), kind)
 

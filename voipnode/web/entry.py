@@ -18,6 +18,7 @@ from voipnode.calls.commands import (
     ReadCard,
     ReadKeys,
     RemoveHolder,
+    ShowHolder,
 )
 from voipnode.calls.hooks import Commands
 from voipnode.web import problems
@@ -80,6 +81,13 @@ def add_entry(app: FastAPI, commands: Commands, about: Mapping[str, Any]) -> Non
     )
     async def holders() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(await commands.execute(ListHolders()))
+        return found
+
+    @app.get(
+        "/api/v1/holders/{id}", tags=[TAG], summary="One holder, without codes", responses=problems.documented(404, 409)
+    )
+    async def one(id: HolderId) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await commands.execute(ShowHolder(holder=id)))
         return found
 
     @app.post(

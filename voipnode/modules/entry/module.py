@@ -17,6 +17,7 @@ from voipnode.calls.commands import (
     ReadCard,
     ReadKeys,
     RemoveHolder,
+    ShowHolder,
 )
 from voipnode.calls.errors import CallError, FieldsError, NotNowError
 from voipnode.calls.events import Problem, ScheduleChanged
@@ -72,6 +73,7 @@ class EntryModule:
             commands.register(ChangeHolder, self._change, who=NAME),
             commands.register(RemoveHolder, self._remove, who=NAME),
             commands.register(ListHolders, self._list, who=NAME),
+            commands.register(ShowHolder, self._one, who=NAME),
             commands.register(DrawCode, self._draw, who=NAME),
             commands.register(LastCredential, lambda command: json.dumps(self._last), who=NAME),
         ]
@@ -156,6 +158,9 @@ class EntryModule:
     async def _list(self, command: ListHolders) -> str:
         holders = await self._holders.all()
         return json.dumps([holder.shown() for holder in holders])
+
+    async def _one(self, command: ShowHolder) -> str:
+        return json.dumps((await self._holders.one(command.holder)).shown())
 
     async def _draw(self, command: DrawCode) -> str:
         if not self._settings.pin_length:

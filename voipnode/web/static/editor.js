@@ -16,19 +16,19 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
 
   const path = (id) => `${things}/${encodeURIComponent(id)}`;
 
-  async function edit(id) {
+  async function edit(id, title = id) {
     try {
       schema ??= await ask("GET", schemaPath);
       const known = await suggestions();
-      open(id, id ? await ask("GET", path(id)) : {}, known);
+      open(id, title, id ? await ask("GET", path(id)) : {}, known);
     } catch (error) {
       complain(error.message);
     }
   }
 
-  function open(id, values, known) {
+  function open(id, title, values, known) {
     edited = id;
-    $("editor-title").textContent = id ? `${noun} ${id}` : `New ${noun.toLowerCase()}`;
+    $("editor-title").textContent = id ? `${noun} ${title}` : `New ${noun.toLowerCase()}`;
     fields = [];
     $("main-fields").replaceChildren();
     $("more-fields")?.replaceChildren();
@@ -108,14 +108,15 @@ export function complain(words) {
   if (words) $("complaint").scrollIntoView({ block: "nearest" });
 }
 
-// Calls `refresh` when the node is there (again), and whenever one of these events tells of something new.
-export function follow(api, events, refresh) {
+// Calls `refresh` when the node is there (again), and `heard`, with the event, whenever one of these tells of something.
+export function follow(api, events, refresh, heard = refresh) {
   const source = new EventSource(`${api}/events`);
   source.onopen = refresh;
   source.onmessage = (message) => {
-    if (events.includes(JSON.parse(message.data).event)) refresh();
+    const event = JSON.parse(message.data);
+    if (events.includes(event.event)) heard(event);
   };
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(api, events, refresh), 2000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(api, events, refresh, heard), 2000);
   };
 }
