@@ -14,6 +14,7 @@ from pathlib import Path
 from voipnode import __version__
 from voipnode.calls.desk import Desk
 from voipnode.calls.events import Event
+from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.finder import Finder
 from voipnode.calls.hooks import Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
@@ -54,6 +55,7 @@ ANYWHERE = ("198.51.100.1", "127.0.0.1")
 TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
 TRANSACTIONS_PER_CALL = 80  # calls of one second, one after the other: two transactions each, known for 32 s
+SESSIONS_PER_THROUGH_CALL = 4  # two that talk, and those of others that ring or are ending
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
@@ -63,7 +65,7 @@ class Line:
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
     registered at none. `door`: where its calls are heard. `extensions` are the telephones that register here, `memory`
-    keeps where they are.
+    keeps where they are, `switching` says how they call each other.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Line:
         port: int | None = None,
         registers: bool = True,
         own_certificate: Path | None = None,
+        switching: SwitchSettings = NO_RULES,
         extensions: tuple[ExtensionSettings, ...] = (),
         memory: BindingMemory | None = None,
     ) -> None:
@@ -106,7 +109,7 @@ class Line:
         config = EndpointConfig(
             user_agent=f"voipnode/{__version__}",
             supported=OPTION_TAGS,
-            max_sessions=settings.max_calls + 64,
+            max_sessions=settings.max_calls + SESSIONS_PER_THROUGH_CALL * switching.max_calls + 64,
             max_transactions=max(MAX_TRANSACTIONS, TRANSACTIONS_PER_CALL * settings.max_calls),
             reliable=settings.session.reliable_extension,
             session_timer=settings.session.timer_extension,
@@ -152,6 +155,7 @@ class Line:
             clips=door.clips,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
+            switching=switching,
             extensions=extensions,
             memory=memory,
             utc_s=time.time,
@@ -225,7 +229,7 @@ class Line:
         quiet = asyncio.Event()
 
         def is_over() -> bool:
-            return not self.switch.calls and self.switch.accounts.stopped
+            return not self.switch.busy and self.switch.accounts.stopped
 
         def look(_event: Event) -> None:
             if is_over():

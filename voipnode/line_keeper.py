@@ -9,7 +9,7 @@ from pathlib import Path
 
 from voipnode.calls.commands import Command, PlaceCall, RingRecipients
 from voipnode.calls.errors import CallError
-from voipnode.calls.events import CallChanged, CallState, LineSettingsChanged, Problem
+from voipnode.calls.events import CallChanged, CallState, ExchangeCallChanged, LineSettingsChanged, Problem
 from voipnode.calls.hooks import House, Subscription, Tasks
 from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.settings import AccountSettings, SipSettings
@@ -51,7 +51,7 @@ class LineKeeper:
         self._memory = memory
         self._work = Tasks("line")
         self._one_at_a_time = asyncio.Lock()
-        self._listening: Subscription | None = None
+        self._listening: list[Subscription] = []
         self._wanted: NodeSettings | None = None  # what the line is to be like after the call that is on
         self._settings: NodeSettings | None = None
         self.line: Line | None = None
@@ -71,7 +71,10 @@ class LineKeeper:
     async def open(self, settings: NodeSettings) -> None:
         """Open the first line. Raises CallError that names the setting and says what would help."""
         await self._open(settings)
-        self._listening = self._bus.subscribe(CallChanged, self._call_changed, who="line")
+        self._listening = [
+            self._bus.subscribe(CallChanged, self._call_changed, who="line"),
+            self._bus.subscribe(ExchangeCallChanged, self._call_changed, who="line"),
+        ]
 
     async def change(self, settings: NodeSettings) -> bool:
         """Have the line as `settings` say; False: once the call that is on is over.
@@ -82,7 +85,7 @@ class LineKeeper:
             if self._settings is not None and _line_of(settings) == _line_of(self._settings):
                 self._settings, self._wanted = settings, None
                 return True
-            if self.line is not None and self.line.switch.calls:
+            if self.line is not None and self.line.switch.busy:
                 self._wanted = settings
                 return False
             await self._replace(settings)
@@ -90,8 +93,8 @@ class LineKeeper:
 
     async def stop(self) -> None:
         """Close the line for good; may be called twice."""
-        if self._listening is not None:
-            self._listening.cancel()
+        for subscription in self._listening:
+            subscription.cancel()
         await self._work.close()
         await self._close()
 
@@ -103,7 +106,7 @@ class LineKeeper:
         except TlsError as error:
             self._bus.publish(Problem(where="sip.tls", detail=_certificate_words(error)))
 
-    def _call_changed(self, event: CallChanged) -> None:
+    def _call_changed(self, event: CallChanged | ExchangeCallChanged) -> None:
         if self._wanted is not None and event.state is CallState.TERMINATED:
             self._work.start(self._change_later())
 
@@ -148,6 +151,7 @@ class LineKeeper:
                 bus=self._bus,
                 commands=self._commands,
                 own_certificate=self._own_certificate(sip),
+                switching=settings.switch,
                 extensions=settings.extensions,
                 memory=self._memory,
             )
@@ -188,7 +192,8 @@ class LineKeeper:
 
 def _line_of(settings: NodeSettings) -> tuple[object, ...]:
     """What of the settings a line is made of."""
-    return settings.sip, [(account.id, account) for account in settings.all_accounts], settings.extensions
+    accounts = [(account.id, account) for account in settings.all_accounts]
+    return settings.sip, accounts, settings.switch, settings.extensions
 
 
 def _cancel(subscriptions: list[Subscription]) -> None:

@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from voipnode.calls.clips.settings import ClipsSettings, broken_clips
 from voipnode.calls.contacts.checks import broken_contacts, broken_names
 from voipnode.calls.contacts.settings import MAX_CONTACTS, ContactSettings
+from voipnode.calls.exchange.settings import SwitchSettings, broken_dial_plan
 from voipnode.calls.multicast.settings import MulticastSettings
 from voipnode.calls.references import Broken, listed
 from voipnode.calls.registrar.settings import MAX_EXTENSIONS, ExtensionSettings, clashing_extensions
@@ -54,6 +55,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     sip: SipSettings = SipSettings()
     accounts: tuple[AccountSettings, ...] = Field(default=(), max_length=100)
     extensions: tuple[ExtensionSettings, ...] = Field(default=(), max_length=MAX_EXTENSIONS)
+    switch: SwitchSettings = SwitchSettings()
     contacts: tuple[ContactSettings, ...] = Field(default=(), max_length=MAX_CONTACTS)
     schedules: tuple[ScheduleSettings, ...] = Field(default=(), max_length=MAX_SCHEDULES)
     audio: AudioSettings = AudioSettings()
@@ -129,6 +131,13 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
             return
         yield from self._unknown_accounts(names)
         yield from clashing_extensions(self.extensions, self.all_accounts, self.sip.access)
+        yield from broken_dial_plan(
+            self.switch,
+            extensions=[extension.number for extension in self.extensions],
+            groups=[],
+            trunks=[account.name for account in self.all_accounts if account.registered],
+            incoming=[account.incoming for account in self.accounts],
+        )
         yield from broken_clips(self.clips, self.clip_users)
         yield from broken_schedules(self.schedules)
         schedules = [schedule.name for schedule in self.schedules]

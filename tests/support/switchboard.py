@@ -11,6 +11,7 @@ from tests.support.wire import Wire
 from voipnode.calls.clips.player import ClipPlayer
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallChanged, DtmfReceived, Event
+from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.hooks import Bus, Frame
 from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.registrar.settings import ExtensionSettings
@@ -277,6 +278,7 @@ class Switchboard:
         rate_hz: int = RATE_HZ,
         dtls: DtlsIdentity | None = None,
         clips: dict[str, float] | None = None,
+        switching: SwitchSettings = NO_RULES,
         extensions: tuple[ExtensionSettings, ...] = (),
         memory: BindingMemory | None = None,
     ) -> None:
@@ -301,6 +303,7 @@ class Switchboard:
             bus=self.bus,
             find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),
             clips=ClipsInMemory(clips or {}),
+            switching=switching,
             extensions=extensions,
             memory=memory,
             utc_s=lambda: START_UTC_S + self.wire.now,

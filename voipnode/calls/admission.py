@@ -85,13 +85,17 @@ class Admission:
         return self._is_outside(host) and not self._accounts.served_by(host)
 
     def decide(self, incoming: IncomingCall, calls_now: int, now: float) -> Admitted | Refusal:
-        """Let a call to the door in or say why not: `admit`, and whether there is room for one more."""
+        """Let a call to the door in or say why not: `admit`, and `at_door`."""
+        decision = self.admit(incoming, now)
+        return decision if isinstance(decision, Refusal) else self.at_door(calls_now) or decision
+
+    def at_door(self, calls_now: int) -> Refusal | None:
+        """Why the door takes no call now; None where it does."""
         if not self._settings.allow_incoming:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
-        decision = self.admit(incoming, now)
-        if isinstance(decision, Admitted) and calls_now >= self._settings.max_calls:
+        if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
-        return decision
+        return None
 
     def admit(self, incoming: IncomingCall, now: float) -> Admitted | Refusal:
         """Say who calls, or why he may not. Strangers learn nothing of the accounts: the network is looked at first."""

@@ -144,6 +144,27 @@ class RecipientRang(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeCallChanged(Event):
+    """A call through the node, between two telephones, entered a state or is otherwise than before.
+
+    `call` is its id ("x1"). `caller`, `callee`: extension, number or URI; `account`: the line that it goes or came by,
+    "" between extensions. `encryption` and `codec` are the caller's and the callee's, "" where not agreed on.
+    """
+
+    name: ClassVar[str] = "exchange_call.changed"
+    call: str
+    state: CallState
+    reason: CallReason
+    caller: str
+    callee: str
+    account: str = ""
+    status: int = 0
+    detail: str = ""
+    encryption: tuple[str, str] = ("", "")
+    codec: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationChanged(Event):
     """An account stands otherwise than before; repetitions of the same problem are not told.
 

@@ -1,8 +1,8 @@
-"""Calls to the door: let in or refused, ringing, answered."""
+"""Calls to the door: ringing, answered."""
 
 from __future__ import annotations
 
-from voipnode.calls.admission import Admission, Admitted, Refusal
+from voipnode.calls.admission import Admitted
 from voipnode.calls.call import Call
 from voipnode.calls.callers import caller_of
 from voipnode.calls.core import CallCore, no_common_audio
@@ -10,9 +10,7 @@ from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.media_host import media_host
 from voipnode.calls.paging import answer_wish
-from voipnode.calls.refusals import Refusals
 from voipnode.calls.sip_leg import SipLeg
-from voipnode.calls.take_over import TakeOver
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import RemoteError
 
@@ -20,29 +18,11 @@ from voipnode.sipstack.errors import RemoteError
 class Incoming:
     """Takes calls from others and follows them until they are answered here."""
 
-    def __init__(self, core: CallCore, admission: Admission) -> None:
+    def __init__(self, core: CallCore) -> None:
         self._core = core
-        self._admission = admission
-        self._take_over = TakeOver(core, admission)
-        self._refused = Refusals()
 
-    def on_call(self, event: sip.IncomingCall) -> None:
-        """Somebody calls the door."""
-        core = self._core
-        if not core.endpoint.is_waiting(event.session):
-            return  # its CANCEL came in the same piece of a stream
-        if event.replaces is not None:
-            self._take_over.on_call(event, event.replaces)
-            return
-        decision = self._admission.decide(event, core.table.engaged, core.now)
-        if isinstance(decision, Refusal):
-            caller = event.request.from_.uri
-            self._refused.note(f"{event.source.remote.host} ({caller})", f"call refused: {decision.detail}", core.now)
-            core.endpoint.reject(event.session, decision.status, core.now)
-            return
-        self._let_in(event, decision)
-
-    def _let_in(self, event: sip.IncomingCall, admitted: Admitted) -> None:
+    def let_in(self, event: sip.IncomingCall, admitted: Admitted) -> None:
+        """Somebody who may calls the door."""
         core = self._core
         request = event.request
         remote = str(caller_of(request, from_server=admitted.from_server))

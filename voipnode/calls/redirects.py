@@ -54,7 +54,7 @@ class Redirects:
         if event.status in FOLLOWED:
             leg = call.legs[event.session]
             trail = trail or Trail(leg.target, leg.account, leg.key)
-            trail.left = [*_usable(event.contacts), *trail.left]
+            trail.left = [*usable_contacts(event.contacts), *trail.left]
         if trail is None:
             return False
         target = self._next(call, trail)
@@ -110,7 +110,7 @@ def _may_go_on(event: sip.SessionEnded) -> bool:
     return event.cause in (sip.EndCause.TIMEOUT, sip.EndCause.TRANSPORT)
 
 
-def _usable(contacts: tuple[str, ...]) -> list[SipUri]:
+def usable_contacts(contacts: tuple[str, ...]) -> list[SipUri]:
     """The SIP addresses among the contacts; headers that they carry are not written into our requests (§19.1.5)."""
     found = []
     for text in contacts[:MAX_TARGETS]:

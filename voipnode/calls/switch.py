@@ -20,6 +20,12 @@ from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_sounds import DoorSounds
 from voipnode.calls.early_media import EarlyMedia
 from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.exchange.conference import Conferences
+from voipnode.calls.exchange.dial_plan import DialPlan
+from voipnode.calls.exchange.door_services import LookOuts, Pages
+from voipnode.calls.exchange.exchange import Exchange
+from voipnode.calls.exchange.room import Room
+from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.holds import Holds
 from voipnode.calls.hooks import Bus
 from voipnode.calls.incoming import Incoming
@@ -28,6 +34,7 @@ from voipnode.calls.outcome import outcome_of
 from voipnode.calls.outgoing import Outgoing
 from voipnode.calls.paths import Paths
 from voipnode.calls.ports import Find, LocalAddress
+from voipnode.calls.reception import Reception, extension_caller
 from voipnode.calls.redirects import Redirects
 from voipnode.calls.referred import Referred
 from voipnode.calls.refusals import Refusals
@@ -72,6 +79,7 @@ class Switch:
         find: Find,
         instance: str = "",
         clips: Clips = NO_CLIPS,
+        switching: SwitchSettings = NO_RULES,
         extensions: Sequence[ExtensionSettings] = (),
         memory: BindingMemory | None = None,
         utc_s: Callable[[], float] = lambda: 0.0,
@@ -109,7 +117,26 @@ class Switch:
         if extensions:
             endpoint.serve_registrations(self.registrar)
         self._outgoing = Outgoing(self._core)
-        self._incoming = Incoming(self._core, admission)
+        self._incoming = Incoming(self._core)
+        self.exchange = Exchange(
+            self._core,
+            switching,
+            accounts=self.accounts,
+            telephones=self.registrar,
+            plan=DialPlan(
+                switching.rules,
+                extensions=self.registrar.extensions.__contains__,
+                groups=lambda name: False,
+                door_users={each.user_id for each in accounts},
+                incoming={each.name: each.incoming for each in accounts},
+            ),
+            who_is=lambda number: extension_caller(self.registrar.extensions[number].settings),
+            make_room=lambda: Room.of(self._core),
+        )
+        self.exchange.serve("conference", Conferences(self._core, switching.conferences))
+        self.exchange.serve("page", Pages(self._core, switching.page))
+        self.exchange.serve("look_out", LookOuts(self._core, switching.look_out))
+        self._reception = Reception(self._core, admission, self._incoming, self.exchange)
         self._digits = Digits(self._core)
         self._changes = Changes(self._core)
         self._early = EarlyMedia(self._core)
@@ -175,7 +202,7 @@ class Switch:
         """When `on_deadline` wants to be called."""
         clocks = (
             *(self._endpoint, self._table, self._referred, self._holds, self._paths, self.accounts, self._mailboxes),
-            self.registrar,
+            *(self.registrar, self.exchange),
         )
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
@@ -190,6 +217,7 @@ class Switch:
         self._paths.on_deadline(now)
         self._mailboxes.on_deadline(now)
         self.registrar.on_deadline(now)
+        self.exchange.on_deadline(now)
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)
         self.accounts.on_deadline(now)
@@ -201,6 +229,11 @@ class Switch:
     def calls(self) -> tuple[Call, ...]:
         """The calls that are not yet over, oldest first."""
         return self._table.calls
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call is not yet over, at the door or through the node."""
+        return bool(self.calls or self.exchange.board.calls)
 
     def account(self, name: str) -> AccountSettings:
         """The active account of that name, the default one for "". Raises UnknownNameError."""
@@ -256,19 +289,23 @@ class Switch:
     def hang_up(self, call_id: str, now: float, detail: str = "hung up here") -> None:
         """End a call in any state: cancels while it rings out, rejects with 486 while it rings here, else BYE."""
         self._core.now = now
-        self._core.end(self._table.known(call_id), (CallReason.TERMINATED, 0, detail))
+        if self.exchange.board.knows(call_id):
+            self.exchange.hang_up(call_id, detail)
+        else:
+            self._core.end(self._table.known(call_id), (CallReason.TERMINATED, 0, detail))
         self._after_command()
 
     def hang_up_all(self, now: float) -> None:
         """End every call, because the node stops."""
-        for call in self.calls:
-            self.hang_up(call.id, now, "the node stops")
+        for call_id in [*(call.id for call in self.calls), *(call.id for call in self.exchange.board.calls)]:
+            self.hang_up(call_id, now, "the node stops")
 
     def abandon(self, now: float) -> None:
         """Let go of calls whose far side has not agreed to their end: of ports, and of relays at servers."""
         for call in self.calls:
             for leg in call.legs.values():
                 leg.close(now)
+        self.exchange.abandon(now)
 
     def send_digits(self, call_id: str, digits: str, now: float) -> None:
         """Send digits by the first road of the account that the far side takes. Raises CallError, NotNowError."""
@@ -306,13 +343,16 @@ class Switch:
         """Carry what the endpoint tells to the calls."""
         while (event := self._endpoint.next_event()) is not None:
             if isinstance(event, sip.IncomingCall):
-                self._incoming.on_call(event)
+                self._reception.on_call(event)
+            elif isinstance(event, sip.ReferralEnded):
+                self._referred.on_referral_ended(event)
+                self.exchange.on_referral_ended(event)
+            elif self.exchange.owns(session := getattr(event, "session", "")):
+                self.exchange.on_event(session, event)
             elif isinstance(event, sip.SessionEnded):
                 self._on_session_ended(event)
             elif isinstance(event, sip.TransferProgress):
                 self._transfers.on_progress(event)
-            elif isinstance(event, sip.ReferralEnded):
-                self._referred.on_referral_ended(event)
             elif isinstance(event, (sip.NotifyReceived, sip.NoticeReceived, sip.SubscriptionEnded)):
                 self._mailboxes.on_event(event)
             elif isinstance(event, sip.MessageReceived):
@@ -374,6 +414,8 @@ class Switch:
             call = self._table.of_session(leg.session)
             if isinstance(event, AddressesGathered):
                 leg.gathered(self._core.now)
+            elif self.exchange.owns(leg.session):
+                self.exchange.on_media_event(leg, event)
             elif call is not None and isinstance(event, KeysMade | HandshakeFailed):
                 self._core.handshake_ended(call, leg, event)
             elif call is not None:

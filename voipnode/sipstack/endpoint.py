@@ -35,10 +35,11 @@ from voipnode.sipstack.referrals import Referrals
 from voipnode.sipstack.referring import Referring
 from voipnode.sipstack.refresher import Refresher
 from voipnode.sipstack.reliable import Reliable
+from voipnode.sipstack.replaces import Replaces
 from voipnode.sipstack.replacing import find_replacement
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server, no_dialog
-from voipnode.sipstack.session import Input
+from voipnode.sipstack.session import UAC_TABLE, Input, InviteSession
 from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.subscribing import Subscribing
 from voipnode.sipstack.texts import Texts
@@ -346,6 +347,16 @@ class Endpoint:
         """Whether the session has not ended yet."""
         return session in self._core.sessions
 
+    def placed(self, call_id: str) -> bool:
+        """Whether a call of ours that goes on has this Call-ID: an INVITE that brings it has come back to us."""
+        sessions = self._core.sessions.values()
+        return any(session.table is UAC_TABLE and call_id in _call_ids(session) for session in sessions)
+
+    def session_replaced_by(self, wanted: Replaces) -> str:
+        """The session whose dialog this names, "" where there is none."""
+        found = [self._core.dialogs[each] for each in wanted.dialog_ids if each in self._core.dialogs]
+        return found[0][0].id if len(found) == 1 else ""
+
     def takes_info(self, session: str) -> bool:
         """Whether the far side serves INFO, as far as it has told; an early dialog is not asked."""
         found = self._core.sessions.get(session)
@@ -418,3 +429,9 @@ class Endpoint:
         counts["subscribing"] = len(self._subscribing)
         counts["references"], counts["referrals"] = len(self._referring), len(self._referrals)
         return counts
+
+
+def _call_ids(session: InviteSession) -> tuple[str, ...]:
+    """The Call-ID of a session that we began; it has one, wherever that is known by now."""
+    invite = session.outgoing.request.call_id if session.outgoing is not None else ""
+    return invite, session.dialog.id.call_id if session.dialog is not None else ""

@@ -14,12 +14,14 @@ class Caller:
     """A caller as the dial plan sees it.
 
     `extension`: one of ours, proven by its password; `name` is its number. `trunk`: a server of the account `name`.
-    `outside`: anybody else, who reaches the door and nothing else. `may_call` counts for extensions.
+    `outside`: anybody else, who reaches the door and nothing else. `may_call` and `opens` (its digits open the door)
+    count for extensions.
     """
 
     kind: CallerKind
     name: str = ""
     may_call: frozenset[str] = frozenset()
+    opens: bool = False
 
 
 OUTSIDE = Caller("outside")

@@ -135,6 +135,14 @@ class DialPlan:
             return refused(403, f"extension {caller.name} may not call {right} (may_call)")
         return found
 
+    def onward(self, caller: Caller, uri: Uri) -> Destination:
+        """Where a call goes on that somebody inside sends elsewhere: nobody gets further so than by dialling, and who
+        came from outside, by a server or not, stays inside."""
+        if caller.kind == "extension":
+            return self.route(caller, uri)
+        found = self.look_up(dialled_in(uri))
+        return found if found.kind in ("extension", "group", "door", "refused") else refused(403, "no way out")
+
     def look_up(self, dialled: str) -> Destination:
         """Where this leads, whoever dials it."""
         for rule in self._rules:

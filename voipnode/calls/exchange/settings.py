@@ -70,6 +70,9 @@ class SwitchSettings(BaseModel):
         return tuple(Rule.parse(text) for text in self.dial_plan)
 
 
+NO_RULES = SwitchSettings()
+
+
 def broken_dial_plan(
     switch: SwitchSettings,
     *,
