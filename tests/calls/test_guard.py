@@ -86,10 +86,11 @@ def test_memory_is_bounded_however_many_sources_come() -> None:
     asked = guard(authenticate="always", callers=CALLERS, total_per_s=0)
     for number in range(2000):
         host = f"192.168.{number // 250}.{number % 250}"
-        ask(asked, answered(asked, host, password="wrong"), host)
+        ask(asked, answered(asked, host, name=f"user {number}", password="wrong"), host)
         asked.request(request("OPTIONS", ("User-Agent", "sipcli")), Hop("TCP", Address(host, 5060), number), 1.0)
-    assert len(asked._wrong) == len(asked._ignored) == 1024
-    assert all(len(memory) <= 1024 for memory in (asked._paces, asked._wrong, asked._ignored))
+    assert len(asked._guesses) == 1024 + 1024, "sources and names"
+    assert len(asked._ignored) == 1024
+    assert len(asked._paces) <= 1024
 
 
 @pytest.mark.parametrize(

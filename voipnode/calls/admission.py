@@ -9,7 +9,7 @@ from functools import lru_cache
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.callers import Networks, TrustedCallers, caller_of
 from voipnode.calls.events import CallReason
-from voipnode.calls.guard import Guard, IsOwn
+from voipnode.calls.guard import Guard, Homes, IsOwn
 from voipnode.calls.pace import Pace
 from voipnode.calls.registrar.settings import ExtensionSettings, extension_account
 from voipnode.calls.settings import AccountSettings, SipSettings
@@ -47,7 +47,7 @@ class Refusal:
 class Admission:
     """Decides on incoming calls; its `guard` on everything that reaches the SIP port. `secret`: 32 random bytes.
 
-    `is_own` tells which hosts are this node, `extensions` its own telephones.
+    `is_own` tells which hosts are this node, `extensions` its own telephones, `homes` which are registered at a host.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Admission:
         *,
         is_own: IsOwn = lambda host, hop: False,
         extensions: Sequence[ExtensionSettings] = (),
+        homes: Homes = lambda host: (),
     ) -> None:
         self._settings = settings
         self._accounts = accounts
@@ -73,6 +74,7 @@ class Admission:
             is_trusted=lambda source: self._trusted.names(source.remote.host),
             is_own=is_own,
             extensions={each.number: each.password for each in extensions},
+            homes=homes,
         )
         self._extensions = {each.number: each for each in extensions}
 

@@ -16,13 +16,14 @@ Users that exist and users that do not are answered alike in all of it.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from pydantic import SecretStr
 
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.callers import Networks
+from voipnode.calls.guesses import Guesses
 from voipnode.calls.pace import Pace
 from voipnode.sipstack.authenticator import Authenticator, Verdict
 from voipnode.sipstack.gate import TurnedAway
@@ -39,11 +40,15 @@ SCANNERS = ("friendly-scanner", "sipvicious", "sipcli", "sip-scan", "sundayddr",
 # Requests that want something of us. OPTIONS asks what everybody may know; CANCEL cannot be asked (RFC 3261 §22.1).
 ASKED_WHO = frozenset({"INVITE", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INFO", "UPDATE"})
 FORBIDDEN = (403, "Forbidden")
+TOO_MANY = (503, "Service Unavailable")
+RETRY_AFTER_S = "5"
 NO_DIALOG = (481, "Call/Transaction Does Not Exist")
 
 Judge = Callable[[Hop], bool]
 IsOwn = Callable[[str, Hop], bool]
 """Whether a host, as somebody at a hop calls it, is this node."""
+Homes = Callable[[str], Collection[str]]
+"""The extensions that have a telephone registered from a host."""
 Asked = tuple[str, str, str, str, int]
 """One request, so that nobody else's passes for it: source host, method, Call-ID, From tag, CSeq."""
 
@@ -51,7 +56,8 @@ Asked = tuple[str, str, str, str, int]
 class Guard:
     """Decides, and remembers a bounded number of sources. `is_stranger`, `is_server`, `is_trusted` say who a source is.
 
-    `extensions`: the passwords of our own telephones, by number, who always prove who they are.
+    `extensions`: the passwords of our own telephones, by number, who always prove who they are; `homes`: which of them
+    are registered where.
 
     A server of ours has no rate but the servers' own total, is never ignored and never asked for a password: whoever
     could forge its address, or those of everybody else, must not be able to cut us off from it. Nor is anybody ignored
@@ -68,6 +74,7 @@ class Guard:
         is_trusted: Judge,
         is_own: IsOwn = lambda host, hop: False,
         extensions: Mapping[str, SecretStr] = MappingProxyType({}),
+        homes: Homes = lambda host: (),
     ) -> None:
         self._settings = settings
         self._is_stranger = is_stranger
@@ -87,7 +94,8 @@ class Guard:
         self._total_of_servers = _pace(settings.total_burst, settings.total_per_s)
         self._paces: dict[str, Pace | None] = {}
         self._ignored: dict[str, float] = {}  # source -> until when
-        self._wrong: dict[str, int] = {}
+        self._guesses = Guesses(settings.wrong_passwords)
+        self._homes = homes
         self._proven: dict[Asked, str] = {}  # requests just let in -> who proved himself
         self._list = AccessList(settings.policy, settings.entries)
 
@@ -164,10 +172,14 @@ class Guard:
         return claimed if claimed in self._extensions else ""
 
     def _prove(self, request: Request, source: Hop, now: float, extension: str = "") -> TurnedAway | None:
-        host = source.remote.host
+        host, claimed = source.remote.host, self._authenticator.claimed(request)
+        homes = self._homes(host) if claimed and self._extensions else ()
+        home = host if claimed in homes else ""
+        if claimed and not self._guesses.may_try(claimed, home, now):
+            return TurnedAway(*TOO_MANY, f"too many wrong passwords for {claimed}", (("Retry-After", RETRY_AFTER_S),))
         verdict, name = self._authenticator.judge(request, host, now, self._password_of)
         if verdict is Verdict.ACCEPTED:
-            self._wrong.pop(host, None)
+            self._guesses.right(host, name, home)
             if extension and name != extension:
                 return TurnedAway(*FORBIDDEN, f"calls himself {extension}, and is {name}")
             if len(self._proven) >= MAX_PROVEN:
@@ -177,22 +189,15 @@ class Guard:
         why = "asked for name and password"
         if verdict is Verdict.WRONG:
             why = "wrong name or password"
-            self._count_wrong(host, now)
+            # Where telephones of ours are registered, one with a wrong password is no reason to cut off the others.
+            if self._guesses.wrong(host, claimed, home, now) and not homes:
+                self._ignore(host, now)
         headers = self._authenticator.challenge(host, now, stale=verdict is Verdict.STALE)
         return TurnedAway(401, "Unauthorized", why, headers)
 
     def _password_of(self, name: str) -> str | None:
         password = self._passwords.get(name)
         return None if password is None else password.get_secret_value()
-
-    def _count_wrong(self, host: str, now: float) -> None:
-        count = self._wrong.pop(host, 0) + 1
-        if count >= self._settings.wrong_passwords:
-            self._ignore(host, now)
-            return
-        if len(self._wrong) >= MAX_SOURCES:
-            self._wrong.pop(next(iter(self._wrong)))
-        self._wrong[host] = count
 
     def _ignore(self, host: str, now: float) -> None:
         if len(self._ignored) >= MAX_SOURCES:

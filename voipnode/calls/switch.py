@@ -7,7 +7,7 @@ Its parts: `outgoing` places calls, `incoming` takes them, `digits` carries keys
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
@@ -103,6 +103,7 @@ class Switch:
             media.random_bits(256).to_bytes(32, "big"),
             is_own=lambda host, hop: normal_host(local_address(hop).host) == normal_host(host),
             extensions=extensions,
+            homes=self._at_home,
         )
         self.registrar = Registrar(
             settings.registrar,
@@ -328,6 +329,9 @@ class Switch:
         else:
             self._transfers.attended(call, self._table.known(with_call))
         self._after_command()
+
+    def _at_home(self, host: str) -> Collection[str]:
+        return self.registrar.bindings.at_home(host)
 
     def is_stranger(self, host: str) -> bool:
         """Whether this address is in none of `sip.incoming_networks` and no server's of an account."""

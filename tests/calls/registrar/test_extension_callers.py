@@ -123,3 +123,49 @@ def test_the_same_number_elsewhere_is_not_ours() -> None:
         parse_uri(text) for text in ("sip:101@192.168.1.99", "sip:101@pbx.example", "sip:101@192.168.1.10:5070")
     ]
     assert [ways.extension(uri) for uri in elsewhere if isinstance(uri, SipUri)] == ["", "", ""]
+
+
+# ---- guessing
+
+
+def guess(house: Switchboard, host: str, number: str = "101", times: int = 1) -> list[int]:
+    """Wrong passwords from a host; the last answer to each attempt."""
+    phone = Telephone(house, number, host, password="wrong battery")
+    found = []
+    for _ in range(times):
+        phone.series = phone.endpoint.series(phone.credentials)
+        found.append(phone.register().status)
+    return found
+
+
+def patient(wrong_passwords: int = 100) -> Switchboard:
+    return board(settings=SipSettings(access=AccessSettings(wrong_passwords=wrong_passwords)))
+
+
+def test_a_password_guessed_at_by_many_hosts_is_looked_at_now_and_then_and_telephones_go_on() -> None:
+    house = patient()
+    anna = Telephone(house, "101", ANNA)
+    anna.register()
+    hosts = [f"192.168.2.{number}" for number in range(1, 24)]
+    assert [guess(house, host) for host in hosts[:20]] == [[401]] * 20
+    # An attempt takes a second here: of the next ones, every fifth second's is looked at.
+    answers = [guess(house, host)[0] for host in hosts[20:]]
+    assert answers == [503, 503, 503]
+    assert guess(house, "192.168.2.99", "102") == [401], "nobody else's name goes slowly"
+    assert guess(house, "192.168.2.98", "102") == [401]
+    assert anna.register().status == 200, "where it is registered it goes on"
+    house.wire.run(house.wire.now + 5.0)
+    assert Telephone(house, "101", BEN).register().status == 200, "a new telephone gets its turn"
+
+
+def test_one_telephone_with_a_wrong_password_does_not_cut_off_the_house_that_it_is_in() -> None:
+    """Behind one NAT all have one address."""
+    house = patient(wrong_passwords=3)
+    anna = Telephone(house, "101", ANNA)
+    anna.register()
+    assert set(guess(house, ANNA, "102", times=10)) == {401}
+    again = Telephone(house, "101", ANNA)
+    assert again.register().status == 200
+    assert guess(house, BEN, "102", times=3)[:3] == [401, 401, 401]
+    with pytest.raises(ValueError, match="not enough values"):
+        guess(house, BEN, "102")

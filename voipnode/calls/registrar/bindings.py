@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence, Set
+from typing import Generic, TypeVar
 
 from voipnode.calls.registrar.device import Device
 from voipnode.calls.registrar.settings import RegistrarSettings
@@ -12,9 +13,32 @@ from voipnode.sipstack.timers import DeadlineQueue
 from voipnode.sipstack.transport import Hop
 
 HOUR_S = 3600
+K = TypeVar("K", bound=Hashable)
 
 Changed = Callable[[str, tuple[Device, ...], tuple[Device, ...], float], None]
 """Told of a number that its devices were these, are those now, and the time."""
+
+
+class Numbers(Generic[K]):
+    """The numbers that have a device at some place: over a connection, at a host."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[K, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def of(self, place: K) -> Collection[str]:
+        return self._numbers.get(place, frozenset())
+
+    def move(self, number: str, before: Set[K], after: Set[K]) -> None:
+        """The devices of a number are elsewhere now."""
+        for place in before - after:
+            self._numbers[place].discard(number)
+            if not self._numbers[place]:
+                del self._numbers[place]
+        for place in after - before:
+            self._numbers.setdefault(place, set()).add(number)
 
 
 class Bindings:
@@ -24,12 +48,17 @@ class Bindings:
         self._settings = settings
         self._changed = changed
         self._devices: dict[str, tuple[Device, ...]] = {}
-        self._by_connection: dict[int, set[str]] = {}
+        self._by_connection: Numbers[int] = Numbers()
+        self._by_host: Numbers[str] = Numbers()
         self._ends: DeadlineQueue[str] = DeadlineQueue()
 
     def of(self, number: str) -> tuple[Device, ...]:
         """The devices of a number, the one registered last first."""
         return self._devices.get(number, ())
+
+    def at_home(self, host: str) -> Collection[str]:
+        """The numbers that have a device registered from this host."""
+        return self._by_host.of(host)
 
     def __len__(self) -> int:
         """How many numbers have devices."""
@@ -67,7 +96,7 @@ class Bindings:
         """The devices that were reached over it are gone (RFC 5626 §5.3); they will register anew."""
         if hop.connection is None:
             return
-        for number in sorted(self._by_connection.pop(hop.connection, ())):
+        for number in sorted(self._by_connection.of(hop.connection)):
             left = [
                 device
                 for device in self.of(number)
@@ -86,15 +115,8 @@ class Bindings:
 
     def _put(self, number: str, devices: tuple[Device, ...], now: float) -> None:
         before = self.of(number)
-        for device in before:
-            self._numbers_over(device.source).discard(number)
-        for device in devices:
-            if device.ends_with_connection and device.source.connection is not None:
-                self._by_connection.setdefault(device.source.connection, set()).add(number)
-        for device in before:  # of connections that nobody is registered over any more
-            connection = device.source.connection
-            if connection is not None and not self._by_connection.get(connection, True):
-                del self._by_connection[connection]
+        self._by_connection.move(number, _connections(before), _connections(devices))
+        self._by_host.move(number, _hosts(before), _hosts(devices))
         if devices:
             self._devices[number] = devices
             self._ends.set(number, min(device.expires_at for device in devices))
@@ -102,9 +124,6 @@ class Bindings:
             self._devices.pop(number, None)
             self._ends.cancel(number)
         self._changed(number, before, devices, now)
-
-    def _numbers_over(self, source: Hop) -> set[str]:
-        return self._by_connection.get(source.connection, set()) if source.connection is not None else set()
 
     def _merged(
         self, before: Sequence[Device], request: RegisterRequest, source: Hop, now: float
@@ -127,6 +146,15 @@ class Bindings:
         if 0 < asked_s < min(least_s, HOUR_S):
             raise RemoteError(423, "Interval Too Brief", (("Min-Expires", str(least_s)),))
         return min(asked_s, most_s)
+
+
+def _connections(devices: Iterable[Device]) -> set[int]:
+    over = (device.source.connection for device in devices if device.ends_with_connection)
+    return {connection for connection in over if connection is not None}
+
+
+def _hosts(devices: Iterable[Device]) -> set[str]:
+    return {device.source.remote.host for device in devices}
 
 
 def _check_order(device: Device, request: RegisterRequest) -> None:

@@ -139,10 +139,6 @@ class Registrar:
         detours = tuple([Detour((each.hop,), each.uri, way.from_, each.path) for each in others])
         return replace(way, routes=device.path, detours=detours, only_hop=device.is_behind_nat)
 
-    def is_home(self, number: str, source: Hop) -> bool:
-        """Whether a telephone of this number is registered from that address."""
-        return any(device.source.remote.host == source.remote.host for device in self.bindings.of(number))
-
     # ---- verbs
 
     def connection_closed(self, hop: Hop, now: float) -> None:
