@@ -18,8 +18,8 @@ EVERYTHING = ("door", "extensions", "trunks")
 
 
 def board_with(*names: str, may_call: tuple[str, ...] = EVERYTHING, **settings: Any) -> Switchboard:
-    """Extensions 101 Anna, 102 Bert and 103 Carl, or those named, and nobody registered."""
-    people = names or ("Anna", "Bert", "Carl")
+    """Extensions 101 Anna, 102 Bert, 103 Carl and 104 Dora, or those named, and nobody registered."""
+    people = names or ("Anna", "Bert", "Carl", "Dora")
     extensions = [extension(str(number), name=name, may_call=may_call) for number, name in enumerate(people, 101)]
     return Switchboard(extensions=tuple(extensions), **settings)
 
@@ -112,7 +112,7 @@ def heard_from(board: Switchboard, host: str, to: str, count: int = 5, payload_t
 
 def assert_quiet(board: Switchboard, *phones: Phone) -> None:
     """Nothing is left at the node, nor at the phones, once everything that is repeated has been."""
-    board.wire.run(board.wire.now + 40.0)
+    board.wire.run(board.wire.now + 75.0)
     assert board.switch.exchange.board.calls == ()
     board.assert_quiet()
     for endpoint in (board.endpoint, *(phone.endpoint for phone in phones)):

@@ -72,7 +72,7 @@ def caller_from(admitted: Admitted) -> Caller:
 
 def extension_caller(extension: ExtensionSettings) -> Caller:
     """An extension with its rights."""
-    return Caller("extension", extension.number, frozenset(extension.may_call), extension.opens)
+    return Caller("extension", extension.number, frozenset(extension.may_call), extension.opens, extension.name)
 
 
 def _shown(event: sip.IncomingCall, admitted: Admitted) -> Identity:

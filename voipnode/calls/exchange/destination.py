@@ -15,13 +15,14 @@ class Caller:
 
     `extension`: one of ours, proven by its password; `name` is its number. `trunk`: a server of the account `name`.
     `outside`: anybody else, who reaches the door and nothing else. `may_call` and `opens` (its digits open the door)
-    count for extensions.
+    count for extensions. `display_name`: whom telephones show.
     """
 
     kind: CallerKind
     name: str = ""
     may_call: frozenset[str] = frozenset()
     opens: bool = False
+    display_name: str = ""
 
 
 OUTSIDE = Caller("outside")

@@ -12,7 +12,7 @@ from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.call import Outcome
 from voipnode.calls.core import CallCore
-from voipnode.calls.events import CallReason
+from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.exchange.board import Board, MakeRoom
 from voipnode.calls.exchange.causes import UNAVAILABLE, hung_up, reason_fields
 from voipnode.calls.exchange.changes import Changes
@@ -339,6 +339,7 @@ class Exchange:
         if call is None:
             call = core.table.new("incoming", party.leg.account, party.leg.remote, authorised=opens)
             core.table.attach(call, party.leg)
+            core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now)  # all hear of it in order
             core.activate(call, party.leg, CallReason.ACCEPTED_BY_DEVICE)
             return True
         core.table.attach(call, party.leg)
@@ -359,6 +360,7 @@ class Exchange:
     def _carry_out(self, call: ThroughCall, action: Action, headers: tuple[tuple[str, str], ...]) -> None:
         """Say goodbye to whoever is there, with the reason for it."""
         core, caller = self._core, call.caller.session
+        self._transfers.give_up(call)
         if action is Action.GIVE_UP and core.endpoint.is_waiting(caller):
             core.endpoint.reject(caller, UNAVAILABLE, core.now, headers=headers)
         for session in list(call.parties):

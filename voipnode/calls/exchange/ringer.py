@@ -14,6 +14,7 @@ from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.causes import UNAVAILABLE, best_status, status_of
 from voipnode.calls.exchange.destination import Caller, Destination
 from voipnode.calls.exchange.dial_plan import DialPlan
+from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.through_call import ThroughCall
 from voipnode.calls.outgoing import keep_early
@@ -178,7 +179,7 @@ class Ringer:
             search.statuses.append(NO_KEYS)
             return
         leg.remote, leg.target = str(way.target), way.target
-        party = Party(leg, name, who)
+        party = Party(leg, name, who, Identity(name, who.display_name))
         shown = search.by.identity.present(way, host, to_server=who.kind == "trunk")
         search.pending += 1
         self._board.when_ready(search.call, leg, lambda: self._invite(search, party, shown))

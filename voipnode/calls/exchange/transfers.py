@@ -27,7 +27,7 @@ from voipnode.sipstack import events as sip
 from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.timers import DeadlineQueue
 
-DECLINED, NOT_FOUND = 603, 404
+DECLINED, NOT_FOUND, TERMINATED = 603, 404, 487
 REASONS = {404: "Not Found", 408: "Request Timeout", 480: "Temporarily Unavailable", 486: "Busy Here", 603: "Decline"}
 
 
@@ -239,9 +239,15 @@ class Transfers:
         if wish.party is party and not wish.done and wish.search is not None and not wish.search.over:
             self._board.sound(call)
             return True
-        self._wishes.pop(call.id)
-        self._deadlines.cancel(call.id)
         return False
+
+    def give_up(self, call: ThroughCall) -> None:
+        """The call is over, and with it what was asked for in it."""
+        wish = self._wishes.pop(call.id, None)
+        self._deadlines.cancel(call.id)
+        if wish is not None and not wish.done:
+            self._core.endpoint.refer_progress(wish.token, TERMINATED, "Request Terminated", self._core.now)
+            self._tell(wish, TERMINATED, "the call is over", final=True)
 
     def next_deadline(self) -> float | None:
         return self._deadlines.next_deadline()
