@@ -22,7 +22,7 @@ elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 else echo "Not root, so $(2):$$missing"; fi
 endef
 
-.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media bench-nat bench-dsp captures clean
+.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media bench-calls bench-nat bench-dsp captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -75,6 +75,10 @@ bench-sip: $(VENV)/.test $(VENV)/.peers
 # What a call's sound costs at 100 calls, how evenly it is sent and how well it is heard, beside baresip; some minutes.
 bench-media: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/media_load.py $(ARGS)
+
+# How soon it rings after a press, what calls through the node cost; some minutes.
+bench-calls: $(VENV)/.test $(VENV)/.peers
+	$(BIN)/python benchmarks/calls.py $(ARGS)
 
 # Calls through every pair of routers, with Chromium and baresip behind the other one; some twenty minutes. Root.
 bench-nat: $(VENV)/.test $(VENV)/.peers

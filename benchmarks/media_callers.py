@@ -61,7 +61,7 @@ class Caller:
         self._payload_type, rate_hz = FORMATS[codec]
         self._signalling = signalling
         self._node = node
-        self.rtp, self._rtcp = _pair()
+        self.rtp, self._rtcp = port_pair()
         self.rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.tone_hz = TONE_HZ + TONE_STEP_HZ * number
         self._payloads = _payloads(codec, self.tone_hz, rate_hz)
@@ -157,7 +157,8 @@ def _session(key: bytes, direction: int) -> Session:
     return Session(Policy(key, direction, 0, Policy.SRTP_PROFILE_AES128_CM_SHA1_80))
 
 
-def _pair() -> tuple[socket.socket, socket.socket]:
+def port_pair() -> tuple[socket.socket, socket.socket]:
+    """Sockets for RTP, which does not block, and for RTCP above it."""
     while True:
         rtp, rtcp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         rtp.setblocking(False)

@@ -27,7 +27,7 @@ qos = {{ real_time = {real_time} }}
 auto_answer = true
 audio_direction = "{audio}"
 {account}
-
+{more}
 [web]
 port = {web_port}
 
@@ -85,9 +85,12 @@ class Sample:
 class Subject:
     """A running program that answers calls to `sip:door@127.0.0.1:sip_port`."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], sip_port: int, log: Path) -> None:
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], sip_port: int, log: Path, web_port: int = 0
+    ) -> None:
         self.name = name
         self.sip_port = sip_port
+        self.web_port = web_port
         self._process = process
         self._log = log
 
@@ -138,22 +141,24 @@ def start_node(
     account: str = "",
     microphone: str = "silence",
     real_time: bool = False,
+    more: str = "",
 ) -> Subject:
     """`voipnode run`: answers every call; `audio` is "none" for signalling only, "both" for sound as well.
 
-    `account` are more lines of its account's settings, `microphone` is what the door says. `real_time`: it
-    runs before ordinary programs.
+    `account` are more lines of its account's settings, `more` other sections, `microphone` is what the door says.
+    `real_time`: it runs before ordinary programs.
     """
     folder.mkdir(parents=True)
-    sip_port = free_port()
+    sip_port, web_port = free_port(), free_port()
     settings = folder / "voipnode.toml"
     settings.write_text(
         NODE_SETTINGS.format(
             sip_port=sip_port,
-            web_port=free_port(),
+            web_port=web_port,
             audio=audio,
             log_level=log_level,
             account=account,
+            more=more,
             microphone=microphone,
             real_time=str(real_time).lower(),
         )
@@ -168,7 +173,7 @@ def start_node(
         "--state-dir",
         str(folder / "state"),
     ]
-    return start_program("voipnode", command, sip_port, folder / "output.log").wait_for("is running")
+    return start_program("voipnode", command, sip_port, folder / "output.log", web_port).wait_for("is running")
 
 
 def start_baresip(folder: Path, *, account: str = "audio_codecs=PCMU,PCMA", microphone_s: int = 10) -> Subject:
@@ -193,7 +198,7 @@ def start_baresip(folder: Path, *, account: str = "audio_codecs=PCMU,PCMA", micr
     return start_program("baresip", command, sip_port, folder / "output.log").wait_for("baresip is ready")
 
 
-def start_program(name: str, command: list[str], sip_port: int, log: Path) -> Subject:
+def start_program(name: str, command: list[str], sip_port: int, log: Path, web_port: int = 0) -> Subject:
     """Run it on the first core, its output in `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -203,7 +208,7 @@ def start_program(name: str, command: list[str], sip_port: int, log: Path) -> Su
             stderr=subprocess.STDOUT,
             env={**os.environ, "COLUMNS": "200"},
         )
-    return Subject(name, process, sip_port, log)
+    return Subject(name, process, sip_port, log, web_port)
 
 
 def _waited_ns(proc: Path) -> int:
