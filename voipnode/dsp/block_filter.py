@@ -105,7 +105,10 @@ class BlockFilter:
 
     def process(self, frame: Frame) -> Frame:
         """The next 10 ms, shape (rate_hz // 100,); good until the next call."""
-        frame = usable(frame, self.size)
+        return self.run(usable(frame, self.size))
+
+    def run(self, frame: Frame) -> Frame:
+        """As `process`, where the frame is known to be usable."""
         given, made, order, block = self._given, self._made, self._order, self._block
         for at in range(0, self.size, block):
             given[order:] = frame[at : at + block]

@@ -66,7 +66,7 @@ class FrontEnd:
         self._gain_control = GainControl(rate_hz, target_dbfs=options.target_dbfs)
         self._gain = Fader(rate_hz, _gain_of(options))
         self._limiter = Limiter(rate_hz, ceiling=CEILING)
-        self._input, self._far, self._output = LevelMeter(), LevelMeter(), LevelMeter()
+        self._input, self._far, self._output = LevelMeter(), LevelMeter(peaks=False), LevelMeter(peaks=False)
         self._controlled = False
 
     @property
@@ -150,7 +150,7 @@ class FrontEnd:
             return self._gain_control.fade_out(frame) if was_on else frame
         if not was_on:
             self._gain_control.reset()
-        return self._gain_control.process(frame, may_be_speech=self._chain.may_be_speech)
+        return self._gain_control.run(frame, may_be_speech=self._chain.may_be_speech)
 
     def _treat(self, far: Frame, near: Frame) -> Frame:
         chain, split = self._chain, self._split

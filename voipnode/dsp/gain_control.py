@@ -53,7 +53,10 @@ class GainControl:
     def process(self, frame: Frame, *, may_be_speech: bool = True) -> Frame:
         """The frame at its gain: the same array, or a new one. `may_be_speech` False: somebody knows that it is none
         (the far end's echo, noise)."""
-        frame = usable(frame, self._size)
+        return self.run(usable(frame, self._size), may_be_speech=may_be_speech)
+
+    def run(self, frame: Frame, *, may_be_speech: bool = True) -> Frame:
+        """As `process`, where the frame is known to be usable."""
         power = mean_square(frame)
         level_dbfs = dbfs(power)
         self._follow_noise(level_dbfs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,16 @@ def usable(samples: Any, size: int) -> Frame:
     given = _flat(samples)[:size]
     frame[: len(given)] = given
     return frame
+
+
+def gathered(frames: Sequence[Any], into: Frame) -> Frame:
+    """The frames as rows of `into`, each made `usable`, by one look at all of them."""
+    for row, frame in zip(into, frames, strict=True):
+        is_frame = type(frame) is np.ndarray and frame.dtype == np.float32 and frame.shape == row.shape
+        row[:] = frame if is_frame else usable(frame, len(row))
+    if not peak_of(into) <= 1.0:
+        into[:] = _bounded(into)
+    return into
 
 
 def peak_of(samples: Frame) -> float:

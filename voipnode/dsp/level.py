@@ -28,9 +28,10 @@ def mean_square(frame: Frame) -> float:
 
 class LevelMeter:
     """Follows the level of sound in frames of 10 ms: RMS with the time constant of a sound level meter ("fast"), and
-    peaks that fall back by 20 dB a second."""
+    peaks that fall back by 20 dB a second, unless nobody wants to know them (`peaks` False: silence)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, peaks: bool = True) -> None:
+        self._peaks = peaks
         self.reset()
 
     def reset(self) -> None:
@@ -44,7 +45,8 @@ class LevelMeter:
         if not power < math.inf:
             return
         self._power = power + (self._power - power) * _KEEP
-        self._peak = max(peak_of(frame), self._peak * _PEAK_KEEP)
+        if self._peaks:
+            self._peak = max(peak_of(frame), self._peak * _PEAK_KEEP)
 
     @property
     def rms_dbfs(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
+from voipnode.dsp.spectra import to_sound, to_spectra
 
 Spectrum: TypeAlias = NDArray[np.complex64]
 Bins: TypeAlias = NDArray[np.float32]  # one real value for each frequency, from 0 to half the rate in steps of 50 Hz
@@ -35,19 +36,20 @@ class Analysis:
         self._window = sine_window(self._hop)
         self._heard: Frame = np.zeros((signals, 2 * self._hop), dtype=np.float32)
         self._windowed = np.zeros_like(self._heard)
+        self._spectra: Spectrum = np.zeros((signals, self._hop + 1), dtype=np.complex64)
 
     def reset(self) -> None:
         """Forget what was heard."""
         self._heard[:] = 0
 
     def next_spectra(self, *frames: Frame) -> Spectrum:
-        """The spectra of the last 20 ms, shape (signals, bins); a frame for each signal."""
+        """The spectra of the last 20 ms, shape (signals, bins); a frame for each signal. Good until the next call."""
         heard, hop = self._heard, self._hop
         heard[:, :hop] = heard[:, hop:]
         for row, frame in zip(heard, frames, strict=True):
             row[hop:] = frame
         np.multiply(heard, self._window, out=self._windowed)
-        return np.asarray(np.fft.rfft(self._windowed), dtype=np.complex64)
+        return to_spectra(self._windowed, self._spectra)
 
 
 class Synthesis:
@@ -65,7 +67,7 @@ class Synthesis:
     def next_frame(self, spectrum: Spectrum) -> Frame:
         """The 10 ms that this spectrum completes, a new array."""
         hop = self._hop
-        piece = np.asarray(np.fft.irfft(spectrum, 2 * hop), dtype=np.float32)
+        piece = to_sound(spectrum, np.empty_like(self._window))
         piece *= self._window
         frame: Frame = piece[:hop]
         frame += self._tail

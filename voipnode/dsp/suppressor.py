@@ -10,7 +10,7 @@ from voipnode.dsp.cepstral_smoothing import CepstralSmoother
 from voipnode.dsp.comfort_noise import ComfortNoise
 from voipnode.dsp.echo.canceller import Cancelled
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
-from voipnode.dsp.hygiene import usable
+from voipnode.dsp.hygiene import gathered
 from voipnode.dsp.noise_estimate import NoiseEstimate
 from voipnode.dsp.residual_echo import ResidualEcho
 from voipnode.dsp.spectral_frames import BIN_HZ, LATENCY_S, Analysis, Bins, Synthesis, bin_count, window_energy
@@ -55,7 +55,8 @@ class Suppressor:
         self.noise_floor_db = noise_floor_db
         self._echo = ResidualEcho(rate_hz) if echo else None
         self._nothing: Frame = np.zeros(self._size, dtype=np.float32)
-        self._analysis = Analysis(rate_hz, 3 if echo else 1)
+        self._frames: Frame = np.zeros((3 if echo else 1, self._size), dtype=np.float32)
+        self._analysis = Analysis(rate_hz, len(self._frames))
         self._synthesis = Synthesis(rate_hz)
         self._noise = NoiseEstimate(bins, float(self._silence))
         self._smoother = CepstralSmoother(rate_hz)
@@ -103,7 +104,7 @@ class Suppressor:
 
     def _process(self, error: Frame, echo: Frame, far: Frame) -> Frame:
         frames = (error, echo, far) if self._echo is not None else (error,)
-        spectra = self._analysis.next_spectra(*(usable(frame, self._size) for frame in frames))
+        spectra = self._analysis.next_spectra(*gathered(frames, self._frames))
         powers: Bins = np.square(spectra.real)
         powers += np.square(spectra.imag)
         spectrum, heard = spectra[0], powers[0]

@@ -124,7 +124,7 @@ class VoiceChain:
             self._high_pass = BandLimit(self._rate_hz, low_hz=corner_hz, order=2)
         if stage.begins:
             self._high_pass.reset()
-        return stage.blend(frame, self._high_pass.process(frame))
+        return stage.blend(frame, self._high_pass.run(frame))
 
     def _cancel(self, far: Frame, near: Frame) -> Cancelled | None:
         stage = self._cancels

@@ -21,6 +21,7 @@ from voipnode.dsp.echo.kalman import KalmanFilter
 from voipnode.dsp.echo.loudspeaker import Loudspeaker
 from voipnode.dsp.echo.shadow import Shadow
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
+from voipnode.dsp.recent import Recent
 
 _RATES_HZ = (8000, 16000)
 _LOUDEST = np.float32(1.0)  # full scale: what is above is no sound
@@ -76,7 +77,7 @@ class EchoCanceller:
         self._another = round(_ANOTHER_S * rate_hz)
         self._shadow = Shadow(self._history, self._filter, partitions, self._another)
         self._drift = DriftMeter(size)
-        self._recent: Frame = np.zeros((_RECENT_BLOCKS, size), dtype=np.float32)
+        self._recent = Recent(_RECENT_BLOCKS * size)
         self._out = Cancelled(*(np.zeros(size, dtype=np.float32) for _ in range(4)))
         self.reset()
 
@@ -136,8 +137,7 @@ class EchoCanceller:
     def _cancel(self, near_energy: float) -> float:
         """Take the echo out and learn from what is left. Returns its energy."""
         out = self._out
-        self._recent[:-1] = self._recent[1:]
-        self._recent[-1] = out.near
+        self._recent.push(out.near)
         self._since_break += 1
         if self._finder.listen(out.near, self._thrift()):
             self._found()
@@ -174,7 +174,8 @@ class EchoCanceller:
         lag = self._finder.lag
         if lag is None:
             return
-        recent = self._recent[-min(self._since_break, _RECENT_BLOCKS) : -1]
+        size, before = self._size, min(self._since_break, _RECENT_BLOCKS) - 1
+        recent = self._recent.last(before * size, later=size).reshape(before, size)
         if self._filter.lag is None:
             self._filter.reset(lag)
             self._filter.rehearse(recent)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from voipnode.dsp.echo.far_history import FarHistory
-from voipnode.dsp.echo.spectra import Spectra, to_sound, to_spectra
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
+from voipnode.dsp.spectra import Spectra, to_sound, to_spectra
 
 _LOWEST_HZ, _HIGHEST_HZ = 300, 3000
 _BIN_HZ = FRAMES_PER_S / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from voipnode.dsp.echo.spectra import Spectra
+from voipnode.dsp.spectra import Spectra
 
 _LOOK_BLOCKS = 20
 _LEAST_GAIN, _MOST_GAIN = 0.1, 0.7  # of what is seen, where that may be chance and where it is none

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from voipnode.dsp.echo.spectra import Spectra, to_spectra
 from voipnode.dsp.frames import Frame
+from voipnode.dsp.recent import Recent
+from voipnode.dsp.spectra import Spectra, to_spectra
 
 
 class FarHistory:
@@ -17,24 +18,22 @@ class FarHistory:
     def __init__(self, size: int, depth: int) -> None:
         self.size = size
         self.depth = depth
-        self._sound: Frame = np.zeros(size * (depth + 1), dtype=np.float32)
+        self._sound = Recent(size * (depth + 1))
         self._spectra: Spectra = np.zeros((2 * depth, size + 1), dtype=np.complex64)
         self._powers: Frame = np.zeros((2 * depth, size + 1), dtype=np.float32)
         self._newest = 0
 
     def reset(self) -> None:
         """Forget what was played."""
-        self._sound[:] = 0
+        self._sound.reset()
         self._spectra[:] = 0
         self._powers[:] = 0
 
     def push(self, frame: Frame) -> None:
         """Take the next block, shape (size,)."""
-        size = self.size
-        self._sound[:-size] = self._sound[size:]
-        self._sound[-size:] = frame
+        self._sound.push(frame)
         self._newest = at = (self._newest - 1) % self.depth
-        spectrum = to_spectra(self._sound[-2 * size :], self._spectra[at])
+        spectrum = to_spectra(self._sound.last(2 * self.size), self._spectra[at])
         self._spectra[at + self.depth] = spectrum
         power = np.square(spectrum.real, out=self._powers[at])
         power += np.square(spectrum.imag)
@@ -42,8 +41,7 @@ class FarHistory:
 
     def sound(self, lag: int, into: Frame) -> None:
         """The block that ends `lag` samples before the newest one's end."""
-        end = len(self._sound) - lag
-        np.copyto(into, self._sound[end - self.size : end])
+        np.copyto(into, self._sound.last(self.size, later=lag))
 
     def spectra(self, count: int, age: int = 0) -> Spectra:
         """`count` rows from the one that is `age` blocks old, shape (count, size + 1). A view: read, not kept."""

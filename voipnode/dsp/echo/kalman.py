@@ -12,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 
 from voipnode.dsp.echo.far_history import FarHistory
-from voipnode.dsp.echo.spectra import Spectra, to_sound, to_spectra
 from voipnode.dsp.frames import Frame
+from voipnode.dsp.spectra import Spectra, to_sound, to_spectra
 
 _MEMORY = 0.9  # of the near end's power, per block: 100 ms
 _FLOOR = 1e-8  # the softest near end, mean square: -80 dBFS
 _ASIDE = np.float32(0.05)  # of a partition's movement: what slides leaves one for the next
 _LEAST_VARIANCE = 1e-9
+_LOOK_BLOCKS = 2  # from one look at the response's own power to the next
 
 
 _LEAD_BLOCKS = 1  # from the first partition to the direct sound's
@@ -43,17 +44,21 @@ class KalmanFilter:
         size, bins = far.size, far.size + 1
         self._far = far
         self._count = partitions
+        self._stays = stay**2
         self._moved = 1 - stay**2
         self.taps: Spectra = np.zeros((partitions, bins), dtype=np.complex64)
         self.variances: Frame = np.zeros((partitions, bins), dtype=np.float32)
-        self._near: Frame = np.zeros(bins, dtype=np.float32)
-        self._floor = np.float32(_FLOOR * size)
+        self._moves: Frame = np.zeros((partitions, bins), dtype=np.float32)
+        self._ones: Frame = np.ones(partitions, dtype=np.float32)
+        self._near: Frame = np.zeros(bins, dtype=np.float32)  # twice its power
+        self._floor = np.float32(2 * (1 - _MEMORY) * _FLOOR * size)
         self._gradient: Spectra = np.zeros((partitions, bins), dtype=np.complex64)
         self._responses: Frame = np.zeros((partitions, 2 * size), dtype=np.float32)
         self._work: Frame = np.zeros((partitions, bins), dtype=np.float32)
-        self._work_2: Frame = np.zeros((partitions, bins), dtype=np.float32)
+        self._sum: Spectra = np.zeros(bins, dtype=np.complex64)
         self._block: Frame = np.zeros(2 * size, dtype=np.float32)
         self._error: Frame = np.zeros(2 * size, dtype=np.float32)
+        self._spectrum: Spectra = np.zeros(bins, dtype=np.complex64)
         self.reset()
 
     def reset(self, lag: int | None = None) -> None:
@@ -61,17 +66,19 @@ class KalmanFilter:
         self.lag = lag
         self.age = max(lag // self._far.size - _LEAD_BLOCKS, 0) if lag is not None else 0  # of the first partition
         self.taps[:] = 0
-        self._near[:] = 0
+        self._is_deaf = True
         self.doubt()
 
     def doubt(self, share: float = 1.0) -> None:
         """Expect the taps to be wrong by that share of the powers that a response has."""
+        self._turn = 0
         if self.lag is None:
             self.variances[:] = _ANYWHERE * share
             return
         behind = np.arange(self._count) + self.age - self.lag / self._far.size
         room = np.where(behind < 0.1, _DIRECT, _ROOM * _FADES**behind)
         self.variances[:] = share * np.where(behind < -1, _BEFORE, room)[:, None]
+        self.variances += self._movement()
 
     def follow(self, other: KalmanFilter) -> None:
         """Take over lag and taps, as far as both go."""
@@ -79,6 +86,7 @@ class KalmanFilter:
         shared = min(self._count, other._count)
         self.taps[:shared] = other.taps[:shared]
         self.taps[shared:] = 0
+        self._turn = 0
 
     def slip(self, blocks: int) -> None:
         """The newest block is so many blocks newer than it would have been: read that much further back."""
@@ -89,7 +97,7 @@ class KalmanFilter:
             for rows in (self.taps, self.variances):
                 rows[: self.age] = rows[-self.age :].copy()
             self.taps[self.age :] = 0
-            self.age = 0
+            self.age = self._turn = 0
 
     def covers(self, lag: int) -> bool:
         """Whether a direct sound at `lag` lies where a filter has the room behind it, too."""
@@ -104,32 +112,30 @@ class KalmanFilter:
     def echo(self) -> Frame:
         """The echo in the present block, shape (size,). Overwritten by the next call."""
         products = np.multiply(self._far.spectra(self._count, self.age), self.taps, out=self._gradient)
-        return to_sound(np.add.reduce(products, axis=0), self._block)[self._far.size :]
+        return to_sound(np.add.reduce(products, axis=0, out=self._sum), self._block)[self._far.size :]
 
     def learn(self, error: Frame) -> None:
         """Take in `error`, the microphone's block less `echo()`."""
-        size = self._far.size
+        far, variances, size = self._far, self.variances, self._far.size
         self._error[size:] = error
-        spectrum = np.fft.rfft(self._error)
-        heard = np.square(spectrum.real)
-        heard += np.square(spectrum.imag)
+        spectrum = to_spectra(self._error, self._spectrum)
+        shares = np.multiply(variances, far.powers(self._count, self.age), out=self._work)
+        weight = self._expected(spectrum, self._ones.dot(shares))
+        np.reciprocal(weight, out=weight)
+        spectrum *= weight
 
-        variances = self._predict()
-        shares = np.multiply(variances, self._far.powers(self._count, self.age), out=self._work)
-        unknown = np.add.reduce(shares, axis=0)  # of two blocks, of which the error holds one
-        total = unknown + 2 * self._near_power(heard, 0.5 * unknown)
-
-        gradient = np.conjugate(self._far.spectra(self._count, self.age), out=self._gradient)
+        gradient = np.conjugate(far.spectra(self._count, self.age), out=self._gradient)
         gradient *= variances
-        gradient *= spectrum / total
+        gradient *= spectrum
         responses = to_sound(gradient, self._responses)
-        responses[:, size:] = 0
-        self.taps += to_spectra(responses, gradient)
+        self.taps += to_spectra(responses[:, :size], gradient)
 
-        shares *= -0.5 / total
-        shares += 1
+        # A block later: less by what was learnt, more by what the room has moved.
+        weight *= -0.5 * self._stays
+        shares *= weight
+        shares += self._stays
         variances *= shares
-        variances += _LEAST_VARIANCE
+        variances += self._movement()
 
     def rehearse(self, near: Frame) -> None:
         """Learn from the microphone's blocks before the present one, shape (blocks, size), the oldest one first."""
@@ -139,27 +145,32 @@ class KalmanFilter:
             self.learn(block - self.echo())
         self.age = age
 
-    def _predict(self) -> Frame:
-        """The variances one block later: the room has moved a little, in proportion to its response there."""
-        moved = np.square(self.taps.real, out=self._work)
-        moved += np.square(self.taps.imag, out=self._work_2)
-        moved *= self._moved
-        aside = np.multiply(moved, _ASIDE, out=self._work_2)
-        moved[:-1] += aside[1:]
-        moved[1:] += aside[:-1]
-        self.variances *= 1 - self._moved
-        self.variances += moved
-        return self.variances
-
-    def _near_power(self, heard: Frame, unknown: Frame) -> Frame:
-        """The near end's power: smoothed, and risen at once by half of what the echo's error cannot explain."""
-        near = self._near
-        if not near.any():
-            near[:] = heard
+    def _expected(self, spectrum: Spectra, unknown: Frame) -> Frame:
+        """The power that was expected of two blocks: the echo's that is `unknown`, and the near end's, which is
+        smoothed, and risen at once by half of what the unknown echo cannot explain."""
+        heard, near = np.square(spectrum.real), self._near
+        heard += np.square(spectrum.imag)
+        if self._is_deaf:
+            self._is_deaf = False
+            np.multiply(heard, 2, out=near)
         near *= _MEMORY
-        near += (1 - _MEMORY) * heard
-        near += (1 - _MEMORY) * self._floor
-        sudden = heard - unknown
-        sudden *= 0.5
-        np.maximum(near, sudden, out=sudden)
-        return sudden
+        near += self._floor
+        near += heard * (2 * (1 - _MEMORY))
+        expected: Frame = near + unknown
+        unknown *= 0.5  # the error holds one of two blocks
+        heard += unknown
+        return np.maximum(expected, heard, out=expected)
+
+    def _movement(self) -> Frame:
+        """By how much the room moves in a block, in proportion to its response there: looked at now and then."""
+        moves = self._moves
+        if self._turn % _LOOK_BLOCKS == 0:
+            np.square(self.taps.real, out=moves)
+            moves += np.square(self.taps.imag, out=self._work)
+            moves *= self._moved
+            aside = np.multiply(moves, _ASIDE, out=self._work)
+            moves[:-1] += aside[1:]
+            moves[1:] += aside[:-1]
+            moves += _LEAST_VARIANCE
+        self._turn += 1
+        return moves

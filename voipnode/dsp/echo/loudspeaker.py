@@ -15,8 +15,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from voipnode.dsp.echo.spectra import Spectra, to_sound, to_spectra
 from voipnode.dsp.frames import Frame
+from voipnode.dsp.hygiene import peak_of
+from voipnode.dsp.recent import Recent
+from voipnode.dsp.spectra import Spectra, to_sound, to_spectra
 
 _KNEES = np.array((0.15, 0.28, 0.45, 0.7))  # of the peak's octave
 _BENDS = 2 * len(_KNEES)
@@ -44,7 +46,7 @@ class Loudspeaker:
     def __init__(self, size: int, depth: int) -> None:
         self._size = size
         self._audible = _AUDIBLE * 3 * size
-        self._sound: Frame = np.zeros(size * (depth + 3), dtype=np.float32)
+        self._sound = Recent(size * (depth + 3))
         self._beyond: Frame = np.zeros((_BENDS, size), dtype=np.float32)
         self._beyond_long: Frame = np.zeros((_BENDS, 3 * size), dtype=np.float32)
         self._windows: Frame = np.zeros((_BENDS, 2, 2 * size), dtype=np.float32)
@@ -55,7 +57,7 @@ class Loudspeaker:
 
     def reset(self) -> None:
         """A straight line, and nothing heard."""
-        self._sound[:] = 0
+        self._sound.reset()
         self.bends[:] = 0
         self._bent = False
         self._peak = _QUIETEST
@@ -76,13 +78,12 @@ class Loudspeaker:
 
     def shape(self, block: Frame) -> Frame:
         """The next block as it is heard, shape (size,); the block itself while the curve is a line."""
-        size = self._size
-        self._sound[:-size] = self._sound[size:]
-        self._sound[-size:] = block
-        self._peak = max(self._peak * _FADES, float(np.max(np.abs(block))), _QUIETEST)
+        self._sound.push(block)
+        peak = peak_of(block)
+        self._peak = max(self._peak * _FADES, peak, _QUIETEST)
         if not self._scale / 4 < self._peak <= self._scale:
             self._rescale(2.0 ** math.ceil(math.log2(self._peak)))
-        if not self._bent:
+        if not self._bent or peak <= self._scale * _KNEES[0]:
             return block
         bent: Frame = np.dot(self.bends, self._take(block, self._beyond))
         bent += block
@@ -111,8 +112,7 @@ class Loudspeaker:
         power = float(np.dot(error, error))
         self._error_power = max(_ERROR_MEMORY * self._error_power + (1 - _ERROR_MEMORY) * power, power)
         size = self._size
-        end = len(self._sound) - delay * size
-        sound = self._sound[end - 3 * size : end]
+        sound = self._sound.last(3 * size, later=delay * size)
         if self._blocks % _LEARN_BLOCKS or self._error_power <= 0 or float(np.dot(sound, sound)) < self._audible:
             return
         self._heard_blocks += _LEARN_BLOCKS
