@@ -29,6 +29,7 @@ from voipnode.calls.events import (
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
+from voipnode.calls.vms.desk import VmsDesk
 from voipnode.clip_editor import ClipEditor
 from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
@@ -68,6 +69,7 @@ WHILE_IT_RUNS = {
     "sip",
     "accounts",
     "clips",
+    "vms",
     "contacts",
     "schedules",
     "multicast",
@@ -105,7 +107,8 @@ class Node:
         disabled = "" if settings.audio.input_enabled else "audio.input_enabled = false"
         self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus, disabled=disabled)
         heard = microphone if settings.audio.input_enabled else None
-        self._house = House(self.bus, commands, state_dir, self._measurement, heard)
+        vms = VmsDesk(self.bus.clock)
+        self._house = House(self.bus, commands, state_dir, self._measurement, heard, vms)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
         self._about: dict[str, Any] = {}
         self._clips = ClipStock(state_dir / CLIPS_FOLDER, self._device.rate_hz, self.bus)
@@ -115,6 +118,7 @@ class Node:
             measurement=self._measurement,
             sound=settings.audio.front_end,
             clips=self._clips.library,
+            vms=vms,
         )
         self._multicast = Multicast(self._door, self.bus, commands)
         schedules = Schedules(settings.schedules)

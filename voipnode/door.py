@@ -11,6 +11,7 @@ from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
 from voipnode.calls.sound_desk import SoundDesk
+from voipnode.calls.vms.desk import VmsDesk
 from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
@@ -21,7 +22,8 @@ class Door:
     """Make it in a running loop, `open` it, `close` it. A `measurement` at the device gives way to calls.
 
     `sockets`: all that brings sound from the network is read by these, when the clock ticks. `bridge`: where parties
-    join the door. `sound`: how the door's is treated. `clips`: what may be played at it.
+    join the door. `sound`: how the door's is treated. `clips`: what may be played at it; `vms`:
+    how clients' sound comes to its calls.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class Door:
         measurement: DoorMeasurement | None = None,
         sound: FrontEndOptions = PLAIN,
         clips: Clips = NO_CLIPS,
+        vms: VmsDesk | None = None,
     ) -> None:
         self.rate_hz = device.rate_hz
         self.clips = clips
+        self.vms = vms or VmsDesk(bus.clock)
         self.sockets = MediaSockets()
         self.clock = MediaClock(self.sockets, alarm=KernelTimer)
         self.bridge = DoorBridge(device, self.clock, measurement, sound)

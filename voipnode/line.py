@@ -23,6 +23,7 @@ from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
+from voipnode.calls.vms.settings import VmsSettings
 from voipnode.calls.ways import Ways
 from voipnode.door import Door
 from voipnode.net.dns import Dns
@@ -65,7 +66,8 @@ class Line:
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
     registered at none. `door`: where its calls are heard. `extensions` are the telephones that register here, `memory`
-    keeps where they are, `switching` says how they call each other.
+    keeps where they are, `switching` says how they call each other. Where SIP is off it opens no port, and serves
+    clients (`vms`) alone.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Line:
         switching: SwitchSettings = NO_RULES,
         extensions: tuple[ExtensionSettings, ...] = (),
         memory: BindingMemory | None = None,
+        vms: VmsSettings | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
@@ -153,6 +156,7 @@ class Line:
             door=door.bridge,
             bus=bus,
             clips=door.clips,
+            vms=vms,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
             switching=switching,
@@ -166,7 +170,9 @@ class Line:
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address, self.switch.registrar)
         self._desk = Desk(self.switch, ways, self._loop.time)
         self._accounts = accounts
-        self._registers = registers
+        self._has_sip = settings.enabled
+        self._registers = registers and settings.enabled
+        self._clients = door.vms
         self._bus = bus
         self._commands = commands
         self._registered: list[Subscription] = []
@@ -176,13 +182,15 @@ class Line:
 
         Raises ListenError when a port is taken, TlsError for certificates that cannot be used.
         """
-        await self.switch.registrar.restore(self._loop.time)
-        await self._sockets.open(self._driver)
-        await self._servers.look_up()  # a first call knows them, too
-        if self._mapping is not None:
-            self._mapping.start()
+        if self._has_sip:
+            await self.switch.registrar.restore(self._loop.time)
+            await self._sockets.open(self._driver)
+            await self._servers.look_up()  # a first call knows them, too
+            if self._mapping is not None:
+                self._mapping.start()
         before_commands()
         self._registered = self._desk.register(self._commands)
+        self._clients.use(self.switch)
         if self._registers:
             self.switch.register(self._loop.time())
 
@@ -192,6 +200,8 @@ class Line:
 
     def addresses(self) -> list[str]:
         """The SIP URIs at which this node can be called: from the network, from this machine, and by TLS."""
+        if not self._has_sip:
+            return []
         user = next((account.user_id for account in self._accounts if account.active and account.default), "door")
         found: list[str] = []
         for transport, towards in (*(("UDP", host) for host in ANYWHERE), ("TLS", ANYWHERE[0])):
@@ -208,6 +218,7 @@ class Line:
         for subscription in self._registered:
             subscription.cancel()
         self._registered = []
+        self._clients.use(None)
 
     async def close(self) -> None:
         """Hang up and unregister, give the far sides a moment to agree, close everything; may be called twice."""

@@ -143,17 +143,18 @@ class LineKeeper:
 
     async def _open(self, settings: NodeSettings, before_commands: Callable[[], None] = lambda: None) -> None:
         sip = settings.sip
-        if sip.enabled:
+        if sip.enabled or settings.vms.enabled:
             line = Line(
                 sip,
                 settings.all_accounts,
                 door=self._door,
                 bus=self._bus,
                 commands=self._commands,
-                own_certificate=self._own_certificate(sip),
+                own_certificate=self._own_certificate(sip) if sip.enabled else None,
                 switching=settings.switch,
                 extensions=settings.extensions,
                 memory=self._memory,
+                vms=settings.vms,
             )
             try:
                 await line.open(before_commands)
@@ -193,7 +194,7 @@ class LineKeeper:
 def _line_of(settings: NodeSettings) -> tuple[object, ...]:
     """What of the settings a line is made of."""
     accounts = [(account.id, account) for account in settings.all_accounts]
-    return settings.sip, accounts, settings.switch, settings.extensions
+    return settings.sip, settings.vms, accounts, settings.switch, settings.extensions
 
 
 def _cancel(subscriptions: list[Subscription]) -> None:

@@ -22,6 +22,7 @@ from voipnode.calls.references import Broken, listed
 from voipnode.calls.registrar.settings import MAX_EXTENSIONS, ExtensionSettings, clashing_extensions
 from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
+from voipnode.calls.vms.settings import VmsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
@@ -58,6 +59,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     switch: SwitchSettings = SwitchSettings()
     contacts: tuple[ContactSettings, ...] = Field(default=(), max_length=MAX_CONTACTS)
     schedules: tuple[ScheduleSettings, ...] = Field(default=(), max_length=MAX_SCHEDULES)
+    vms: VmsSettings = VmsSettings()
     audio: AudioSettings = AudioSettings()
     multicast: MulticastSettings = MulticastSettings()
     ports: tuple[PortSettings, ...] = Field(default=(PortSettings(name="door"),), max_length=32)
@@ -110,6 +112,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
                 fitting[part] = ()
         if "entry" not in data and "ports" in data and not _has(data["ports"], "door"):
             fitting["entry"] = {"port": ""}
+        _ring_clients(fitting)
         return fitting
 
     @model_validator(mode="after")
@@ -171,6 +174,21 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         for path, account in used:
             if account not in names:
                 yield path, account, f"there is no such account; there is {listed(names)}"
+
+
+def _ring_clients(data: dict[str, Any]) -> None:
+    """Where clients answer by HTTP, a button that says nothing else rings them."""
+    vms = data.get("vms")
+    if not isinstance(vms, dict) or vms.get("enabled") is not True:
+        return
+    buttons = data.get("buttons", ({"name": "button", "input": "button"},))
+    if isinstance(buttons, list | tuple):
+        data["buttons"] = [
+            {**button, "recipients": ["vms"]}
+            if isinstance(button, dict) and not {"recipients", "ring", "rings"} & button.keys()
+            else button
+            for button in buttons
+        ]
 
 
 def _has(items: Any, name: str) -> bool:

@@ -18,6 +18,7 @@ from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
+from voipnode.calls.vms.settings import VmsSettings
 from voipnode.calls.ways import Way, straight
 from voipnode.media.dtls import DtlsIdentity
 from voipnode.media.transport import MediaTransport
@@ -281,6 +282,7 @@ class Switchboard:
         switching: SwitchSettings = NO_RULES,
         extensions: tuple[ExtensionSettings, ...] = (),
         memory: BindingMemory | None = None,
+        vms: VmsSettings | None = None,
     ) -> None:
         self.wire = Wire()
         self.names = names or {}
@@ -307,6 +309,7 @@ class Switchboard:
             extensions=extensions,
             memory=memory,
             utc_s=lambda: START_UTC_S + self.wire.now,
+            vms=vms,
         )
         self.switch.wake = self.wire.flush
         self.switch.reach_by(
@@ -328,10 +331,10 @@ class Switchboard:
     def phone(self, name: str, host: str, *, plan: Callable[[Phone, sip.Event], None] | None = None) -> Phone:
         return Phone(self.wire, name, host, plan=plan)
 
-    def ring(self, *phones: Phone, authorised: bool = True, button: str = "") -> str:
-        """Press the button: ring these phones."""
+    def ring(self, *phones: Phone, authorised: bool = True, button: str = "", vms: bool = False) -> str:
+        """Press the button: ring these phones, and clients with `vms`."""
         ways = [self.way(phone, phone.hop) for phone in phones]
-        return self.switch.ring(ways, self.wire.now, authorised=authorised, button=button)
+        return self.switch.ring(ways, self.wire.now, authorised=authorised, button=button, vms=vms)
 
     def way(self, phone: Phone, *hops: Hop, account: str = "") -> Way:
         """The way of that account to a phone; the default one's for ""."""

@@ -464,6 +464,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/speaker-test/calibrate",
             "/api/v1/speaker-test/run",
             "/api/v1/speaker-test/picture.svg",
+            "/api/v1/call-audio",
             "/api/v1/clips",
             "/api/v1/clips/stop",
             "/api/v1/clips/{name}",

@@ -16,6 +16,7 @@ from voipnode.calls.ports import LocalAddress
 from voipnode.calls.ringing.parties import NoParties, Parties
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
+from voipnode.calls.vms.ports import NoVms, VmsRinging
 from voipnode.calls.ways import Way
 from voipnode.media.events import HandshakeFailed, KeysMade
 from voipnode.sipstack import events as sip
@@ -55,6 +56,7 @@ class CallCore:
         self.now = 0.0
         self.reach: Reach = lambda uri, account, done: done(())
         self.parties: Parties = NoParties()
+        self.vms: VmsRinging = NoVms()
         self.on_media_events: Callable[[SipLeg], None] = lambda leg: None
         self.on_leg_failed: Callable[[Call, SipLeg, Outcome], None] = lambda call, leg, outcome: None
         self.on_leg_leaving: Callable[[str], None] = lambda session: None  # before it is taken off its call

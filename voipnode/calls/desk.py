@@ -22,6 +22,7 @@ from voipnode.calls.hooks import Commands, Subscription, Tasks
 from voipnode.calls.outgoing import MAX_LEGS
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.switch import Switch
+from voipnode.calls.vms.ports import VMS
 from voipnode.calls.ways import Way, Ways
 from voipnode.sipstack.uri import SipUri
 
@@ -60,15 +61,17 @@ class Desk:
         return self._switch.ring(ways[:MAX_LEGS], self._clock(), authorised=command.authorised)
 
     async def _ring(self, command: RingRecipients) -> str:
-        if not 1 <= len(command.recipients) <= MAX_LEGS:
-            raise CallError(f"recipients: {len(command.recipients)} given; 1 to {MAX_LEGS} can ring at the same time")
+        telephones = [text for text in command.recipients if text != VMS]
+        vms = len(telephones) < len(command.recipients)
+        if not command.recipients or len(telephones) > MAX_LEGS:
+            raise CallError(f"recipients: {len(telephones)} given; 1 to {MAX_LEGS} can ring at the same time")
         account = self._switch.account(command.account)
-        searches = (self._ways.each_to(text, account) for text in command.recipients)
+        searches = (self._ways.each_to(text, account) for text in telephones)
         found = await asyncio.gather(*searches, return_exceptions=True)
         ways = [way for item in found if not isinstance(item, BaseException) for way in item][:MAX_LEGS]
-        if not ways:  # one recipient that cannot be found must not silence the others
+        if not ways and not vms:  # one recipient that cannot be found must not silence the others
             raise next(item for item in found if isinstance(item, BaseException))
-        return self._switch.ring(ways, self._clock(), authorised=True, button=command.button)
+        return self._switch.ring(ways, self._clock(), authorised=True, button=command.button, vms=vms)
 
     def _reach(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
         """Look an address up for the switch, which was sent there."""

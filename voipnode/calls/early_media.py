@@ -47,6 +47,19 @@ class EarlyMedia:
             self._take(sound, leg, event.tag)
         self._play(call, sound)
 
+    def rings(self, call: Call, who: str) -> None:
+        """Somebody rings who is no telephone."""
+        sound = self._sounds.get(call.id) or self._new_sound(call)
+        sound.ringing.add(who)
+        self._play(call, sound)
+
+    def rings_no_more(self, call: Call, who: str) -> None:
+        """That one is out."""
+        sound = self._sounds.get(call.id)
+        if sound is not None:
+            sound.ringing.discard(who)
+            self._play(call, sound)
+
     def before_end(self, session: str) -> None:
         """A leg is about to go: another one that sends sound takes its place."""
         call = self._core.table.of_session(session)

@@ -190,6 +190,49 @@ class Microphone(Protocol):
         ...
 
 
+class DoorVoice(Protocol):
+    """What a client says at the door, in the call that it has answered by it: `call`."""
+
+    call: str
+
+    async def feed(self, data: bytes) -> bool:
+        """Take sound, in pieces of any length, no faster than it is heard; False: the call is over."""
+        ...
+
+    async def until_over(self) -> None:
+        """Wait until the call is over."""
+        ...
+
+    def end(self) -> None:
+        """It says no more: the call ends when what was said has been heard."""
+        ...
+
+
+class DoorEar(Protocol):
+    """What a client hears of the door."""
+
+    async def read(self) -> bytes:
+        """What has been heard since, as soon as there is any; b"" when the call is over."""
+        ...
+
+    def close(self) -> None:
+        """It listens no more."""
+        ...
+
+
+class CallAudio(Protocol):
+    """The sound of calls as streams of bytes, for a room that carries it to its clients: "PCMU/8000", "L16/8000" or
+    "L16/16000", mono, without packets."""
+
+    def speak(self, form: str, who: str, call: str = "") -> DoorVoice:
+        """Answer the call of that id, or the one that rings for clients. Raises CallError, NotNowError."""
+        ...
+
+    def listen(self, form: str, call: str = "") -> DoorEar:
+        """Hear the door in the call of that id, or the one that there is, once it is answered. Raises as `speak`."""
+        ...
+
+
 C = TypeVar("C", bound=Command)
 Handler = Callable[[C], str | Awaitable[str]]
 
@@ -258,13 +301,14 @@ class Tasks:
 @dataclass(frozen=True, slots=True)
 class House:
     """What a module is given: the bus to hear and tell, the commands to give and take, a folder for its own files,
-    and, where there is one, the door's sound to measure and its microphone to listen at."""
+    and, where there is one, the door's sound to measure, its microphone to listen at, and the sound of calls."""
 
     bus: Bus
     commands: Commands
     state_dir: Path
     door_sound: DoorSound | None = None
     microphone: Microphone | None = None
+    call_audio: CallAudio | None = None
 
 
 class Module(Protocol):

@@ -14,6 +14,7 @@ from voipnode.calls.ringing.plan import MAX_AT_ONCE, Recipient, RingPlan, Stage
 from voipnode.calls.ringing.ringer import NO_ROOM, Ringer
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
+from voipnode.calls.vms.ports import VMS, VMS_ACCOUNT
 from voipnode.calls.ways import Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import LocalError
@@ -34,18 +35,20 @@ class Outgoing:
         core.on_leg_failed = self._leg_failed
         core.bus.subscribe(CallChanged, self._on_changed, who="outgoing calls")
 
-    def ring(self, ways: Sequence[Way], *, authorised: bool, button: str) -> str:
+    def ring(self, ways: Sequence[Way], *, authorised: bool, button: str, vms: bool = False) -> str:
         """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried.
 
-        Until somebody answers it is told as a call of the first one's account.
+        Until somebody answers it is told as a call of the first one's account. `vms`: clients may answer it, too.
         """
         known: dict[str, list[Way]] = {}
         for way in ways:
             known.setdefault(str(way.target), []).append(way)
-        if not 1 <= len(ways) <= MAX_LEGS:
+        if not (ways or vms) or len(ways) > MAX_LEGS:
             raise CallError(f"recipients: {len(ways)} given; 1 to {MAX_LEGS} can ring at the same time")
-        plan = self._plain_plan(Stage(tuple([Recipient(address, address) for address in known])))
-        return self.hunt(plan, ways[0].account, known=known, authorised=authorised, button=button)
+        addresses = [*known, *([VMS] if vms else [])]
+        plan = self._plain_plan(Stage(tuple([Recipient(address, address) for address in addresses])))
+        account = ways[0].account if ways else VMS_ACCOUNT
+        return self.hunt(plan, account, known=known, authorised=authorised, button=button)
 
     def _plain_plan(self, stage: Stage) -> RingPlan:
         settings = self._core.settings
@@ -66,7 +69,7 @@ class Outgoing:
         Until somebody answers it is told as a call of `account`.
         """
         core = self._core
-        if not core.settings.enabled:
+        if not core.settings.enabled and not (core.vms.enabled and _rings_vms(plan)):
             raise NotNowError("SIP is off (sip.enabled = false)")
         if button:
             self._make_room()
@@ -209,6 +212,10 @@ class Outgoing:
         call.remote = leg.remote
         leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
         core.activate(call, leg, CallReason.ACCEPTED_BY_REMOTE)
+
+
+def _rings_vms(plan: RingPlan) -> bool:
+    return any(recipient.address == VMS for stage in plan.stages for recipient in stage.recipients)
 
 
 def keep_early(leg: SipLeg, event: sip.CallProgress) -> None:

@@ -46,6 +46,9 @@ from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
 from voipnode.calls.transfers import Transfers
+from voipnode.calls.vms.leg import VmsLeg
+from voipnode.calls.vms.settings import VmsSettings
+from voipnode.calls.vms.vms import VmsCalls
 from voipnode.calls.ways import Way
 from voipnode.media.events import AddressesGathered, HandshakeFailed, KeysMade
 from voipnode.sipstack import events as sip
@@ -83,6 +86,7 @@ class Switch:
         extensions: Sequence[ExtensionSettings] = (),
         memory: BindingMemory | None = None,
         utc_s: Callable[[], float] = lambda: 0.0,
+        vms: VmsSettings | None = None,
     ) -> None:
         self.accounts = Accounts(
             settings,
@@ -142,6 +146,7 @@ class Switch:
         self._changes = Changes(self._core)
         self._early = EarlyMedia(self._core)
         self._sounds = DoorSounds(self._core, self._attention_paid)
+        self.vms = self._core.vms = VmsCalls(self._core, self._early, vms or VmsSettings())
         self._core.on_leg_leaving = self._early.before_end
         self._redirects = Redirects(self._core, self._outgoing)
         self._referred = Referred(self._core, self._outgoing)
@@ -203,7 +208,7 @@ class Switch:
         """When `on_deadline` wants to be called."""
         clocks = (
             *(self._endpoint, self._table, self._referred, self._holds, self._paths, self.accounts, self._mailboxes),
-            *(self.registrar, self.exchange),
+            *(self.registrar, self.exchange, self.vms),
         )
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
@@ -219,6 +224,7 @@ class Switch:
         self._mailboxes.on_deadline(now)
         self.registrar.on_deadline(now)
         self.exchange.on_deadline(now)
+        self.vms.on_deadline(now)
         while (call := self._table.pop_due(now)) is not None:
             self._time_is_up(call)
         self.accounts.on_deadline(now)
@@ -265,10 +271,12 @@ class Switch:
         *,
         authorised: bool,
         button: str = "",
+        vms: bool = False,
     ) -> str:
-        """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried."""
+        """Call 1 to 6 parties at once, and with `vms` clients; returns the call's id. Raises CallError when that cannot
+        be tried."""
         self._core.now = now
-        call_id = self._outgoing.ring(ways, authorised=authorised, button=button)
+        call_id = self._outgoing.ring(ways, authorised=authorised, button=button, vms=vms)
         self._after_command()
         return call_id
 
@@ -281,6 +289,13 @@ class Switch:
         self._core.now = now
         self._incoming.answer(self._table.known(call_id))
         self._after_command()
+
+    def speak(self, form: str, who: str, call: str, now: float) -> tuple[str, VmsLeg]:
+        """A client answers a call by sending sound. Raises CallError, NotNowError."""
+        self._core.now = now
+        answered = self.vms.speak(form, who, call)
+        self._after_command()
+        return answered
 
     def _attention_paid(self, call_id: str, now: float) -> None:
         """The clip that announces a caller has ended: he is let speak, unless he has left."""

@@ -22,9 +22,10 @@ from voipnode.calls.commands import (
     TransferCall,
 )
 from voipnode.calls.errors import UnknownNameError
-from voipnode.calls.hooks import Commands
+from voipnode.calls.hooks import CallAudio, Commands
 from voipnode.web import models, problems
 from voipnode.web.accounts import add_accounts
+from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
 from voipnode.web.entry import add_entry
@@ -56,8 +57,11 @@ _EVENT_EXAMPLE = (
 )
 
 
-def build_app(view: View, stream: EventStream, commands: Commands, about: Mapping[str, Any]) -> FastAPI:
-    """The application: its paths read `view`, follow `stream`, execute `commands`, and read `about` at each request."""
+def build_app(
+    view: View, stream: EventStream, commands: Commands, about: Mapping[str, Any], audio: CallAudio | None = None
+) -> FastAPI:
+    """The application: its paths read `view`, follow `stream`, execute `commands`, read `about` at each request, and
+    carry the sound of calls."""
     app = problems.ProblemApp(
         title="voipnode",
         summary="Door intercom and small SIP softswitch",
@@ -75,6 +79,7 @@ def build_app(view: View, stream: EventStream, commands: Commands, about: Mappin
     add_speaker_test(app, view, commands)
     add_clips(app, commands)
     add_entry(app, commands, about)
+    add_call_audio(app, audio)
     return app
 
 

@@ -27,6 +27,8 @@ MAX_PATH_CHARS = 1024
 UPLOADS = re.compile(r"/api/v1/clips/[^/]+")
 MAX_UPLOAD_BYTES = 10_000_000
 UPLOAD_TIMEOUT_S = 60.0
+# Sound of calls, which is carried on as it comes, without an end.
+STREAMS = ("/api/v1/call-audio", "/axis-cgi/audio/transmit.cgi")
 UPLOAD_TYPES = ("audio/", "application/octet-stream", "application/ogg")
 
 _READING = {"GET", "HEAD", "OPTIONS"}
@@ -67,7 +69,9 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope)
-        if refusal is None and scope["method"] not in _READING:
+        if refusal is None and scope["method"] == "POST" and scope["path"] in STREAMS:
+            refusal = _wrong_type(_header(scope, b"content-type"), is_upload=True, has_body=True)
+        elif refusal is None and scope["method"] not in _READING:
             body = await self._body(scope, receive)
             if isinstance(body, ProblemResponse):
                 refusal = body
@@ -83,7 +87,7 @@ class Guard:
             return ProblemResponse(421, detail)
         if len(scope["path"]) > MAX_PATH_CHARS:
             return ProblemResponse(414, f"paths here have at most {MAX_PATH_CHARS} characters")
-        if scope["path"].startswith("/api/") or scope["method"] not in _READING:
+        if scope["path"].startswith(("/api/", "/axis-cgi/")) or scope["method"] not in _READING:
             return self._foreign(scope, hosts[0])
         return None
 

@@ -42,7 +42,7 @@ class WebServer:
         self._view = View(house.bus.clock)
         self._stream = EventStream()
         self._subscription = house.bus.subscribe(Event, self._on_event, who="web")
-        app = build_app(self._view, self._stream, house.commands, about)
+        app = build_app(self._view, self._stream, house.commands, about, house.call_audio)
         add_assets(app)
         self._app = Guard(app)
         self._server: _Server | None = None

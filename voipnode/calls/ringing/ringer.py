@@ -18,6 +18,7 @@ from voipnode.calls.ringing.hunt import Cause, Exhausted, Hunt, LookUp, Miss, Ri
 from voipnode.calls.ringing.parties import Parties
 from voipnode.calls.ringing.plan import MAX_AT_ONCE, RingPlan
 from voipnode.calls.sip_leg import SipLeg
+from voipnode.calls.vms.ports import VMS
 from voipnode.calls.ways import Way
 
 REASONS = {
@@ -71,6 +72,7 @@ class Ringer:
         call, untold = self._call, self._untold or []
         self._untold, self._told_stage = None, (self.hunt.plan, self.hunt.stage)
         self._core.table.enter(call, CallState.CALLING, CallReason.INITIATED, now=self._core.now, detail=self._words())
+        self._tell_vms()
         for rang in untold:
             self._core.bus.publish(rang)
         self._act()
@@ -138,15 +140,39 @@ class Ringer:
         elif not self.hunt.over:
             self._core.table.limit(self._call, self.hunt.next_deadline())
             self._tell_stage()
+            self._tell_vms()
 
     def _ring(self, ring: Ring) -> None:
         party = self._parties[ring.key] = _Party(ring)
+        if ring.recipient.address == VMS:
+            self._ring_vms(party)
+            return
         why = self._world.hindrance(ring.recipient)
         if why:
             self._lost(party, Miss(Cause.UNAVAILABLE, words=why))
             return
         self._call.searching += 1
         self._world.find(ring.recipient, lambda ways, why: self._found(party, ways, why))
+
+    def _ring_vms(self, party: _Party) -> None:
+        """Whoever answers by HTTP: no telephone, so that six of those ring beside it."""
+        party.open = 0
+        if self._core.vms.enabled:
+            self._core.vms.ring(self._call, lambda: self._vms_answered(party))
+        else:
+            self._lost(party, Miss(Cause.UNREACHABLE, words="calls by HTTP are off (vms.enabled = false)"))
+
+    def _vms_answered(self, party: _Party) -> None:
+        self.hunt.answered(party.ring.key)
+        party.out = True
+        self._tell(party, "answered", None)
+        self._act()
+
+    def _tell_vms(self) -> None:
+        """It rings there at once."""
+        if self._untold is None and any(p.ring.recipient.address == VMS and not p.out for p in self._parties.values()):
+            now, words = self._core.now, "rings for clients"
+            self._core.table.enter(self._call, CallState.RINGING, CallReason.INITIATED, now=now, detail=words)
 
     def _found(self, party: _Party, ways: Sequence[Way], why: str) -> None:
         call, key = self._call, party.ring.key
@@ -202,6 +228,8 @@ class Ringer:
             self._tell(party, "silent", stop.why)
 
     def _hang_up(self, party: _Party, headers: tuple[tuple[str, str], ...]) -> None:
+        if party.ring.recipient.address == VMS:
+            self._core.vms.stop(self._call)
         for leg in [leg for leg in self._call.legs.values() if leg.key == party.ring.key]:
             self._core.let_go(leg, headers)
 

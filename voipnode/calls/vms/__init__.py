@@ -1,0 +1,1 @@
+"""Calls that any HTTP client answers, by sending sound."""
