@@ -31,6 +31,7 @@ TOP = (
     "account_editor",
     "clip_editor",
     "clip_stock",
+    "call_history",
     "contact_editor",
     "settings_editor",
     "door",

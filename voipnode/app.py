@@ -10,6 +10,7 @@ from typing import IO, Any, Protocol
 
 from voipnode import __version__
 from voipnode.account_editor import AccountEditor, shown_settings
+from voipnode.call_history import CallHistory
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.contacts.book import ContactBook
 from voipnode.calls.contacts.desk import ContactDesk
@@ -124,6 +125,9 @@ class Node:
         schedules = Schedules(settings.schedules)
         self._watch = ScheduleWatch(schedules, self.bus, utc_now)
         self._book = ContactBook(settings.contacts, schedules)
+        self._history = CallHistory(
+            settings, self._house, self._log.run_id, on_problem=self._store_problem, utc_now=utc_now
+        )
         self._bindings = BindingStore(settings.state, state_dir, on_problem=self._store_problem)
         self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed, memory=self._bindings)
         self._edits = asyncio.Lock()  # of the settings file
@@ -145,7 +149,9 @@ class Node:
         about: dict[str, Any] = {}
         web = WebServer(self._settings.web, self._house, about) if self._settings.web.enabled else None
         await self._log.start()
-        self._started.append(self._log)
+        self._started += [self._log, self._history]
+        before = self._log.previous_run()
+        await self._history.start(before.last_event_utc if before is not None else "")
         self._sound.start(self._settings.audio.front_end)
         self._started += [self._bindings, self._sound, self._clips, self._door, self._keeper]
         self._door.open(self._house.commands)

@@ -17,6 +17,7 @@ from voipnode.calls.clips.settings import ClipsSettings, broken_clips
 from voipnode.calls.contacts.checks import broken_contacts, broken_names
 from voipnode.calls.contacts.settings import MAX_CONTACTS, ContactSettings
 from voipnode.calls.exchange.settings import SwitchSettings, broken_dial_plan
+from voipnode.calls.history.settings import HistorySettings
 from voipnode.calls.multicast.settings import MulticastSettings
 from voipnode.calls.references import Broken, listed
 from voipnode.calls.registrar.settings import MAX_EXTENSIONS, ExtensionSettings, clashing_extensions
@@ -76,6 +77,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
     sound_level: SoundLevelSettings = SoundLevelSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
     web: WebSettings = WebSettings()
+    history: HistorySettings = HistorySettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
 

@@ -111,7 +111,7 @@ from voipnode.store.settings import StateSettings
 async def run():
     kept = BindingStore(StateSettings(), Path(sys.argv[1]), on_problem=print, batch_delay_s=0.0)
     kept.keep("101", [{"uri": "sip:101@192.168.1.20"}])
-    while kept._waiting:
+    while kept._behind._waiting:
         await asyncio.sleep(0.001)
     print("written", flush=True)
     await asyncio.sleep(3600)

@@ -398,3 +398,24 @@ class DrawCode(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastCredential(Command):
     """The card that was read last, as JSON: reader, uid, bits, at_utc, holder ("" for nobody's); {} for none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadHistory(Command):
+    """Calls of the past, newest first. Returns JSON: `calls`, and `next`, the `before` of the next page ("" = none).
+
+    `wanted` says which, by any of "from_utc", "to_utc" (of their beginning, ISO 8601), "direction", "outcome", "kind",
+    "account" and "text", a part of who took part. Raises NotNowError while the disk fails.
+    """
+
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    limit: int = 50
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportHistory(Command):
+    """All calls of the past that are `wanted`, as `ReadHistory` has it, as text: `format` is "csv" or "json"."""
+
+    format: str = "csv"
+    wanted: Mapping[str, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallReason, CallState, Problem
 from voipnode.calls.hooks import Bus
+from voipnode.calls.leg_quality import leg_quality
 from voipnode.calls.outcome import reason_of
 from voipnode.calls.ports import LocalAddress
 from voipnode.calls.ringing.parties import NoParties, Parties
@@ -243,8 +244,12 @@ class CallCore:
         """Take a leg whose session has ended off its call, and close it; what that means for the call is open."""
         found = self.table.detach(session)
         if found is not None:
-            self.door.leave(found[1])
-            found[1].close(self.now)
+            call, leg = found
+            self.door.leave(leg)
+            quality = leg_quality(call.id, leg, answered=call.winner is leg, at=self.now)
+            if quality is not None:
+                self.bus.publish(quality)
+            leg.close(self.now)
         return found
 
 

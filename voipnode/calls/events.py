@@ -545,3 +545,25 @@ class ReaderPrompt(Event):
     reader: str
     prompt: str
     for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuality(Event):
+    """How a leg of a call sounded, told at its end. `remote` is its party; `answered`: it had the call, not just rang.
+
+    `loss_percent` and `jitter_ms` are of what came from there; `mos` is that by the E-model (ITU-T G.107), with delay:
+    1.0 bad to 4.5 best. `remote_mos` is what the far side says of us (RFC 3611). None: not known.
+    """
+
+    name: ClassVar[str] = "call.quality"
+    call: str
+    remote: str
+    answered: bool
+    codec: str
+    packets_sent: int
+    packets_received: int
+    loss_percent: float
+    jitter_ms: float
+    round_trip_ms: float | None = None
+    mos: float | None = None
+    remote_mos: float | None = None

@@ -59,6 +59,22 @@ bindings = Table(  # where the node's telephones are registered, one row for eac
 )
 
 
+calls = Table(  # the call history; ids sort by the beginning of the call, `outcome` is empty while it goes on
+    "calls",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("began_utc", String(32), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("text", Text, nullable=False),  # who took part, in small letters
+    Column("data", Text, nullable=False),
+    Index("calls_by_outcome", "node", "outcome", "id"),
+)
+
+
 def event_insert(dialect: Dialect) -> str:
     """The driver's statement that adds events, from rows of (at_utc, run_id, name, data) with the data as JSON text.
 
