@@ -13,7 +13,16 @@ from pydantic import ValidationError
 from tests.support.virtual_loop import run_virtual, settle
 from voipnode.calls.commands import PulsePort
 from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
-from voipnode.calls.events import CallChanged, CallReason, CallState, DtmfMatched, DtmfReceived, Event, Problem
+from voipnode.calls.events import (
+    CallChanged,
+    CallReason,
+    CallState,
+    DtmfMatched,
+    DtmfReceived,
+    Event,
+    ExchangeCallChanged,
+    Problem,
+)
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.modules.dtmf.module import DESCRIPTOR, MAX_CALLS, DtmfModule
 from voipnode.modules.dtmf.settings import DtmfSettings
@@ -161,6 +170,19 @@ def test_the_digits_of_a_call_are_forgotten_when_it_ends(state: CallState) -> No
         scene.end("c1", state)
         await asyncio.sleep(10)  # the shorter sequence would have acted after 3 s
         await scene.dial("2")
+        assert scene.pulses == []
+
+    play([DOOR, {**DOOR, "sequence": "12"}], scenario)
+
+
+def test_so_are_those_of_a_call_through_the_node() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.dial("1", call="x1")
+        over = CallState.TERMINATED
+        scene.house.bus.publish(
+            ExchangeCallChanged(call="x1", state=over, reason=CallReason.TERMINATED, caller="101", callee="house")
+        )
+        await asyncio.sleep(10)
         assert scene.pulses == []
 
     play([DOOR, {**DOOR, "sequence": "12"}], scenario)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from voipnode.calls.call import Outcome
 from voipnode.calls.core import CallCore
 from voipnode.calls.errors import UnknownNameError
-from voipnode.calls.events import ExchangeCallChanged
+from voipnode.calls.events import DtmfReceived, ExchangeCallChanged
 from voipnode.calls.exchange.destination import Destination
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.ports import Room
@@ -158,6 +158,23 @@ class Board:
         room = self._rooms.get(call.id)
         if room is not None and call.state is State.ACTIVE and party.leg.digit_pace.allows(self.core.now):
             room.digit(party.leg, digit, road)
+            if room.at_door:
+                self._tell_digit(call, party, digit, road)
+
+    def _tell_digit(self, call: ThroughCall, party: Party, digit: str, road: str) -> None:
+        """Who stands at the door with others, or looks out of it, opens it as in a call of the door: an extension that
+        may, and nobody else."""
+        self.core.bus.publish(
+            DtmfReceived(
+                at=self.core.now,
+                call=call.id,
+                digit=digit,
+                road=road,
+                account=party.leg.account.name,
+                remote=party.leg.remote,
+                authorised=party.who.kind == "extension" and party.who.opens and party.leg.proven,
+            )
+        )
 
     def _leave(self, call: ThroughCall, leg: SipLeg) -> None:
         room = self._rooms.get(call.id)

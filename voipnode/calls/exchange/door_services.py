@@ -62,6 +62,8 @@ class Announcement:
 class PageRoom:
     """One announcement's room: the leg is played at the door while it is proven and has sound."""
 
+    at_door = True
+
     def __init__(self, core: CallCore, *, tone: bool, left: Callable[[PageRoom], None]) -> None:
         self._core = core
         self._tone = tone
@@ -129,6 +131,8 @@ class Pages:
 class LookOutRoom:
     """One look outside: the leg hears the door, and is heard where the settings say so."""
 
+    at_door = True
+
     def __init__(self, core: CallCore, settings: LookOutSettings, in_use: set[LookOutRoom]) -> None:
         self._core = core
         self._settings = settings
@@ -165,7 +169,7 @@ class LookOutRoom:
             self._outside.join(leg, now, speaks=self._settings.talk)
 
     def digit(self, leg: SipLeg, digit: str, road: str) -> None:
-        """Nobody is there to be told; what opens the door is the node's own affair."""
+        """Nobody is there to be told."""
 
 
 class LookOuts:

@@ -9,7 +9,10 @@ from voipnode.calls.sip_leg import SipLeg
 
 
 class Room(Protocol):
-    """Where parties hear each other; `fit` after every change of a leg."""
+    """Where parties hear each other; `fit` after every change of a leg. `at_door`: digits may open the door there."""
+
+    @property
+    def at_door(self) -> bool: ...
 
     def join(self, leg: SipLeg, now: float) -> None: ...
 

@@ -96,6 +96,11 @@ class Room:
         return tuple(self._places)
 
     @property
+    def at_door(self) -> bool:
+        """Whether the door takes part."""
+        return self._door is not None
+
+    @property
     def exchange(self) -> Exchange:
         """How they hear each other now."""
         if self._link is not None:

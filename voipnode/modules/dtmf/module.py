@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from voipnode.calls.commands import PulsePort
 from voipnode.calls.errors import CallError, NotNowError
-from voipnode.calls.events import CallChanged, CallState, DtmfMatched, DtmfReceived, Problem
+from voipnode.calls.events import CallChanged, CallState, DtmfMatched, DtmfReceived, ExchangeCallChanged, Problem
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.modules.dtmf.matcher import DigitMatcher
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
@@ -53,6 +53,7 @@ class DtmfModule:
         self._places = [
             self._bus.subscribe(DtmfReceived, self._digit, who=NAME),
             self._bus.subscribe(CallChanged, self._call_changed, who=NAME),
+            self._bus.subscribe(ExchangeCallChanged, self._call_changed, who=NAME),
         ]
 
     async def stop(self) -> None:
@@ -126,7 +127,7 @@ class DtmfModule:
                 Problem(at=self._bus.clock(), where=f'{NAME} "{item.sequence}"', detail=f"it opens nothing: {error}")
             )
 
-    def _call_changed(self, event: CallChanged) -> None:
+    def _call_changed(self, event: CallChanged | ExchangeCallChanged) -> None:
         if event.state in (CallState.TERMINATING, CallState.TERMINATED):
             self._forget(event.call)
 
