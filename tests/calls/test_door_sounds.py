@@ -52,6 +52,16 @@ def test_a_clip_that_cannot_be_had_leaves_the_tone_and_a_groups_own_counts_first
     assert heard(at, 1.0) == MUSIC
 
 
+def test_who_is_rung_next_has_a_ringing_of_its_own() -> None:
+    at = board(SoundsSettings(ringback_clip="music"))
+    anna, berta = at.phone("anna", ANNA, plan=rings), at.phone("berta", "192.168.1.21", plan=rings)
+    call = at.ring(anna, berta)
+    assert heard(at, 1.0) == MUSIC
+    at.switch.call(call).sounds = GroupSounds(ringback_clip="bell")
+    berta.endpoint.ring(berta.session, at.wire.now)
+    assert heard(at, 1.5) == BELL
+
+
 def test_nobody_is_there() -> None:
     at = board(SoundsSettings(nobody_clip="nobody"), ringback=RingbackSettings(off_ms=0))
     at.ring(at.phone("anna", ANNA, plan=rings))

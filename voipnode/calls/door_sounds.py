@@ -8,7 +8,6 @@ not to be  the clip that says nobody is there, or the busy one, or the busy tone
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,13 +24,6 @@ BEEP_HZ, BEEP_S = 880.0, 0.2
 ATTENTION_S = 1.0  # a beep in place of an attention clip that cannot be read: nobody is answered unwarned
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A call that the node placed for a visitor, which nobody has answered yet."""
-
-    sounds: SoundsSettings
-
-
 class DoorSounds:
     """Follows all calls and plays at the door what goes with them. `answer(call, now)` is what an attention clip ends
     with."""
@@ -39,7 +31,7 @@ class DoorSounds:
     def __init__(self, core: CallCore, answer: Callable[[str, float], None]) -> None:
         self._core = core
         self._answer = answer
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, Call] = {}  # placed for a visitor, and not answered yet
         self._ringing: dict[str, ClipPlayer] = {}  # by call
         self._after: ClipPlayer | None = None
         core.bus.subscribe(CallChanged, self._on_changed, who="door sounds")
@@ -58,12 +50,12 @@ class DoorSounds:
                 self._watch(self._core.table.known(event.call))
             case CallState.ACTIVE:
                 watched = self._watched.pop(event.call, None)
-                if watched is not None and watched.sounds.connected_beep:
+                if watched is not None and self._sounds_of(watched).connected_beep:
                     self._core.door.play(_tone(BEEP_HZ, BEEP_S, BEEP_S, self._rate_hz, self._level_dbfs))
             case CallState.TERMINATING | CallState.TERMINATED:
                 watched = self._watched.pop(event.call, None)
                 if watched is not None:
-                    self._not_to_be(watched.sounds, event.reason)
+                    self._not_to_be(self._sounds_of(watched), event.reason)
 
     # A call comes in
 
@@ -95,7 +87,11 @@ class DoorSounds:
 
     def _watch(self, call: Call) -> None:
         if call.authorised:  # somebody at the door wanted it, or it is for the node's own recipients
-            self._watched[call.id] = Watched(call.sounds.over(self._core.settings.sounds))
+            self._watched[call.id] = call
+
+    def _sounds_of(self, call: Call) -> SoundsSettings:
+        """Those of whoever was rung last."""
+        return call.sounds.over(self._core.settings.sounds)
 
     def _not_to_be(self, sounds: SoundsSettings, reason: CallReason) -> None:
         player: ClipPlayer | None = None

@@ -99,6 +99,10 @@ class EarlyMedia:
             sound.add(leg, self._core.now)
 
     def _play(self, call: Call, sound: EarlySound) -> None:
+        if sound.made_for is not call.sounds:  # others are rung now, with a ringing of their own
+            if sound.made_for is not None and sound.made_for != call.sounds:
+                sound.local = self._local(call.sounds)
+            sound.made_for = call.sounds
         if sound.wanted:
             self._sounds[call.id] = sound
             self._core.door.join(sound, call.account.sound_wishes if sound.opens_microphone else None)

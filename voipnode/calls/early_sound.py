@@ -57,11 +57,23 @@ class EarlySound(FramePort):
     ) -> None:
         self.ringing: set[str] = set()  # sessions that are told to ring
         self._local = local
+        self.made_for: object = None  # whose ringing that is
         self._policy: Policy = policy
         self._silent_after_s = silent_after_s
         self._microphone = microphone
         self._legs: list[EarlyLeg] = []
         self._run(8000)
+
+    @property
+    def local(self) -> LocalRinging | None:
+        """The ringing made here; may be set at any time."""
+        return self._local
+
+    @local.setter
+    def local(self, local: LocalRinging | None) -> None:
+        self._local = local
+        if local is not None:
+            local.run_at(self._rate_hz)
 
     @property
     def takes_sound(self) -> bool:

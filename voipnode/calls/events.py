@@ -340,7 +340,8 @@ class GuardianChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LightChanged(Event):
-    """The call light: "off", "amber" (outgoing), "amber-flash" (incoming), "blue" (in a call), "green" (door open)."""
+    """The call light: "off", "amber" (outgoing), "amber-flash" (incoming), "blue" (in a call), "green" (door open), or
+    "red" (nobody has answered)."""
 
     name: ClassVar[str] = "light.changed"
     colour: str

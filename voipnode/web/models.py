@@ -294,7 +294,7 @@ class Status(BaseModel):
     """Everything at once."""
 
     node: Node
-    light: str = Field(description='"off", "amber", "amber-flash", "blue" or "green"', examples=["blue"])
+    light: str = Field(description='"off", "amber", "amber-flash", "blue", "green" or "red"', examples=["blue"])
     guardian: Guardian | None = Field(description="null until it has reported")
     calls: list[Call]
     ports: list[Port]

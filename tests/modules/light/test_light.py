@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.virtual_loop import run_virtual
 from voipnode.calls.events import CallChanged, CallReason, CallState, LightChanged, PortChanged
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.modules.light.module import DESCRIPTOR, LightModule
@@ -16,25 +17,62 @@ from voipnode.modules.light.settings import LightSettings
 class Scene:
     """A started light and the colours it showed."""
 
-    def __init__(self, settings: LightSettings | None = None) -> None:
+    def __init__(self, settings: LightSettings | None = None, *, started: bool = True) -> None:
         self.bus = Bus(lambda: 5.0)
         self.shown: list[str] = []
         self.bus.subscribe(LightChanged, lambda event: self.shown.append(event.colour), who="test")
         house = House(self.bus, Commands(), Path("/nonexistent"))
         self.light: LightModule = DESCRIPTOR.build(house, settings or LightSettings())  # type: ignore[assignment] # it is this one
-        asyncio.run(self.light.start())
+        if started:
+            asyncio.run(self.light.start())
 
-    def call(self, state: CallState, direction: str = "outgoing", call: str = "c1") -> str:
+    def call(
+        self,
+        state: CallState,
+        direction: str = "outgoing",
+        call: str = "c1",
+        reason: CallReason = CallReason.INITIATED,
+    ) -> str:
         self.bus.publish(
-            CallChanged(
-                call=call, state=state, reason=CallReason.INITIATED, direction=direction, remote="sip:a", account=""
-            )
+            CallChanged(call=call, state=state, reason=reason, direction=direction, remote="sip:a", account="")
         )
         return self.light.colour
 
     def port(self, active: bool, port: str = "door") -> str:
         self.bus.publish(PortChanged(port=port, active=active, why="pulse"))
         return self.light.colour
+
+
+def test_red_says_for_four_seconds_that_nobody_has_answered() -> None:
+    async def scenario() -> None:
+        scene, loop = Scene(started=False), asyncio.get_running_loop()
+        await scene.light.start()
+
+        def end(call: str, reason: CallReason, state: CallState = CallState.TERMINATED) -> str:
+            return scene.call(state, call=call, reason=reason)
+
+        for number, reason in enumerate((CallReason.NO_ANSWER, CallReason.BUSY, CallReason.DENIED, CallReason.FAILED)):
+            scene.call(CallState.CALLING, call=f"c{number}")
+            end(f"c{number}", reason, CallState.TERMINATING)
+            assert end(f"c{number}", reason) == "red"
+            begun = loop.time()
+            await asyncio.sleep(3.9)
+            assert scene.light.colour == "red"
+            await asyncio.sleep(0.2)
+            assert (scene.light.colour, round(loop.time() - begun, 1)) == ("off", 4.1)
+        scene.call(CallState.CALLING, call="c8")
+        assert end("c8", CallReason.TERMINATED) == "off", "hung up here"
+        scene.call(CallState.CALLING, call="c9")
+        scene.call(CallState.ACTIVE, call="c9")
+        assert end("c9", CallReason.FAILED) == "off", "somebody had answered"
+        assert end("c10", CallReason.NO_ANSWER) == "off", "it was not the visitor who was not answered"
+        scene.call(CallState.CALLING, call="c11")
+        assert end("c11", CallReason.BUSY) == "red"
+        assert scene.call(CallState.CALLING, call="c12") == "amber", "a new press"
+        assert end("c12", CallReason.TERMINATED) == "off"
+        await scene.light.stop()
+
+    run_virtual(scenario())
 
 
 @pytest.mark.parametrize(

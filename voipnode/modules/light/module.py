@@ -1,19 +1,21 @@
 """The call light: one colour for what matters most to the visitor.
 
-green: a door is open; blue: a call is active; amber flashing: a call comes in; amber: a call goes out; off: nothing.
-The first that holds is shown.
+green: a door is open; blue: a call is active; amber flashing: a call comes in; amber: a call goes out; red: nobody has
+answered, a moment ago; off: nothing. The first that holds is shown.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
-from voipnode.calls.events import CallChanged, CallState, LightChanged, PortChanged
+from voipnode.calls.events import CallChanged, CallReason, CallState, LightChanged, PortChanged
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
 from voipnode.modules.light.settings import LightSettings
 
 NAME = "light"
 PRIORITY = ("green", "blue", "amber-flash", "amber")
+NOT_REACHED = (CallReason.NO_ANSWER, CallReason.BUSY, CallReason.DENIED, CallReason.FAILED)
 
 
 class LightModule:
@@ -25,6 +27,8 @@ class LightModule:
         self._calls: dict[str, str] = {}  # the colour that each call asks for
         self._count: Counter[str] = Counter()  # how many ask for each
         self._open: set[str] = set()
+        self._ringing_out: set[str] = set()  # calls that nobody has answered yet
+        self._red: asyncio.TimerHandle | None = None
         self._places: list[Subscription] = []
         self.colour = "off"
 
@@ -41,8 +45,10 @@ class LightModule:
         for place in self._places:
             place.cancel()
         self._places = []
+        self._end_red()
 
     def _call_changed(self, event: CallChanged) -> None:
+        self._follow(event)
         before, colour = self._calls.pop(event.call, ""), call_colour(event)
         if colour:
             self._calls[event.call] = colour
@@ -50,6 +56,27 @@ class LightModule:
             self._count.subtract([before])
             self._count.update([colour])
             self._show()
+
+    def _follow(self, event: CallChanged) -> None:
+        """Whether a call of the visitor's has come to nothing."""
+        if event.state in (CallState.CALLING, CallState.RINGING):
+            self._end_red()
+            if event.direction == "outgoing":
+                self._ringing_out.add(event.call)
+        elif event.call in self._ringing_out:
+            self._ringing_out.discard(event.call)
+            if event.state is not CallState.ACTIVE and event.reason in NOT_REACHED and self._settings.not_reached_s:
+                self._end_red()
+                self._red = asyncio.get_running_loop().call_later(self._settings.not_reached_s, self._red_is_over)
+
+    def _red_is_over(self) -> None:
+        self._red = None
+        self._show()
+
+    def _end_red(self) -> None:
+        if self._red is not None:
+            self._red.cancel()
+            self._red = None
 
     def _port_changed(self, event: PortChanged) -> None:
         if self._settings.door_ports and event.port not in self._settings.door_ports:
@@ -61,7 +88,8 @@ class LightModule:
         self._show()
 
     def _show(self) -> None:
-        colour = "green" if self._open else next((colour for colour in PRIORITY if self._count[colour]), "off")
+        colour = "green" if self._open else next((colour for colour in PRIORITY if self._count[colour]), "")
+        colour = colour or ("off" if self._red is None else "red")
         if colour != self.colour:
             self.colour = colour
             self._publish()

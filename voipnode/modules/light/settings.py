@@ -11,6 +11,9 @@ class LightSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=True, description="Show calls and the open door.")
+    not_reached_s: float = Field(
+        default=4.0, ge=0.0, le=60.0, description="Red for so long when nobody has answered the visitor; 0: never."
+    )
     door_ports: tuple[str, ...] = Field(
         default=(), max_length=32, description="Outputs whose activity is shown green; none named: every output."
     )
