@@ -14,6 +14,7 @@ from voipnode.sipstack.uri import SipUri
 
 ANNA_HOST, BERT_HOST, CARL_HOST = "192.168.1.21", "192.168.1.22", "192.168.1.23"
 SOUND = b"\xd5" * 160
+KEEP_ALIVE = ("transactions", "requests", "outside", "deadlines")
 EVERYTHING = ("door", "extensions", "trunks")
 
 
@@ -115,8 +116,12 @@ def assert_quiet(board: Switchboard, *phones: Phone) -> None:
     board.wire.run(board.wire.now + 75.0)
     assert board.switch.exchange.board.calls == ()
     board.assert_quiet()
+    registers = any(account.registered for account in board.switch.accounts.active)
     for endpoint in (board.endpoint, *(phone.endpoint for phone in phones)):
-        assert not any(endpoint.counts().values()), endpoint.counts()
+        counts = endpoint.counts()
+        if registers:  # a server is asked every few seconds whether it lives
+            counts = {name: count for name, count in counts.items() if name not in KEEP_ALIVE}
+        assert not any(counts.values()), counts
 
 
 def part(board: Switchboard, who: Phone, *others: Phone) -> None:

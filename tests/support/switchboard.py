@@ -11,6 +11,7 @@ from tests.support.wire import Wire
 from voipnode.calls.clips.player import ClipPlayer
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallChanged, DtmfReceived, Event
+from voipnode.calls.exchange.ports import Groups
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.hooks import Bus, Frame
 from voipnode.calls.registrar.memory import BindingMemory
@@ -280,6 +281,7 @@ class Switchboard:
         dtls: DtlsIdentity | None = None,
         clips: dict[str, float] | None = None,
         switching: SwitchSettings = NO_RULES,
+        groups: Groups | None = None,
         extensions: tuple[ExtensionSettings, ...] = (),
         memory: BindingMemory | None = None,
         vms: VmsSettings | None = None,
@@ -306,6 +308,7 @@ class Switchboard:
             find=lambda uri, account, done: done(self.hops_to(uri), self.wire.now),
             clips=ClipsInMemory(clips or {}),
             switching=switching,
+            groups=groups,
             extensions=extensions,
             memory=memory,
             utc_s=lambda: START_UTC_S + self.wire.now,

@@ -24,6 +24,7 @@ from voipnode.calls.exchange.conference import Conferences
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.door_services import LookOuts, Pages
 from voipnode.calls.exchange.exchange import Exchange
+from voipnode.calls.exchange.ports import Groups, NoGroups
 from voipnode.calls.exchange.room import Room
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.holds import Holds
@@ -83,6 +84,7 @@ class Switch:
         instance: str = "",
         clips: Clips = NO_CLIPS,
         switching: SwitchSettings = NO_RULES,
+        groups: Groups | None = None,
         extensions: Sequence[ExtensionSettings] = (),
         memory: BindingMemory | None = None,
         utc_s: Callable[[], float] = lambda: 0.0,
@@ -123,6 +125,7 @@ class Switch:
             endpoint.serve_registrations(self.registrar)
         self._outgoing = Outgoing(self._core)
         self._incoming = Incoming(self._core)
+        groups = groups or NoGroups()
         self.exchange = Exchange(
             self._core,
             switching,
@@ -131,11 +134,12 @@ class Switch:
             plan=DialPlan(
                 switching.rules,
                 extensions=self.registrar.extensions.__contains__,
-                groups=lambda name: False,
+                groups=groups.has,
                 door_users={each.user_id for each in accounts},
                 incoming={each.name: each.incoming for each in accounts},
             ),
             who_is=lambda number: extension_caller(self.registrar.extensions[number].settings),
+            groups=groups,
             make_room=lambda: Room.of(self._core),
         )
         self.exchange.serve("conference", Conferences(self._core, switching.conferences))

@@ -20,7 +20,7 @@ from voipnode.calls.exchange.destination import Caller, Destination, Kind
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.party import Party
-from voipnode.calls.exchange.ports import Service
+from voipnode.calls.exchange.ports import Groups, Service
 from voipnode.calls.exchange.ringer import Ringer, Search
 from voipnode.calls.exchange.settings import SwitchSettings
 from voipnode.calls.exchange.through_call import Action, Input, State, ThroughCall
@@ -63,13 +63,14 @@ class Exchange:
         telephones: OwnTelephones,
         plan: DialPlan,
         who_is: Callable[[str], Caller],
+        groups: Groups,
         make_room: MakeRoom,
     ) -> None:
         self._core = core
         self._settings = settings
         self.board = Board(core, make_room)
         self.plan = plan
-        self._ringer = Ringer(self.board, accounts, telephones, plan, who_is)
+        self._ringer = Ringer(self.board, accounts, telephones, plan, who_is, groups)
         self._changes = Changes(self.board)
         self._services: dict[Kind, Service] = {}
         self._transfers = Transfers(
@@ -111,7 +112,8 @@ class Exchange:
         call = self.board.new(party, to, event, (MAX_FORWARDS if hops is None else hops) - 1)
         if event.offer is not None and not self._agree(call, event.offer):
             return
-        self.board.limits.set(call.id, core.now + self._settings.ring_s)
+        if to.kind != "group":  # which has times of its own
+            self.board.limits.set(call.id, core.now + self._settings.ring_s)
         self.board.announce(call)
         if to.kind in self._services:
             self.board.when_ready(call, leg, lambda: self._serve(call, self._services[to.kind]))
@@ -428,7 +430,7 @@ class Exchange:
     # ---- time
 
     def next_deadline(self) -> float | None:
-        clocks = (self.board.limits, self._changes, self._transfers)
+        clocks = (self.board.limits, self._ringer, self._changes, self._transfers)
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -441,6 +443,7 @@ class Exchange:
                 self.end(call, (CallReason.TERMINATED, 0, words))
             else:
                 self.end(call, (CallReason.NO_ANSWER, UNAVAILABLE, "nobody answered (switch.ring_s)"))
+        self._ringer.on_deadline(now)
         self._changes.on_deadline(now)
         self._transfers.on_deadline(now)
 

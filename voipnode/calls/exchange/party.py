@@ -49,7 +49,7 @@ class Party:
     wants: Flow = BOTH
     told: Flow = BOTH
     settled: bool = False
-    key: str = ""
+    key: int = 0
 
     @property
     def session(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from voipnode.calls.exchange.destination import Destination
+from voipnode.calls.ringing.plan import Recipient, RingPlan
 from voipnode.calls.sip_leg import SipLeg
 
 
@@ -31,3 +32,30 @@ class Service(Protocol):
     def room(self, to: Destination) -> Room | None:
         """Where a caller of this destination is taken to; None where that cannot be now."""
         ...
+
+
+class Groups(Protocol):
+    """Who is rung for a group, and who of them is not to be rung now."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a group."""
+        ...
+
+    def plan(self, name: str) -> RingPlan: ...
+
+    def hindrance(self, recipient: Recipient) -> str:
+        """Why somebody may not be rung now, in words; "" where nothing is in the way."""
+        ...
+
+
+class NoGroups:
+    """A node without groups."""
+
+    def has(self, name: str) -> bool:
+        return False
+
+    def plan(self, name: str) -> RingPlan:
+        return RingPlan(name, ())
+
+    def hindrance(self, recipient: Recipient) -> str:
+        return ""

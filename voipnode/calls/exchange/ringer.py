@@ -1,8 +1,9 @@
-"""Rings whoever a destination means until one answers: every device of an extension, somebody behind a trunk."""
+"""Rings whoever a destination means until one answers: an extension's devices, a group, somebody behind a trunk."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,15 +11,20 @@ from typing import Protocol
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.core import ANSWERED_ELSEWHERE, Found
 from voipnode.calls.errors import CallError, NotNowError
+from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.causes import UNAVAILABLE, best_status, status_of
-from voipnode.calls.exchange.destination import Caller, Destination
+from voipnode.calls.exchange.destination import OUTSIDE, Caller, Destination
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.party import Party
+from voipnode.calls.exchange.ports import Groups
 from voipnode.calls.exchange.through_call import ThroughCall
+from voipnode.calls.outcome import outcome_of_rejection, reason_of
 from voipnode.calls.outgoing import keep_early
 from voipnode.calls.redirects import FOLLOWED, MAX_TARGETS, usable_contacts
+from voipnode.calls.ringing.hunt import Cause, Exhausted, Hunt, Miss, Ring, Stop
+from voipnode.calls.ringing.plan import Recipient
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.ways import OwnTelephones, Way, parse_target
 from voipnode.sipstack import events as sip
@@ -27,6 +33,7 @@ from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
 
+STOPPED = -1  # the key of a party that the hunt has no use for any more
 MAX_LEGS = 6  # that ring at the same time for one call
 NO_KEYS, NOT_ACCEPTABLE, NO_PORTS = 488, 488, 503
 
@@ -48,7 +55,8 @@ class Search:
     """One destination that is being rung for `by`, who is to talk to whoever answers.
 
     `ringing`: by session; those that were cancelled are in it until they agree. `pending`: how many are being looked
-    up, or wait for their addresses. `tried`: all that were called, so that no circle of redirects can close.
+    up, or wait for their addresses, and `statuses`: how the others ended, by the recipient of a group that they are
+    rung for (0: there is no group). `tried`: all that were called, so that no circle of redirects can close.
     """
 
     call: ThroughCall
@@ -57,11 +65,16 @@ class Search:
     errand: Errand
     headers: tuple[tuple[str, str], ...] = ()
     over: bool = False
-    pending: int = 0
+    hunt: Hunt | None = None
+    pending: Counter[int] = field(default_factory=Counter)
     ringing: dict[str, Party] = field(default_factory=dict)
-    statuses: list[int] = field(default_factory=list)
+    statuses: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     tried: list[SipUri] = field(default_factory=list)
     last: sip.SessionEnded | None = None
+
+    def is_rung(self, key: int) -> bool:
+        """Whether anybody of this recipient rings, or is being looked up."""
+        return bool(self.pending[key]) or any(party.key == key for party in self.ringing.values())
 
 
 class Ringer:
@@ -74,6 +87,7 @@ class Ringer:
         telephones: OwnTelephones,
         plan: DialPlan,
         who_is: Callable[[str], Caller],
+        groups: Groups,
     ) -> None:
         self._board = board
         self._core = board.core
@@ -81,6 +95,8 @@ class Ringer:
         self._telephones = telephones
         self._plan = plan
         self._who_is = who_is
+        self._plan_of, self._hindrance = groups.plan, groups.hindrance
+        self._hunting: list[Search] = []
         self._searches: dict[str, Search] = {}  # by session
 
     def search_of(self, session: str) -> Search | None:
@@ -89,14 +105,20 @@ class Ringer:
 
     def start(self, search: Search) -> None:
         """Ring; the errand may be told before this returns."""
-        search.pending += 1  # so that nothing is settled before all were tried
-        self._ring(search, search.to)
-        search.pending -= 1
-        self._settle(search)
+        if search.to.kind == "group":
+            search.hunt = Hunt(self._plan_of(search.to.name))
+            self._hunting.append(search)
+            search.hunt.start(self._core.now)
+            self._hunt_on(search)
+            return
+        search.pending[0] += 1  # so that nothing is settled before all were tried
+        self._ring(search, search.to, 0)
+        search.pending[0] -= 1
+        self._settle(search, 0)
 
     def stop(self, search: Search, headers: tuple[tuple[str, str], ...]) -> None:
         """Nobody is to answer any more; `headers` say why."""
-        search.over = True
+        self._over(search)
         for session in list(search.ringing):
             self._core.hang_up(session, headers)
 
@@ -108,60 +130,123 @@ class Ringer:
                 self._board.attach(call, found[1])
         search.call, search.by, search.errand = call, by, errand
 
+    def _over(self, search: Search) -> None:
+        search.over = True
+        if search.hunt is not None:
+            search.hunt.give_up()
+            self._hunting = [other for other in self._hunting if other is not search]
+
+    # ---- groups: the hunt says who rings when
+
+    def next_deadline(self) -> float | None:
+        deadlines = [search.hunt.next_deadline() for search in self._hunting if search.hunt is not None]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def on_deadline(self, now: float) -> None:
+        """The next ones of a group may have to ring."""
+        for search in list(self._hunting):
+            if search.hunt is not None and not search.over:
+                search.hunt.on_deadline(now)
+                self._hunt_on(search)
+
+    def _hunt_on(self, search: Search) -> None:
+        """Do what the hunt wants; what comes of it at once is told to it after that."""
+        hunt = search.hunt
+        while hunt is not None and not search.over and (action := hunt.next_action()) is not None:
+            match action:
+                case Ring():
+                    search.pending[action.key] += 1
+                    self._ring_recipient(search, action.recipient, action.key)
+                    search.pending[action.key] -= 1
+                    self._missed(search, hunt, action.key)
+                case Stop():
+                    self._stop_recipient(search, action)
+                case Exhausted():
+                    self._over(search)
+                    search.errand.on_exhausted(search, _status_of_miss(action.miss), search.last)
+
+    def _stop_recipient(self, search: Search, action: Stop) -> None:
+        headers = () if action.why is None else reason_of((CallReason.NO_ANSWER, 0, ""))
+        for session in [each for each, party in search.ringing.items() if party.key == action.key]:
+            search.ringing[session].key = STOPPED
+            self._core.hang_up(session, headers)
+
+    def _missed(self, search: Search, hunt: Hunt, key: int) -> None:
+        """Where nobody is left of a recipient, the hunt hears of it."""
+        if not search.over and not search.is_rung(key):
+            status = best_status(search.statuses[key])
+            hunt.failed(key, Miss.of(*outcome_of_rejection(status, "")), self._core.now)
+
+    def _ring_recipient(self, search: Search, recipient: Recipient, key: int) -> None:
+        why = self._hindrance(recipient)
+        number = recipient.address.strip()
+        if why:
+            log.info("%s", why)
+            search.statuses[key].append(UNAVAILABLE)
+        elif number in self._telephones.extensions:
+            self._ring_extension(search, number, key)
+        else:
+            self._ring_number(search, recipient.account, recipient.address, key)
+
     # ---- whom to ring
 
-    def _ring(self, search: Search, to: Destination) -> None:
+    def _ring(self, search: Search, to: Destination, key: int) -> None:
         if to.kind == "extension":
-            self._ring_extension(search, to.name)
+            self._ring_extension(search, to.name, key)
         elif to.kind == "trunk":
-            self._ring_number(search, to)
+            self._ring_number(search, to.name, to.number, key)
         else:
-            search.statuses.append(to.status or 404)
+            search.statuses[key].append(to.status or 404)
 
-    def _ring_extension(self, search: Search, number: str) -> None:
+    def _ring_extension(self, search: Search, number: str, key: int) -> None:
         try:
             ways = self._telephones.reach(number)
         except NotNowError as error:
             log.info("%s is not called: %s", number, error)
-            search.statuses.append(UNAVAILABLE)
+            search.statuses[key].append(UNAVAILABLE)
             return
         for way in ways:
-            self._call(search, way, self._who_is(number), number)
+            self._call(search, way, self._who_is(number), number, key)
 
-    def _ring_number(self, search: Search, to: Destination) -> None:
+    def _ring_number(self, search: Search, line: str, number: str, key: int) -> None:
+        """By way of the account of that name, "" being the default one."""
         try:
-            account = self._accounts.named(to.name)
+            account = self._accounts.named(line)
+            if account.registered and search.by.who.kind != "extension":
+                raise CallError("who came from outside does not leave by a server")
             registration = self._accounts.registration(account)
-            if registration is None or not registration.servers:
-                raise NotNowError(f'account "{to.name}" has no server now')
-            target = parse_target(to.number, registration.servers[0].aor)
+            if account.registered and (registration is None or not registration.servers):
+                raise NotNowError(f'account "{account.name}" has no server now')
+            domain = registration.servers[0].aor if registration is not None and registration.servers else None
+            target = parse_target(number, domain)
         except CallError as error:
-            log.info("%s is not called: %s", to.number, error)
-            search.statuses.append(503 if isinstance(error, NotNowError) else 404)
+            log.info("%s is not called: %s", number, error)
+            search.statuses[key].append(503 if isinstance(error, NotNowError) else 404)
             return
-        self._find(search, target, account)
+        self._find(search, target, account, key)
 
-    def _find(self, search: Search, target: SipUri, account: AccountSettings) -> None:
+    def _find(self, search: Search, target: SipUri, account: AccountSettings, key: int) -> None:
         """Call this address once it is known where that is."""
         waiting = search.call
-        search.pending += 1
+        search.pending[key] += 1
         waiting.searching += 1
 
         def found(ways: Found) -> None:
-            search.pending -= 1
+            search.pending[key] -= 1
             waiting.searching -= 1
             if not search.over and not ways:
-                search.statuses.append(503)
+                search.statuses[key].append(503)
+            who = Caller("trunk", account.name) if account.registered else OUTSIDE
             for way in ways if not search.over else ():
-                self._call(search, way, Caller("trunk", account.name), target.user or str(target))
-            self._settle(search)
+                self._call(search, way, who, target.user or str(target), key)
+            self._settle(search, key)
             self._board.settle(waiting)
 
         self._core.reach(target, account, found)
 
     # ---- one leg
 
-    def _call(self, search: Search, way: Way, who: Caller, name: str) -> None:
+    def _call(self, search: Search, way: Way, who: Caller, name: str, key: int) -> None:
         core = self._core
         if any(way.target.equivalent(other) for other in search.tried):
             return
@@ -172,21 +257,21 @@ class Ringer:
         host = core.local_address(way.hops[0]).host
         leg = core.new_leg(way.account, host, way.hops[0], str(way.target), confidential=way.confidential)
         if leg is None:
-            search.statuses.append(NO_PORTS)
+            search.statuses[key].append(NO_PORTS)
             return
         if not leg.security.can_offer:
             leg.close(core.now)
-            search.statuses.append(NO_KEYS)
+            search.statuses[key].append(NO_KEYS)
             return
         leg.remote, leg.target = str(way.target), way.target
-        party = Party(leg, name, who, Identity(name, who.display_name))
+        party = Party(leg, name, who, Identity(name, who.display_name), key=key)
         shown = search.by.identity.present(way, host, to_server=who.kind == "trunk")
-        search.pending += 1
+        search.pending[key] += 1
         self._board.when_ready(search.call, leg, lambda: self._invite(search, party, shown))
 
     def _invite(self, search: Search, party: Party, way: Way) -> None:
         core, leg = self._core, party.leg
-        search.pending -= 1
+        search.pending[party.key] -= 1
         if search.over:
             leg.close(core.now)
             return
@@ -199,8 +284,8 @@ class Ringer:
         except LocalError as error:
             log.info("%s cannot be called now: %s", way.target, error)
             leg.close(core.now)
-            search.statuses.append(NO_PORTS)
-            self._settle(search)
+            search.statuses[party.key].append(NO_PORTS)
+            self._settle(search, party.key)
             return
         search.ringing[leg.session] = party
         self._searches[leg.session] = search
@@ -212,13 +297,13 @@ class Ringer:
         """A called party rings, or says something on the way there."""
         party = search.ringing[event.session]
         keep_early(party.leg, event)
-        if not search.over:
+        if not search.over and party.key != STOPPED:
             search.errand.on_ringing(search, party, event)
 
     def on_answered(self, search: Search, event: sip.CallAnswered) -> None:
         """The first one has the call, the others are told."""
         core, party = self._core, search.ringing[event.session]
-        if search.over:  # two answered at the same moment, or one as everything ended
+        if search.over or party.key == STOPPED:  # two answered at the same moment, or one as everything ended
             core.hang_up(event.session, ANSWERED_ELSEWHERE)
             return
         leg, body = party.leg, event.body or party.leg.early_answer(event.tag)
@@ -228,12 +313,12 @@ class Ringer:
                 leg.take_answer(body, core.now)
             except RemoteError as error:
                 log.info("%s answers with what is of no use: %s", leg.remote, error.reason)
-                search.statuses.append(NOT_ACCEPTABLE)
+                search.statuses[party.key].append(NOT_ACCEPTABLE)
                 core.hang_up(event.session)
                 return
             party.answered(body)
         leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
-        search.over = True
+        self._over(search)
         del search.ringing[event.session], self._searches[event.session]
         for session in list(search.ringing):
             core.hang_up(session, ANSWERED_ELSEWHERE)
@@ -243,35 +328,49 @@ class Ringer:
         """A leg is over without an answer; its call has let go of it already."""
         party = search.ringing.pop(event.session)
         del self._searches[event.session]
-        if search.over:
+        if search.over or party.key == STOPPED:
             return
         search.last = event
         if event.status in FOLLOWED and self._core.settings.follow_redirects:
             self._redirected(search, party, event)
         else:
-            search.statuses.append(status_of(event))
+            search.statuses[party.key].append(status_of(event))
             if event.cause is sip.EndCause.REJECTED and event.status >= 600:  # it speaks for all (RFC 3261 §16.7)
-                for session in list(search.ringing):
-                    self._core.hang_up(session)
-        self._settle(search)
+                self._hang_up_others(search, party.key)
+        self._settle(search, party.key)
+
+    def _hang_up_others(self, search: Search, key: int) -> None:
+        for session, party in list(search.ringing.items()):
+            if party.key == key:
+                self._core.hang_up(session)
 
     def _redirected(self, search: Search, party: Party, event: sip.SessionEnded) -> None:
         """Where a telephone sends its callers is looked up in the dial plan, with the rights of who called: nobody gets
         further by a redirect than by dialling. A server may send us to others that it serves."""
-        targets = usable_contacts(event.contacts)
-        if len(search.tried) + len(targets) > MAX_TARGETS:
-            targets = targets[: max(0, MAX_TARGETS - len(search.tried))]
-        before = len(search.tried) + search.pending
+        targets = usable_contacts(event.contacts)[: max(0, MAX_TARGETS - len(search.tried))]
+        before = len(search.tried) + search.pending[party.key]
         for target in targets:
             if party.who.kind == "trunk":
-                self._find(search, target, party.leg.account)
+                self._find(search, target, party.leg.account, party.key)
             else:
-                self._ring(search, self._plan.onward(search.by.who, target))
-        if len(search.tried) + search.pending == before:
-            search.statuses.append(UNAVAILABLE)
+                self._ring(search, self._plan.onward(search.by.who, target), party.key)
+        if len(search.tried) + search.pending[party.key] == before:
+            search.statuses[party.key].append(UNAVAILABLE)
 
-    def _settle(self, search: Search) -> None:
-        if search.over or search.ringing or search.pending:
+    def _settle(self, search: Search, key: int) -> None:
+        """Nobody may be left: of a recipient, or at all."""
+        if search.over or search.is_rung(key):
+            return
+        if search.hunt is not None:
+            self._missed(search, search.hunt, key)
+            self._hunt_on(search)
             return
         search.over = True
-        search.errand.on_exhausted(search, best_status(search.statuses), search.last)
+        search.errand.on_exhausted(search, best_status(search.statuses[0]), search.last)
+
+
+def _status_of_miss(miss: Miss) -> int:
+    """What a caller of a group is answered when nobody of it has."""
+    if miss.status >= 400:
+        return best_status([miss.status])
+    return {Cause.REFUSED: 603, Cause.BUSY: 486}.get(miss.cause, UNAVAILABLE)

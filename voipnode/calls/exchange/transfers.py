@@ -28,6 +28,7 @@ from voipnode.sipstack.grammar import printable
 from voipnode.sipstack.timers import DeadlineQueue
 
 DECLINED, NOT_FOUND, TERMINATED = 603, 404, 487
+CALLED = ("extension", "group", "trunk", "door")
 REASONS = {404: "Not Found", 408: "Request Timeout", 480: "Temporarily Unavailable", 486: "Busy Here", 603: "Decline"}
 
 
@@ -114,7 +115,7 @@ class Transfers:
         found = self._plan.onward(party.who, event.refer_to)
         if found.kind == "trunk" and other.who.kind == "trunk":
             return refused(DECLINED, "who came by a trunk does not leave by one")
-        return found if found.kind in ("extension", "trunk", "door") else refused(DECLINED, found.why or found.kind)
+        return found if found.kind in CALLED else refused(DECLINED, found.why or f"nobody is called by {found.kind}")
 
     def _replaceable(self, party: Party, session: str) -> Destination:
         """The call that it names has to be its own: nobody joins others' calls."""
@@ -135,7 +136,8 @@ class Transfers:
         remaining = wish.call.other(wish.party)
         assert remaining is not None
         wish.search = Search(wish.call, to, remaining, self, headers)
-        self._deadlines.set(wish.call.id, self._core.now + self._ring_s)
+        if to.kind != "group":  # which has times of its own
+            self._deadlines.set(wish.call.id, self._core.now + self._ring_s)
         self._ringer.start(wish.search)
 
     def on_ringing(self, search: Search, party: Party, event: sip.CallProgress) -> None:

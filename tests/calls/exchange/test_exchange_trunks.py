@@ -1,0 +1,260 @@
+"""Calls through accounts' servers: out in the account's name, in to extensions and groups, never across."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.exchange import (
+    ANNA_HOST,
+    BERT_HOST,
+    CARL_HOST,
+    answer,
+    assert_quiet,
+    board_with,
+    ended,
+    heard_from,
+    last,
+    part,
+    passes,
+    registered,
+    told,
+)
+from tests.support.extensions import Telephone
+from tests.support.registrar import PASSWORD, PRIMARY, Registrar, account
+from tests.support.switchboard import DOOR, Phone, Switchboard, busy, rings, sdp
+from voipnode.calls.events import CallChanged
+from voipnode.calls.exchange.settings import SwitchSettings
+from voipnode.calls.ringing.plan import Recipient, RingPlan, Stage
+from voipnode.calls.ways import through
+from voipnode.sipstack import events as sip
+from voipnode.sipstack.endpoint import OutgoingInvite
+from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.transport import Hop
+from voipnode.sipstack.uri import SipUri
+
+OUT = SwitchSettings(dial_plan=("0. -> account office, strip 1",))
+
+
+class House:
+    """One group: Bert, and after 10 s Carl as well, and a number in the world."""
+
+    def has(self, name: str) -> bool:
+        return name == "family"
+
+    def plan(self, name: str) -> RingPlan:
+        bert, carl = Recipient("Bert", "102"), Recipient("Carl", "103")
+        mobile = Recipient("mobile", "066012345", "office")
+        return RingPlan(name, (Stage((bert,), 10.0, keep=True), Stage((carl, mobile), 20.0)), 60.0)
+
+    def hindrance(self, recipient: Recipient) -> str:
+        return ""
+
+
+def board_and_pbx(incoming: str = "door", **more: Any) -> tuple[Switchboard, Phone, Telephone, Telephone]:
+    """The node registered at a server as 100, which is a telephone of its own here, and Anna and Bert at home."""
+    board = board_with(
+        account=account(user_id="100", incoming=incoming),
+        names={"pbx.example": [PRIMARY]},
+        switching=OUT,
+        groups=House(),
+        **more,
+    )
+    Registrar(board.wire, "registrar", PRIMARY, password=PASSWORD)
+    board.switch.register(0.0)
+    board.wire.run(1.0)
+    pbx = board.phone("pbx", PRIMARY.host, plan=rings)  # the same server takes calls
+
+    def reach(uri: SipUri, wanted: Any, done: Any) -> None:
+        registration = board.switch.accounts.registration(wanted)
+        assert registration is not None
+        done([through(uri, registration.roads(), registration)], board.wire.now)
+
+    board.switch.reach_by(reach)
+    anna, bert = registered(board, "101", ANNA_HOST), registered(board, "102", BERT_HOST)
+    board.wire.ladder.clear()
+    return board, pbx, anna, bert
+
+
+def comes_in(board: Switchboard, pbx: Phone, user: str = "100", **more: Any) -> None:
+    call = OutgoingInvite(
+        target=SipUri(user=user, host=DOOR.host),
+        from_=NameAddr("Otto", SipUri(user="+43123", host="pbx.example")),
+        contact_user="pbx",
+        offer=sdp(PRIMARY.host),
+        hop=Hop("UDP", DOOR),
+        **more,
+    )
+    pbx.session = pbx.endpoint.invite(call, board.wire.now)
+    passes(board, 0.5)
+
+
+def test_an_extension_calls_out_as_its_account() -> None:
+    board, pbx, anna, bert = board_and_pbx()
+    anna.call_as("0123")
+    passes(board, 0.5)
+    (call,) = pbx.of(sip.IncomingCall)
+    assert str(call.request.uri) == "sip:123@pbx.example"
+    assert str(call.request.from_.uri) == "sip:100@pbx.example"
+    assert call.request.from_.display_name == "Anna"
+    answer(board, pbx)
+    assert heard_from(board, ANNA_HOST, to=PRIMARY.host) == 5
+    assert (last(board).caller, last(board).callee, last(board).account) == ("101", "123", "office")
+    part(board, pbx, anna, bert)
+
+
+def test_a_caller_who_hides_is_hidden_from_all_but_the_server() -> None:
+    board, pbx, anna, _ = board_and_pbx()
+    anna.session = anna.endpoint.invite(
+        OutgoingInvite(
+            target=SipUri(user="0123", host=DOOR.host),
+            from_=anna.aor,
+            contact_user="101",
+            offer=sdp(ANNA_HOST),
+            hop=anna.node,
+            credentials=anna.credentials,
+            headers=(("Privacy", "id"),),
+        ),
+        board.wire.now,
+    )
+    passes(board, 0.5)
+    (call,) = pbx.of(sip.IncomingCall)
+    assert str(call.request.from_.uri) == "sip:anonymous@anonymous.invalid"
+    assert call.request.headers.get("Privacy") == "id"
+    assert "sip:100@pbx.example" in (call.request.headers.get("P-Preferred-Identity") or "")
+
+
+def test_who_may_not_call_out_does_not() -> None:
+    board, pbx, anna, bert = board_and_pbx(may_call=("door", "extensions"))
+    anna.call_as("0123")
+    passes(board, 0.5)
+    assert ended(anna) == [(sip.EndCause.REJECTED, 403)]
+    assert pbx.of(sip.IncomingCall) == []
+    assert_quiet(board, anna, bert)
+
+
+def test_a_server_reaches_the_extension_that_its_account_names_and_is_shown_as_it_says() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    comes_in(board, pbx)
+    (call,) = bert.of(sip.IncomingCall)
+    assert (str(call.request.from_.uri), call.request.from_.display_name) == ("sip:+43123@192.168.1.10", "Otto")
+    answer(board, bert)
+    assert heard_from(board, PRIMARY.host, to=BERT_HOST) == 5
+    assert not [event for event in board.events if isinstance(event, CallChanged)], "nothing of it is the door's"
+    part(board, bert, anna)
+
+
+@pytest.mark.parametrize("user", ["100", "0123", "101", "door"])
+def test_a_server_reaches_the_door_by_whatever_number_and_never_another_server(user: str) -> None:
+    board, pbx, anna, bert = board_and_pbx()
+    comes_in(board, pbx, user)
+    assert board.states == ["Ringing"]
+    assert told(board) == []
+    assert (anna.of(sip.IncomingCall), bert.of(sip.IncomingCall)) == ([], [])
+
+
+def test_a_group_rings_in_its_stages_and_its_outside_numbers_only_for_those_inside() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="family")
+    carl = registered(board, "103", CARL_HOST)
+    comes_in(board, pbx)
+    assert len(bert.of(sip.IncomingCall)) == 1
+    assert carl.of(sip.IncomingCall) == []
+    passes(board, 10.0)
+    assert len(carl.of(sip.IncomingCall)) == 1
+    assert pbx.of(sip.IncomingCall) == [], "what came by a server does not leave by one"
+    answer(board, carl)
+    assert [[why.cause for why in end.why] for end in bert.of(sip.SessionEnded)] == [[200]]
+    assert heard_from(board, PRIMARY.host, to=CARL_HOST) == 5
+    part(board, pbx, anna, bert, carl)
+
+
+def test_an_extension_calls_the_group_with_everybody_in_it() -> None:
+    board, pbx, anna, bert = board_and_pbx()
+    bert.plan = busy
+    anna.call_as("family")
+    passes(board, 1.0)
+    assert len(pbx.of(sip.IncomingCall)) == 1, "Bert is busy, so the next ones ring at once"
+    answer(board, pbx)
+    assert last(board).callee == "066012345"
+    part(board, anna, bert)
+
+
+def test_nobody_of_a_group_is_there() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="family")
+    comes_in(board, pbx)
+    passes(board, 31.0)
+    assert ended(pbx) == [(sip.EndCause.REJECTED, 480)]
+    assert_quiet(board, anna, bert)
+
+
+def test_a_call_of_ours_that_comes_back_is_a_loop() -> None:
+    """The server sends what an extension dials back to the node: the same Call-ID, which is ours (RFC 3261 §16.3)."""
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    anna.call_as("0123")
+    passes(board, 0.5)
+    (out,) = pbx.of(sip.IncomingCall)
+    invite = board.wire.ladder.pick("INVITE", "door")[-1].data
+    back = invite.replace(
+        b"Via: SIP/2.0/UDP", f"Via: SIP/2.0/UDP {PRIMARY};branch=z9hG4bKback\r\nVia: SIP/2.0/UDP".encode(), 1
+    )
+    back = back.replace(b"INVITE sip:123@pbx.example", b"INVITE sip:100@192.168.1.10", 1)
+    board.wire.inject(back, pbx.hop, DOOR)
+    passes(board, 0.5)
+    assert board.wire.ladder.pick("482 INVITE", "door")
+    assert bert.of(sip.IncomingCall) == []
+    assert out.request.call_id in invite.decode()
+    part(board, anna, bert)
+
+
+def test_a_call_that_has_been_through_too_many_is_refused() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    comes_in(board, pbx, max_forwards=0)
+    assert ended(pbx) == [(sip.EndCause.REJECTED, 483)]
+    comes_in(board, pbx, max_forwards=2)
+    (call,) = bert.of(sip.IncomingCall)
+    assert call.request.max_forwards == 1
+    part(board, pbx, anna, bert)
+
+
+def test_there_are_at_most_so_many_calls_through_the_node() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    board.switch.exchange._settings = SwitchSettings(max_calls=1)
+    comes_in(board, pbx)
+    first = pbx.session
+    comes_in(board, pbx)
+    assert ended(pbx) == [(sip.EndCause.REJECTED, 503)]
+    pbx.session = first
+    part(board, pbx, anna, bert)
+
+
+@pytest.mark.parametrize(("by_server", "for_caller"), [(401, 502), (503, 500), (404, 404), (486, 486), (600, 600)])
+def test_what_a_server_refuses_with_and_what_the_caller_hears(by_server: int, for_caller: int) -> None:
+    board, pbx, anna, bert = board_and_pbx()
+
+    def refuses(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            phone.endpoint.reject(event.session, by_server, phone.wire.now)
+
+    pbx.plan = refuses
+    anna.call_as("0123")
+    passes(board, 3.0)
+    assert ended(anna) == [(sip.EndCause.REJECTED, for_caller)]
+    assert_quiet(board, anna, bert)
+
+
+def test_a_telephone_that_sends_its_callers_elsewhere_sends_nobody_further_than_he_may() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    carl = registered(board, "103", CARL_HOST)
+    contacts = ["<sip:0123@192.168.1.10>", "<sip:103@192.168.1.10>"]
+
+    def redirects(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            fields = (("Contact", ", ".join(contacts)),)
+            phone.endpoint.reject(event.session, 302, phone.wire.now, headers=fields)
+
+    bert.plan = redirects
+    comes_in(board, pbx)
+    assert len(carl.of(sip.IncomingCall)) == 1
+    assert pbx.of(sip.IncomingCall) == []
+    part(board, pbx, anna, bert, carl)
