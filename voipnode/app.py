@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -27,7 +28,7 @@ from voipnode.calls.events import (
     RegistrationChanged,
     RegistrationState,
 )
-from voipnode.calls.hooks import Bus, Commands, House
+from voipnode.calls.hooks import Bus, Commands, House, ModuleDescriptor
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
 from voipnode.calls.vms.desk import VmsDesk
@@ -44,6 +45,7 @@ from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
+from voipnode.modules.rules.module import DESCRIPTOR as RULES
 from voipnode.modules.sound_level.module import DESCRIPTOR as SOUND_LEVEL
 from voipnode.modules.speaker_test.module import DESCRIPTOR as SPEAKER_TEST
 from voipnode.multicast import Multicast
@@ -61,8 +63,10 @@ from voipnode.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
-# The relay first: the outputs are held, and in their normal state, before anything can ask for them.
-MODULES = (RELAY, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
+# Before all else: the outputs are held, and in their normal state, before anything can ask for them; and the rules hear
+# from the beginning how everything stands.
+FIRST_MODULES = (RELAY, RULES)
+MODULES = (ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
@@ -157,6 +161,7 @@ class Node:
         self._door.open(self._house.commands)
         self._clips.start(self._door.bridge, self._house.commands)
         self._clips.use(self._settings)
+        await self._start_modules(FIRST_MODULES)
         await self._keeper.open(self._settings)
         self._started.append(self._multicast)
         await self._multicast.use(self._settings.multicast)
@@ -167,16 +172,19 @@ class Node:
         ContactEditor(editor, self.bus).register(self._house.commands)
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
+        await self._start_modules(MODULES)
         self._started.append(self._watch)
         self._watch.start()
-        for descriptor in MODULES:
-            module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
-            self._started.append(module)
-            await module.start()
         if web is not None:
             self._started.append(web)
             await web.start()
         self.bus.publish(NodeStarted(version=__version__, previous=self._before(doors_before)))
+
+    async def _start_modules(self, descriptors: Sequence[ModuleDescriptor]) -> None:
+        for descriptor in descriptors:
+            module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
+            self._started.append(module)
+            await module.start()
 
     async def reload(self) -> None:
         """Read certificates, keys and the settings file again; what is wrong with them is told, and the old ones serve.

@@ -30,6 +30,7 @@ from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSet
 from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import LightSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
+from voipnode.modules.rules.settings import RulesSettings, broken_rules
 from voipnode.modules.sound_level.settings import SoundLevelSettings
 from voipnode.modules.speaker_test.settings import SpeakerTestSettings
 from voipnode.store.settings import StateSettings
@@ -48,7 +49,7 @@ class LogSettings(BaseModel):
     format: Literal["text", "json"] = Field(default="text", description="For people, or one JSON object a line.")
 
 
-class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
+class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, ClipsSettings):
     """voipnode.toml as a whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -151,6 +152,14 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, ClipsSettings):
         for index, sequence in enumerate(self.dtmf):
             if sequence.open is not None:
                 yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
+        yield from broken_rules(
+            self,
+            ports={port.name: port.max_pulse_s for port in self.ports},
+            inputs=[item.name for item in self.inputs],
+            clips=[clip.name for clip in self.clips],
+            schedules=schedules,
+            sequences=[sequence.name for sequence in self.dtmf],
+        )
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
 

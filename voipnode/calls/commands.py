@@ -419,3 +419,25 @@ class ExportHistory(Command):
 
     format: str = "csv"
     wanted: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullTrigger(Command):
+    """Pull a manual trigger that a rule has as its condition. `source`: "api", "panel"."""
+
+    trigger: str
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchRule(Command):
+    """Switch a rule on or off until the next start; off ends what it is doing."""
+
+    rule: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRules(Command):
+    """The rules as they stand, and what fired lately, as JSON: rules (name, on, fired, running, conditions with what
+    holds, actions, why_not), history (at_utc, rule, because, outcome; newest first)."""

@@ -568,3 +568,23 @@ class CallQuality(Event):
     round_trip_ms: float | None = None
     mos: float | None = None
     remote_mos: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualTriggered(Event):
+    """Somebody pulled a manual trigger; `source` says who: "api", "panel"."""
+
+    name: ClassVar[str] = "trigger.pulled"
+    trigger: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFired(Event):
+    """All conditions of a rule held, and its actions are being done. `because`: what made it so, in words; `call`: the
+    one that it fired for, "" for none."""
+
+    name: ClassVar[str] = "rule.fired"
+    rule: str
+    because: str
+    call: str = ""

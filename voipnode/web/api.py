@@ -29,6 +29,7 @@ from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
 from voipnode.web.entry import add_entry
+from voipnode.web.rules import add_rules
 from voipnode.web.speaker_test import add_speaker_test
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
@@ -80,6 +81,7 @@ def build_app(
     add_clips(app, commands)
     add_entry(app, commands, about)
     add_call_audio(app, audio)
+    add_rules(app, commands)
     return app
 
 

@@ -1,0 +1,1 @@
+"""Rules: when this and that holds, do these things one after the other."""
