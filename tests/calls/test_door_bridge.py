@@ -53,6 +53,9 @@ class Party:
     def push(self, frame: Frame, now: float) -> None:
         self.heard.append(frame.copy())
 
+    def push_coded(self, coded: bytes, now: float) -> None:
+        raise AssertionError("it shares no encoder")
+
     def send(self, now: float) -> None:
         return
 

@@ -83,8 +83,10 @@ def test_legs_come_and_go_between_ticks() -> None:
 
 
 def test_a_leg_that_hangs_up_inside_a_tick_disturbs_nobody() -> None:
-    bridge, legs = joined(0.1, 0.2, 0.3)
+    bridge, legs = Bridge(), [Leg(level) for level in (0.1, 0.2, 0.3)]
     legs[0].pull = lambda now: (bridge.leave(legs[0]), legs[0].said)[1]  # type: ignore[method-assign]
+    for leg in legs:
+        bridge.join(leg)
     bridge.tick(0.0)
     assert len(bridge.legs) == 2
     assert heard(legs[1:]) == [0.4, 0.3]

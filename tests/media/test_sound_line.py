@@ -34,6 +34,6 @@ def test_going_back_repeats_and_going_ahead_leaves_out() -> None:
 def test_too_much_at_once_is_cut() -> None:
     line = SoundLine(past=40, room=100)
     line.append(np.ones(10_000, dtype=np.float32))
-    assert line.left == 240
+    assert line.left == 140
     line.append(np.ones(10, dtype=np.float32))
-    assert line.left == 240
+    assert line.left == 140

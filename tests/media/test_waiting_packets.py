@@ -9,13 +9,14 @@ DECODER = find_codec("PCMU").decoder(8000)
 
 
 def packet(start: int, payload: bytes = b"x") -> WaitingPacket:
-    return WaitingPacket(start, payload, DECODER)
+    return start, payload, DECODER
 
 
 def emptied(waiting: WaitingPackets) -> list[int]:
     starts = []
-    while waiting.first is not None:
-        starts.append(waiting.pop().start)
+    while waiting.first_at is not None:
+        assert waiting.first[0] == waiting.first_at
+        starts.append(waiting.pop()[0])
     return starts
 
 
@@ -33,7 +34,7 @@ def test_the_first_of_two_for_one_place_counts() -> None:
     waiting.add(packet(160, b"first"))
     waiting.add(packet(320))
     waiting.add(packet(160, b"second"))
-    assert waiting.pop().payload == b"first"
+    assert waiting.pop()[1] == b"first"
     assert emptied(waiting) == [320]
 
 

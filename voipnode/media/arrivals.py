@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from array import array
 
 WINDOW = 1000  # packets: 20 s of 20 ms. Listeners mind a moving delay more than a few milliseconds too much
 CALM = 500  # packets that must have been seen before less delay is dared
@@ -33,15 +33,34 @@ class Arrivals:
     distribution is added: of n values the greatest is some sqrt(2 ln n) standard deviations out.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "_base",
+        "_counts",
+        "_moved",
+        "_per_ms",
+        "_place",
+        "_recent",
+        "_smallest",
+        "_total",
+        "_wait",
+        "average",
+        "excess",
+        "spread",
+    )
+
     def __init__(self, base: int, per_ms: int) -> None:
         self._base = base
         self._per_ms = per_ms
         self.average = float(base)
+        # In one piece: a number of its own for each packet would be a place of its own in memory, long cold when its
+        # turn comes to be forgotten.
+        self._recent = array("q", bytes(8 * WINDOW))
         self.clear()
 
     def clear(self) -> None:
         """Forget all packets; the average lead stays."""
-        self._recent: deque[int] = deque()
+        self._total = self._place = 0  # how many of the recent ones there are, and where the next is noted
         self._counts: dict[int, int] = {}
         self._moved = 0  # by how much the playing place was moved: leads are kept as if it had not been
         self._smallest = self._wait = self.excess = self.spread = 0
@@ -49,7 +68,7 @@ class Arrivals:
     @property
     def calm(self) -> bool:
         """Whether enough was seen to do with less delay."""
-        return len(self._recent) >= CALM
+        return self._total >= CALM
 
     def moved(self, count: int) -> None:
         """The playing place went ahead by `count` against the clock (below zero: back)."""
@@ -61,13 +80,16 @@ class Arrivals:
         """Count one packet; True when `excess` was looked at anew."""
         self.average += (lead - self.average) / 16
         value = lead + self._moved
-        recent, counts = self._recent, self._counts
-        recent.append(value)
-        old = recent.popleft() if len(recent) > WINDOW else None
-        if old != value:
+        place, counts = self._place, self._counts
+        self._place = (place + 1) % WINDOW
+        if self._total < WINDOW:
+            self._total += 1
             counts[value] = counts.get(value, 0) + 1
-            if old is not None:
-                self._forget(old)
+            self._recent[place] = value
+        elif (old := self._recent[place]) != value:
+            self._forget(old)
+            counts[value] = counts.get(value, 0) + 1
+            self._recent[place] = value
         self._wait -= 1
         if self._wait > 0 and value >= self._smallest:
             return False
@@ -83,7 +105,7 @@ class Arrivals:
 
     def _look(self) -> None:
         self._wait = _EVERY
-        total = len(self._recent)
+        total = self._total
         few, forgiven = int(total * _TYPICAL), int(total * _FORGIVEN)
         seen = typical = 0
         tail: list[tuple[int, int]] = []  # each lead, and how many packets came later
@@ -116,5 +138,6 @@ class Arrivals:
         missing = _TAIL - math.sqrt(2 * math.log(total))
         if missing <= 0:
             return 0
-        mean = sum(self._recent) / total
-        return int(missing * math.sqrt(sum((value - mean) ** 2 for value in self._recent) / total))
+        mean = sum(value * count for value, count in self._counts.items()) / total
+        squares = sum((value - mean) ** 2 * count for value, count in self._counts.items())
+        return int(missing * math.sqrt(squares / total))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from voipnode.media.errors import LocalError
 from voipnode.media.pace import Pace
 
 Tap: TypeAlias = Callable[[Frame], None]
+PushCoded: TypeAlias = Callable[[bytes, float], None]
 
 LOWEST_HZ = 8000
 MAX_LEGS = 4096  # a bound, not a wish: more than there can be calls
@@ -83,7 +84,7 @@ class Bridge:
 
     def __init__(self, highest_hz: int = 8000) -> None:
         self._highest_hz = highest_hz
-        self._legs: list[MediaPort] = []
+        self._seat([])
         self._taps: list[tuple[MediaPort, Tap]] = []
         self._pace = Pace()
         self._run_at(LOWEST_HZ)
@@ -115,20 +116,26 @@ class Bridge:
         """The legs in the order they joined."""
         return tuple(self._legs)
 
+    def _seat(self, legs: list[MediaPort]) -> None:
+        """What each tick asks of all legs is looked up once: a leg is large, and long out of the processor's caches."""
+        self._legs = legs
+        self._pulls = [leg.pull for leg in legs]
+        self._pushes_coded = [leg.push_coded for leg in legs]
+
     def join(self, leg: MediaPort) -> None:
         """Add a leg; raises `LocalError` when it is here already or the bridge is full (`MAX_LEGS`)."""
         if any(other is leg for other in self._legs):
             raise LocalError("this leg is on the bridge already")
         if len(self._legs) >= MAX_LEGS:
             raise LocalError(f"a bridge takes {MAX_LEGS} legs")
-        self._legs = [*self._legs, leg]
+        self._seat([*self._legs, leg])
         leg.run_at(self.rate_hz)
         if leg.codec_rate_hz > self.rate_hz:
             self.fit()
 
     def leave(self, leg: MediaPort) -> None:
         """Take a leg off, with its taps; one that is not here is nothing to complain about."""
-        self._legs = [other for other in self._legs if other is not leg]
+        self._seat([other for other in self._legs if other is not leg])
         self._taps = [(other, tap) for other, tap in self._taps if other is not leg]
         if not any(other.codec_rate_hz >= self.rate_hz for other in self._legs):  # nearly always the first one is
             self.fit()
@@ -150,11 +157,11 @@ class Bridge:
 
     def tick(self, now: float) -> None:
         """Move 10 ms: hear everybody, then tell everybody. Who joins or leaves in between counts from the next tick."""
-        legs = self._legs
+        legs, pushes_coded = self._legs, self._pushes_coded
         if missed := self._pace.missed(now):
             for leg in legs:
                 leg.skip(missed)
-        said = [leg.pull(now) for leg in legs]
+        said = [pull(now) for pull in self._pulls]
         if self._taps:
             self._feed_taps(legs, said)
         if len(legs) == 1:
@@ -164,7 +171,7 @@ class Bridge:
             legs[1].push(said[0], now)
         elif legs:
             self._mix_minus(said)
-            self._tell(legs, now)
+            self._tell(legs, pushes_coded, now)
 
     def _feed_taps(self, legs: list[MediaPort], said: list[Frame]) -> None:
         for owner, tap in self._taps:
@@ -172,7 +179,7 @@ class Bridge:
                 if leg is owner:
                     tap(frame)
 
-    def _tell(self, legs: list[MediaPort], now: float) -> None:
+    def _tell(self, legs: list[MediaPort], pushes_coded: Sequence[PushCoded], now: float) -> None:
         sharing: dict[FrameEncoder, list[int]] = {}
         for number, leg in enumerate(legs):
             encoder = leg.shared_encoder
@@ -184,7 +191,7 @@ class Bridge:
             coded = encoder.encode_frame(self._mix[numbers].reshape(-1))
             size = len(coded) // len(numbers)
             for place, number in enumerate(numbers):
-                legs[number].push_coded(coded[place * size : (place + 1) * size], now)
+                pushes_coded[number](coded[place * size : (place + 1) * size], now)
 
     def _mix_minus(self, said: list[Frame]) -> None:
         if len(said) != len(self._said):

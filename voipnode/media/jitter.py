@@ -53,6 +53,29 @@ class JitterBuffer:
     samples: `concealed`, `stretched`, `squeezed`; in packets: `late`.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "_arrivals",
+        "_jump",
+        "_line",
+        "_max_delay",
+        "_patience",
+        "_pause",
+        "_per_ms",
+        "_playout",
+        "_size",
+        "_splicer",
+        "_start_lead",
+        "_started",
+        "_suspect",
+        "_wanted",
+        "clock_hz",
+        "late",
+        "rate_hz",
+        "squeezed",
+        "stretched",
+    )
+
     def __init__(self, rate_hz: int, clock_hz: int | None = None, *, max_delay_ms: int = MAX_DELAY_MS) -> None:
         self.rate_hz = rate_hz
         self.clock_hz = rate_hz if clock_hz is None else clock_hz
@@ -112,7 +135,7 @@ class JitterBuffer:
         if not self._started:
             self._started = True
             # One turn ahead of zero, so that nothing ever counts below it.
-            packet = WaitingPacket(self._samples(timestamp + (1 << 32)), payload, decoder)
+            packet = (self._samples(timestamp + (1 << 32)), payload, decoder)
             self._restart(packet, self._start_lead - age)
             return True
         playout = self._playout
@@ -121,7 +144,7 @@ class JitterBuffer:
             start = play + ((timestamp - play + _HALF_TURN) & _TURN) - _HALF_TURN
         else:
             start = self._unwrap(timestamp, play)
-        packet = WaitingPacket(start, payload, decoder)
+        packet = (start, payload, decoder)
         lead = start - play + age
         if playout.dry and playout.parched and (marker or playout.dry > _SPURT_MS * self._per_ms):
             self._suspect = None
@@ -149,7 +172,7 @@ class JitterBuffer:
     def _restart(self, packet: WaitingPacket, lead: int) -> None:
         """Set the lead afresh with this packet; nothing of before is played any more."""
         self._flush()
-        self._playout.shift(packet.start - lead - self._playout.play)
+        self._playout.shift(packet[0] - lead - self._playout.play)
         expected = max(lead, self._start_lead)
         self._arrivals.average = float(expected)
         self._arrivals.note(expected)
@@ -158,12 +181,13 @@ class JitterBuffer:
     def _suspected(self, packet: WaitingPacket) -> None:
         """A timestamp out of all proportion: a damaged packet, or a new time base if the next one agrees (cf. A.1)."""
         first = self._suspect
-        if first is None or not 0 < packet.start - first.start <= _JUMP_SPREAD_MS * self._per_ms:
+        between = 0 if first is None else packet[0] - first[0]
+        if first is None or not 0 < between <= _JUMP_SPREAD_MS * self._per_ms:
             self._suspect = packet
             return
         self._suspect = None
         self._restart(first, self._start_lead)
-        self._arrivals.note(packet.start - first.start + self._start_lead)
+        self._arrivals.note(between + self._start_lead)
         self._playout.add(packet)
 
     def _weigh(self, lead: int) -> None:

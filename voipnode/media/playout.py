@@ -8,7 +8,7 @@ from voipnode.codecs.codec import Decoder
 from voipnode.dsp.concealment import Concealer
 from voipnode.dsp.frames import FRAMES_PER_S, Frame
 from voipnode.media.sound_line import SoundLine
-from voipnode.media.waiting_packets import WaitingPacket, WaitingPackets
+from voipnode.media.waiting_packets import WaitingPackets
 
 PAST_MS = 80  # played sound that is kept, to repeat from and to predict from
 _ROOM_MS = 500
@@ -23,6 +23,24 @@ class Playout:
     Places are in samples of the source's time, without wraps: `play` is heard next, sound is laid out up to `end`.
     `dry` is how many samples were made up since the last real one, `concealed` how many ever.
     """
+
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "_concealer",
+        "_decoded",
+        "_decoder",
+        "_mute",
+        "_packet_size",
+        "_per_ms",
+        "_size",
+        "_waiting",
+        "_zero",
+        "add",
+        "concealed",
+        "dry",
+        "line",
+        "resting",
+    )
 
     def __init__(self, rate_hz: int) -> None:
         self._size = rate_hz // FRAMES_PER_S
@@ -65,7 +83,7 @@ class Playout:
     @property
     def parched(self) -> bool:
         """Whether there is nothing to play, here or waiting."""
-        return self.dry > 0 and self._waiting.first is None
+        return self.dry > 0 and self._waiting.first_at is None
 
     def shift(self, count: int) -> None:
         """Name all places anew: what is played next is `count` later in the source's time (below zero: earlier)."""
@@ -80,7 +98,7 @@ class Playout:
 
     def rest(self, count: int) -> Frame | None:
         """The next `count` samples of a long pause, for which only the places move; None: sound is to be laid out."""
-        if not self.resting or self.line.left or self._waiting.first is not None:
+        if not self.resting or self.line.left or self._waiting.first_at is not None:
             return None
         self.dry += count
         self._zero += count
@@ -89,18 +107,17 @@ class Playout:
     def lies_ready(self, count: int) -> bool:
         """Whether so much sound is ahead, all of it real: packets that wait are decoded for it."""
         while self.line.left < count:
-            packet = self._waiting.first
-            late = -1 if packet is None else self.end - packet.start
-            if late < 0:
+            start = self._waiting.first_at
+            if start is None or start > self.end:
                 return False
-            self.line.append(self._next_sound(late))
+            self.line.append(self._next_sound(self.end - start))
         return not self._concealer.filling
 
     def lengthen(self) -> None:
         """Lay out the next sound, whatever it is made of."""
-        line, packet = self.line, self._waiting.first
+        line, start = self.line, self._waiting.first_at
         end = self._zero + line.shifted + line.end
-        gap = None if packet is None else packet.start - end
+        gap = None if start is None else start - end
         if gap is not None and gap <= 0:
             line.append(self._next_sound(-gap))
             return
@@ -125,12 +142,6 @@ class Playout:
             if self._concealer.filling:
                 sound = self._concealer.merge(sound)
         return sound
-
-    @property
-    def _first(self) -> WaitingPacket:
-        packet = self._waiting.first
-        assert packet is not None
-        return packet
 
     def _decode(self) -> Frame:
         """The first waiting packet's sound; nothing, where the one behind it was decoded already."""
@@ -161,12 +172,12 @@ class Playout:
         """The packet behind the gap is here: lay out both."""
         concealer, line = self._concealer, self.line
         self.concealed += gap
-        packet = self._first
+        _, payload, decoder = self._waiting.first
         redundant = min(gap, self._packet_size)
-        lost = None if redundant == gap else packet.decoder.conceal(gap - redundant)
+        lost = None if redundant == gap else decoder.conceal(gap - redundant)
         rescued = None
         if lost is not None or redundant == gap:
-            rescued = packet.decoder.decode_fec(packet.payload, redundant)
+            rescued = decoder.decode_fec(payload, redundant)
         for part in (lost, rescued):
             if part is not None:
                 line.append(concealer.merge(part) if concealer.filling else part)

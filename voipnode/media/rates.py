@@ -12,6 +12,9 @@ class RateAdapter:
     """Frames of `in_hz` in, frames of `out_hz` out; either rate may change at any frame. Costs nothing while they are
     the same (`busy` is False); otherwise delays by `dsp.resampling.LATENCY_S`."""
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = ("_resampler", "busy")
+
     def __init__(self, in_hz: int, out_hz: int) -> None:
         self._resampler: Resampler | None = None
         self.busy = False

@@ -22,6 +22,9 @@ class SoundReceiver:
     is some kilobytes.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = ("_adapter", "_buffer", "_decoders", "_frames_hz", "_limit_hz", "codec", "codecs")
+
     def __init__(self, limit_hz: int) -> None:
         self._limit_hz = self._frames_hz = limit_hz
         self.codecs: Mapping[int, CodecType] = {}

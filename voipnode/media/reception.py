@@ -19,6 +19,27 @@ class Reception:
     `clock_hz` is the rate of RTP timestamps.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "_bad",
+        "_base",
+        "_clock_hz",
+        "_cycles",
+        "_expected_prior",
+        "_jitter",
+        "_last_sr",
+        "_last_sr_at",
+        "_losses",
+        "_max",
+        "_received_prior",
+        "_run",
+        "_seen",
+        "_transit",
+        "duplicates",
+        "received",
+        "ssrc",
+    )
+
     def __init__(self, ssrc: int, sequence: int, clock_hz: int) -> None:
         self.ssrc = ssrc
         self.duplicates = 0

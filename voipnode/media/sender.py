@@ -37,6 +37,38 @@ class RtpSender:
     because the codec has a state, or sound of another rate.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "_adapter",
+        "_buffer",
+        "_coded",
+        "_digits",
+        "_encoder",
+        "_event",
+        "_event_payload_type",
+        "_fill",
+        "_form",
+        "_frame_size",
+        "_frames_hz",
+        "_gap",
+        "_marker",
+        "_noise_payload_type",
+        "_passes",
+        "_patience_s",
+        "_pauses",
+        "_payload_type",
+        "_pushed_at",
+        "_rate_hz",
+        "_resumed_at",
+        "_sequence",
+        "_ssrc",
+        "_timestamp",
+        "clock_hz",
+        "sending",
+        "sent",
+        "shared_encoder",
+    )
+
     def __init__(self, identity: StreamIdentity, rate_hz: int) -> None:
         self._ssrc = identity.ssrc
         self._sequence = identity.first_sequence & 0xFFFF

@@ -39,6 +39,9 @@ class SourceLatch:
     `symmetric`: other addresses than the signalled one may be learnt; otherwise only its host is heard, from any port.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = ("_candidates", "_heard_at", "_hosts", "_symmetric", "current", "signalled", "ssrc", "strangers")
+
     def __init__(self, *, symmetric: bool) -> None:
         self._symmetric = symmetric
         self._hosts: frozenset[str] | None = None

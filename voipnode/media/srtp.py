@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
@@ -63,6 +63,10 @@ _MAX_PACKET = 1500  # longer than anything that we are sent
 _MAX_TRAILER = 148  # SRTP_MAX_SRTCP_TRAILER_LEN: what protection may add
 
 
+class _Unprotect(Protocol):
+    def __call__(self, packet: bytes, *, rtcp: bool) -> bytes: ...
+
+
 class ReceiveKey(NamedTuple):
     """A master key with its salt behind it, for how many packets it is good, and the MKI that names it in each."""
 
@@ -104,6 +108,9 @@ def _session(name: str, key_salt: bytes, direction: int) -> Session:
 class _Context:
     """One key in one direction: any number of sources, each with its own index."""
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = ("_desk", "_session", "_srtp")
+
     def __init__(self, name: str, key_salt: bytes, direction: int) -> None:
         self._session = _session(name, key_salt, direction)  # which frees the memory behind the pointer
         self._srtp = self._session._srtp[0]
@@ -124,19 +131,25 @@ class _Context:
         return found
 
 
-class _Reader:
-    """What the far side protects with one key."""
+class _Reader(_Context):
+    """What the far side protects with one key, which is good for so many packets of RTP, and of RTCP (RFC 4568
+    §6.1)."""
+
+    __slots__ = ("_lifetime", "taken", "taken_rtcp")
 
     def __init__(self, name: str, key: ReceiveKey) -> None:
-        self._context = _Context(name, key.key_salt, Policy.SSRC_ANY_INBOUND)
+        super().__init__(name, key.key_salt, Policy.SSRC_ANY_INBOUND)
         self._lifetime = key.lifetime
-        self.taken = [0, 0]  # RTP, RTCP: each has the whole lifetime (RFC 4568 §6.1)
+        self.taken = self.taken_rtcp = 0
 
     def unprotect(self, packet: bytes, *, rtcp: bool) -> bytes:
-        if self.taken[rtcp] >= self._lifetime:
+        if (self.taken_rtcp if rtcp else self.taken) >= self._lifetime:
             raise ProtectionError("expired")  # §6.1: "MUST NOT accept incoming packets that violate the policy"
-        plain = self._context.run(_UNPROTECT[rtcp], packet)
-        self.taken[rtcp] += 1
+        plain = self.run(_UNPROTECT[rtcp], packet)
+        if rtcp:
+            self.taken_rtcp += 1
+        else:
+            self.taken += 1
         return plain
 
 
@@ -160,7 +173,7 @@ class _Readers:
 
     @property
     def taken(self) -> int:
-        return sum(sum(reader.taken) for reader in self._by_mki.values())
+        return sum(reader.taken + reader.taken_rtcp for reader in self._by_mki.values())
 
 
 class SrtpProtection:
@@ -170,6 +183,8 @@ class SrtpProtection:
     window of 128 packets (RFC 3711 §3.3.2).
     """
 
+    __slots__ = ("_before", "_readers", "_sender", "_senders", "_told", "_unprotect", "suite")
+
     def __init__(self) -> None:
         self.suite = ""
         self._senders: dict[tuple[str, bytes], _Context] = {}
@@ -177,6 +192,7 @@ class SrtpProtection:
         self._told: tuple[str, tuple[ReceiveKey, ...]] | None = None
         self._readers: _Readers | None = None
         self._before: _Readers | None = None
+        self._unprotect: _Unprotect | None = None  # where there are keys, and none before them
 
     def key(self, suite: str, send_key: bytes, receive_keys: Sequence[ReceiveKey]) -> None:
         """Use these keys from now on. Raises LocalError for an unknown suite, or keys of a wrong length."""
@@ -185,6 +201,7 @@ class SrtpProtection:
         if told != self._told:
             readers = _Readers(suite, receive_keys)
             self._before, self._readers, self._told = self._readers, readers, told
+            self._unprotect = readers.unprotect if self._before is None else None
         self._senders[suite, send_key] = self._sender = sender
         self.suite = suite
 
@@ -195,17 +212,21 @@ class SrtpProtection:
         return sender.run(_PROTECT[rtcp], packet)
 
     def unprotect(self, packet: bytes, *, rtcp: bool) -> bytes:
+        unprotect = self._unprotect
+        if unprotect is not None:
+            return unprotect(packet, rtcp=rtcp)
+        return self._unprotect_with_either(packet, rtcp=rtcp)
+
+    def _unprotect_with_either(self, packet: bytes, *, rtcp: bool) -> bytes:
         readers = self._readers
         if readers is None:
             raise ProtectionError("unkeyed")
-        if self._before is None:
-            return readers.unprotect(packet, rtcp=rtcp)
         try:
             plain = readers.unprotect(packet, rtcp=rtcp)
         except ProtectionError as error:
-            if error.fault not in ("forged", "malformed"):
+            if self._before is None or error.fault not in ("forged", "malformed"):
                 raise
             return self._before.unprotect(packet, rtcp=rtcp)
         if readers.taken > OVERLAP_PACKETS:
-            self._before = None
+            self._before, self._unprotect = None, readers.unprotect
         return plain

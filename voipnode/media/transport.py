@@ -98,6 +98,23 @@ class MediaTransport:
     network brings: `dropped` counts it by reason, `strays` counts what is of no kind that is wanted here.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "_connectivity",
+        "_handshake",
+        "_held",
+        "_protection",
+        "_sides",
+        "dropped",
+        "next_deadline",
+        "next_event",
+        "on_deadline",
+        "outbox",
+        "receive",
+        "strays",
+        "stream",
+    )
+
     receive: _Receive
     outbox: Callable[[float], Iterable[MediaPacket]]
     next_deadline: Callable[[], float | None]

@@ -63,6 +63,35 @@ class RtpPair:
     Nothing that the engine raises escapes: it is counted in `mishaps` and logged.
     """
 
+    # Slots: as in `media.stream.AudioStream`.
+    __slots__ = (
+        "__weakref__",
+        "_beside",
+        "_closed",
+        "_dscp",
+        "_engine",
+        "_lookups",
+        "_loop",
+        "_on_close",
+        "_on_events",
+        "_opened",
+        "_readers",
+        "_resolver",
+        "_rtcp",
+        "_rtcp_to",
+        "_rtp",
+        "_rtp_to",
+        "_streams",
+        "_targets",
+        "_time",
+        "_timer",
+        "_told",
+        "mishaps",
+        "rtcp_port",
+        "rtp_port",
+        "unsent",
+    )
+
     def __init__(
         self,
         sockets: tuple[socket.socket, socket.socket],
@@ -117,7 +146,8 @@ class RtpPair:
         if self._closed:
             return
         try:
-            for packet in self._engine.outbox(now):
+            outbox = self._engine.outbox  # an attribute of its own there: as a method it would be looked for twice
+            for packet in outbox(now):
                 data, remote, rtcp, stream = packet
                 target = None if stream is not None else self._targets.get(remote)
                 if target is None:
@@ -150,7 +180,8 @@ class RtpPair:
     def _on_rtp(self, data: bytes, source: SockAddr, at: float) -> None:
         try:
             # IPv6 has flow and scope too.
-            if self._engine.receive(data, source if len(source) == 2 else source[:2], at):
+            receive = self._engine.receive  # as in `send`
+            if receive(data, source if len(source) == 2 else source[:2], at):
                 return
             self._on_events()
             if data[:1] >= _RTP and not self._closed:
