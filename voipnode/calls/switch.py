@@ -24,6 +24,7 @@ from voipnode.calls.exchange.conference import Conferences
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.door_services import LookOuts, Pages
 from voipnode.calls.exchange.exchange import Exchange
+from voipnode.calls.exchange.lamps import BusyLamps
 from voipnode.calls.exchange.ports import Groups, NoGroups
 from voipnode.calls.exchange.room import Room
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
@@ -145,6 +146,13 @@ class Switch:
         self.exchange.serve("conference", Conferences(self._core, switching.conferences))
         self.exchange.serve("page", Pages(self._core, switching.page))
         self.exchange.serve("look_out", LookOuts(self._core, switching.look_out))
+        self._lamps = BusyLamps(
+            self._core,
+            self.exchange.board,
+            numbers=self.registrar.extensions,
+            proven=admission.guard.proven,
+            door=self.registrar.user_id,
+        )
         self._reception = Reception(self._core, admission, self._incoming, self.exchange)
         self._digits = Digits(self._core)
         self._changes = Changes(self._core)
@@ -363,7 +371,11 @@ class Switch:
     # What happens
 
     def _drain(self) -> None:
-        """Carry what the endpoint tells to the calls."""
+        """Carry what the endpoint tells to the calls, and have who watches them see what came of it."""
+        self._carry_events()
+        self._lamps.look(self._core.now)
+
+    def _carry_events(self) -> None:
         while (event := self._endpoint.next_event()) is not None:
             if isinstance(event, sip.IncomingCall):
                 self._reception.on_call(event)

@@ -203,7 +203,7 @@ class Client:
         self,
         kind: Kind,
         request: Request,
-        session: InviteSession,
+        session: InviteSession | None,
         dialog: Dialog,
         body: bytes | None,
         content_type: str,
@@ -214,12 +214,11 @@ class Client:
         tags = self._core.config.option_tags
         if tags and "Supported" not in request.headers:
             request.headers.add("Supported", ", ".join(tags))  # RFC 4028 §7.1: in each request except ACK
-        if session.digest is not None:
-            self.sign(request, session.digest)
+        digest = None if session is None else session.digest
+        if digest is not None:
+            self.sign(request, digest)
         hop, fallback = self._core.ways_for(dialog, session)
-        outgoing = OutgoingRequest(
-            kind, request, hop, session, dialog, self._core.number(), session.digest, fallback=fallback
-        )
+        outgoing = OutgoingRequest(kind, request, hop, session, dialog, self._core.number(), digest, fallback=fallback)
         self.send(outgoing, now)
         return outgoing
 

@@ -165,9 +165,15 @@ class Core:
         self._packets = []
         return packets
 
-    def ways_for(self, dialog: Dialog, session: InviteSession) -> tuple[Hop, Hop | None]:
-        """Where a request of the dialog is sent (§8.1.2), and where once the connection that this names is gone."""
-        flow = dialog.flow or Flow(session.hop, theirs=session.hop.connection is not None)
+    def ways_for(self, dialog: Dialog, session: InviteSession | None) -> tuple[Hop, Hop | None]:
+        """Where a request of the dialog is sent (§8.1.2), and where once the connection that this names is gone.
+
+        A dialog without a session has a flow from its beginning on.
+        """
+        flow = dialog.flow
+        if flow is None:
+            assert session is not None
+            flow = Flow(session.hop, theirs=session.hop.connection is not None)
         uri = dialog.next_uri()
         hop = flow.way_to(uri, alive=self.connections.is_alive(flow.hop), secure=dialog.secure)
         if hop.connection is None:

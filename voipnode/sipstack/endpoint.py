@@ -20,6 +20,7 @@ from voipnode.sipstack.calling import Calling
 from voipnode.sipstack.client import Client
 from voipnode.sipstack.config import EndpointConfig, OutgoingInvite, OutsideRequest
 from voipnode.sipstack.core import Core
+from voipnode.sipstack.dialog import Dialog
 from voipnode.sipstack.digest import Credentials
 from voipnode.sipstack.entropy import Entropy
 from voipnode.sipstack.events import Event, NoticeReceived
@@ -39,6 +40,7 @@ from voipnode.sipstack.replaces import Replaces
 from voipnode.sipstack.replacing import find_replacement
 from voipnode.sipstack.series import Series
 from voipnode.sipstack.server import Server, no_dialog
+from voipnode.sipstack.serving import Package, Serving
 from voipnode.sipstack.session import UAC_TABLE, Input, InviteSession
 from voipnode.sipstack.session_timer import SessionTimers
 from voipnode.sipstack.subscribing import Subscribing
@@ -85,6 +87,7 @@ class Endpoint:
         Refresher(self._core, self._calling, self._updating)
         self._notifications = Notifications(self._core, server)
         self._notifier = Notifier(self._core, self._client, server)
+        self._serving = Serving(self._core, server, self._notifier)
         self._referring = Referring(self._core, self._client, self._notifications)
         self._referrals = Referrals(self._core, server, self._notifier)
         self._subscribing = Subscribing(self._core, self._client, self._outside, self._notifications)
@@ -276,6 +279,25 @@ class Endpoint:
         """
         return self._subscribing.subscribe(call, event, accept, expires_s, now)
 
+    def serve_subscriptions(self, package: Package) -> None:
+        """Take subscriptions of others to this event package (RFC 6665 §4.2), which are 489 until then."""
+        self._serving.serve(package)
+
+    def watched(self, package: str) -> tuple[str, ...]:
+        """What others watch of this package now, by the names that its server gave."""
+        return self._serving.watched(package)
+
+    def state_changed(self, package: str, name: str, now: float) -> None:
+        """What `name` stands for has changed: whoever watches it is sent a new picture."""
+        self._serving.changed(package, name, now)
+
+    def dialog_of(self, session: str) -> Dialog | None:
+        """The dialog of a session, the early one that was heard of last before the answer; to look at."""
+        found = self._core.sessions.get(session)
+        if found is None:
+            return None
+        return found.dialog or next(reversed(found.early.values()), None)
+
     def unsubscribe(self, subscription: str, now: float) -> None:
         """End a subscription of ours; `SubscriptionEnded` follows. LocalError where there is none of that name."""
         self._subscribing.unsubscribe(subscription, now)
@@ -417,8 +439,8 @@ class Endpoint:
     def counts(self) -> dict[str, int]:
         """How much is being remembered: sessions, dialogs, transactions, requests,
         those outside a dialog that wait, pings, INVITEs and UPDATEs being answered, ACKs, PRACKs that are expected,
-        deadlines, connections, subscriptions of ours (watches) and of others, REFERs of ours (references) and of others
-        (referrals)."""
+        deadlines, connections, subscriptions of ours (watches) and of others, of which some are served here, REFERs of
+        ours (references) and of others (referrals)."""
         counts = self._core.counts()
         counts["requests"], counts["answering"] = len(self._client), len(self._answering)
         counts["pings"] = len(self._pinging)
@@ -426,6 +448,7 @@ class Endpoint:
         counts["acks"], counts["late_pracks"] = len(self._calling.acks), len(self._reliable)
         counts["updates"] = len(self._updating)
         counts["watches"], counts["subscriptions"] = len(self._notifications), len(self._notifier)
+        counts["served"] = len(self._serving)
         counts["subscribing"] = len(self._subscribing)
         counts["references"], counts["referrals"] = len(self._referring), len(self._referrals)
         return counts

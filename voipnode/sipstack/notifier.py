@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from voipnode.sipstack.client import Client
 from voipnode.sipstack.core import Core
@@ -36,20 +36,32 @@ class Notice(NamedTuple):
     last: str = ""
 
 
+class Picture(Protocol):
+    """What one subscriber sees of something that changes; drawn when it is sent, so that it is never out of date."""
+
+    def draw(self, *, whole: bool) -> bytes:
+        """The body of the next NOTIFY: all there is, or what has changed since the one before."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Subscription:
     """One subscription of theirs, in a dialog of ours.
 
     One NOTIFY is under way at a time, so that they cannot overtake each other; of the states that come meanwhile the
-    newest waits. `on_end` is called once, when the last one was answered or nobody listens any more.
+    newest waits. `on_end` is called once, when the last one was answered or nobody listens any more. `session` is None
+    where the dialog has no other use. With a `picture` the body of `notice` is drawn when it is sent.
     """
 
-    session: InviteSession
+    session: InviteSession | None
     dialog: Dialog
     event: EventField
     ends_at: float
     on_end: Callable[[], None]
     notice: Notice
+    picture: Picture | None = None
+    max_expires_s: int = MAX_EXPIRES_S
+    whole: bool = True  # the next picture shows all there is
     waiting: bool = False  # `notice` was not sent yet
     busy: bool = False
     over: bool = False
@@ -98,6 +110,10 @@ class Notifier:
 
     def _send(self, subscription: Subscription, now: float) -> None:
         notice, dialog = subscription.notice, subscription.dialog
+        body = notice.body
+        if subscription.picture is not None:
+            body = subscription.picture.draw(whole=subscription.whole)
+            subscription.whole = False
         if notice.last:
             state = SubscriptionState("terminated", reason=notice.last)
         else:
@@ -108,7 +124,7 @@ class Notifier:
         request.headers.add("Contact", dialog.contact)
         try:
             sent = self._client.in_dialog(
-                Kind.NOTIFY, request, subscription.session, dialog, notice.body, notice.content_type, now
+                Kind.NOTIFY, request, subscription.session, dialog, body, notice.content_type, now
             )
         except LocalError:
             self._forget(subscription)  # no room for a transaction: they will find out by its end
@@ -169,14 +185,18 @@ class Notifier:
         if not is_peer(arrival.source, found.session, found.dialog):
             raise RemoteError(403, "Forbidden")
         found.dialog.check_order(request)
-        asked_s = MAX_EXPIRES_S if request.expires is None else request.expires
-        expires_s = min(asked_s, MAX_EXPIRES_S)
+        if found.session is None:
+            found.dialog.refresh_target(request)  # RFC 6665 §4.4.1: SUBSCRIBE is a target refresh request
+        asked_s = found.max_expires_s if request.expires is None else request.expires
+        expires_s = min(asked_s, found.max_expires_s)
         fields = (("Expires", str(expires_s)), ("Contact", found.dialog.contact))
         self._server.respond(arrival, 200, now, headers=fields)
         if expires_s < MIN_EXPIRES_S:
+            found.whole = True
             self.notify(found, replace_last(found.notice, "timeout"), now)
             return
         found.ends_at = now + expires_s
+        found.whole = True  # RFC 6665 §4.2.1.4: a refresh is answered with all there is
         self._core.deadlines.set((SUBSCRIPTION_ENDS, found), found.ends_at)
         self.notify(found, found.notice, now)
 

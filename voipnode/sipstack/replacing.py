@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from voipnode.sipstack.core import Core
+from voipnode.sipstack.dialog import Dialog, DialogId
 from voipnode.sipstack.errors import ParseError, RemoteError
 from voipnode.sipstack.replaces import Replacement, Replaces
 from voipnode.sipstack.server import is_peer, no_dialog
-from voipnode.sipstack.session import UAC_TABLE, State
+from voipnode.sipstack.session import UAC_TABLE, InviteSession, State
 from voipnode.sipstack.transaction.events import ServerArrival
 
 _ANSWERED = (State.CONFIRMED, State.ACCEPTED)
@@ -25,6 +26,7 @@ def find_replacement(core: Core, arrival: ServerArrival) -> Replacement | None:
         raise ParseError("several fields say what this call is to replace")
     wanted = Replaces.parse(headers.get("Replaces") or "")
     found = [core.dialogs[dialog_id] for dialog_id in wanted.dialog_ids if dialog_id in core.dialogs]
+    found = found or _picked_up(core, wanted)
     if len(found) != 1:
         raise no_dialog()
     session, dialog = found[0]
@@ -38,3 +40,10 @@ def find_replacement(core: Core, arrival: ServerArrival) -> Replacement | None:
         raise no_dialog()
     early = session.state is State.PROCEEDING
     return Replacement(session.id, early=early, by_peer=is_peer(arrival.source, session, dialog))
+
+
+def _picked_up(core: Core, wanted: Replaces) -> list[tuple[InviteSession, Dialog]]:
+    """A call of ours that rings, with the tags the other way round: who has them from a dialog-info document may take
+    the called telephone's for its own side's (RFC 4235 §4.1.1), while it is the caller that is asked."""
+    found = core.dialogs.get(DialogId(wanted.call_id, wanted.from_tag, wanted.to_tag))
+    return [found] if found is not None and found[0].state is State.PROCEEDING else []

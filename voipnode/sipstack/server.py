@@ -215,7 +215,7 @@ class Server:
             self._core.tell(ReinviteCancelled(session.id))
 
 
-def is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
+def is_peer(source: Hop, session: InviteSession | None, dialog: Dialog) -> bool:
     """Whether requests of a dialog may come from there: where its INVITE came from or its answer, or its next hop.
 
     Of a call that had several hops to go by, each of them: a server's twin may take over from it. Addresses alone are
@@ -224,7 +224,9 @@ def is_peer(source: Hop, session: InviteSession, dialog: Dialog) -> bool:
     host = source.remote.host
     if dialog.flow is not None and dialog.flow.comes_from(host):
         return True
-    hops = (session.hop, *(session.hunt.hops if session.hunt is not None else ()))
+    hops: tuple[Hop, ...] = ()
+    if session is not None:
+        hops = (session.hop, *(session.hunt.hops if session.hunt is not None else ()))
     return host == normal_host(dialog.next_uri().host) or any(host == normal_host(hop.remote.host) for hop in hops)
 
 

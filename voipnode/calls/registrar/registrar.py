@@ -71,6 +71,7 @@ class Registrar:
         proven: Proven,
         user_id: str,
     ) -> None:
+        self.user_id = user_id
         self.extensions = {each.number: Extension(each, user_id) for each in extensions}
         self.bindings = Bindings(settings, self._changed)
         self._local_address = local_address

@@ -71,6 +71,7 @@ class ExtensionSettings(BaseModel):
     dtmf_inband: bool = Field(default=False, description="Digits as tones in the sound.")
 
 
+_ACCOUNT = "extension "
 _MEDIA = (
     *("media_encryption", "media_keying", "sdes_in_clear_signalling", "audio_codecs"),
     *("dtmf_rtp", "dtmf_info", "dtmf_inband"),
@@ -83,7 +84,12 @@ def extension_account(extension: ExtensionSettings, user_id: str = "door") -> Ac
     `user_id`: whom its telephones see calling, where the door calls them.
     """
     media: dict[str, Any] = {name: getattr(extension, name) for name in _MEDIA}
-    return AccountSettings(name=f"extension {extension.number}", user_id=user_id, **media)
+    return AccountSettings(name=f"{_ACCOUNT}{extension.number}", user_id=user_id, **media)
+
+
+def extension_of(account: AccountSettings) -> str:
+    """The number of the extension that this account stands for, "" for a real one."""
+    return account.name.removeprefix(_ACCOUNT) if account.name.startswith(_ACCOUNT) else ""
 
 
 def clashing_extensions(
