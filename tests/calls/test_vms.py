@@ -12,6 +12,7 @@ from voipnode.calls.clips.settings import SoundsSettings
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import CallChanged, CallReason
 from voipnode.calls.settings import SipSettings
+from voipnode.calls.vms.desk import VmsDesk
 from voipnode.calls.vms.settings import VmsSettings
 from voipnode.codecs.g711 import mu_law
 from voipnode.sipstack import events as sip
@@ -96,6 +97,29 @@ def test_an_ear_hears_the_door_from_the_answer_to_the_end() -> None:
         assert len(await ear.read()) == 8000, "a second at most waits for who is slow"
         assert await ear.read() == b""
         at.assert_quiet()
+
+    asyncio.run(scenario())
+
+
+def test_a_file_in_one_piece_is_heard_whole() -> None:
+    async def scenario() -> None:
+        at = board()
+        at.ring(vms=True)
+        at.wire.run(0.1)
+        desk = VmsDesk(lambda: at.wire.now)
+        desk.use(at.switch)
+        voice = desk.speak("PCMU/8000", CLIENT)
+        begun, heard_before = at.wire.now, len(at.device.heard)
+        feeding = asyncio.ensure_future(voice.feed(LOUD * 800))
+        while not feeding.done():
+            await asyncio.sleep(0)
+            at.wire.run(at.wire.now + 0.05)
+        assert await feeding
+        assert at.wire.now - begun == pytest.approx(7.0, abs=0.2), "the last second waits here"
+        voice.end()
+        at.wire.run(20.0)
+        assert sum(bool(frame.any()) for frame in at.device.heard[heard_before:]) == pytest.approx(800, abs=1)
+        assert at.last.detail == "the client has stopped sending"
 
     asyncio.run(scenario())
 

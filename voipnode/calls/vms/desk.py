@@ -7,7 +7,7 @@ from typing import Protocol
 
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.hooks import DoorEar, DoorVoice
-from voipnode.calls.vms.leg import VmsLeg
+from voipnode.calls.vms.leg import PIECE_FRAMES, VmsLeg
 from voipnode.calls.vms.vms import VmsCalls
 
 
@@ -54,8 +54,12 @@ class _Voice:
         self._clock = clock
 
     async def feed(self, data: bytes) -> bool:
-        self._vms.heard(self.call, self._clock())
-        return await self._leg.feed(data)
+        size = PIECE_FRAMES * self._leg.sound.form.frame_bytes
+        for at in range(0, len(data), size):
+            self._vms.heard(self.call, self._clock())  # a file in one piece is no silence
+            if not await self._leg.feed(data[at : at + size]):
+                return False
+        return True
 
     async def until_over(self) -> None:
         await self._leg.over.wait()

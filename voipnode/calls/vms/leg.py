@@ -10,6 +10,8 @@ from voipnode.calls.hooks import Frame
 from voipnode.media.bridge import FramePort
 from voipnode.media.byte_sound import MAX_FRAMES, ByteFormat, BytesFromSound, SoundFromBytes
 
+PIECE_FRAMES = 10  # are to be fed at once of what comes in one piece, as a file does
+
 
 class Ear:
     """One who hears the door. What it does not fetch within a second is lost, the oldest first."""
@@ -101,7 +103,7 @@ class VmsLeg(FramePort):
             self._on_over(now)
 
     async def feed(self, data: bytes) -> bool:
-        """Take sound, waiting while a second of it is not yet heard; False: the call is over."""
+        """Take a piece of sound, waiting while a second of it is not yet heard; False: the call is over."""
         while not self.sound.has_room and not self.closed:
             self._room.clear()
             await self._room.wait()
