@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from answer_times import percentile
-from subjects import BenchmarkError, Sample, Subject, free_port, on_core, start_node
+from subjects import BenchmarkError, Sample, Subject, on_core, start_node
 from telephones import FIRST_CALLED, FIRST_CALLER, PASSWORD
 
 HERE = Path(__file__).parent
@@ -89,18 +90,18 @@ def extensions(kind: Kind, count: int) -> str:
     return "".join(found)
 
 
-def with_node(place: Path, more: str, work: Callable[[Subject], Any]) -> Any:
-    node = start_node(place, audio="both", log_level="warning", more=more)
+def with_node(place: Path, more: str, work: Callable[[Subject], Any], *, real_time: bool) -> Any:
+    node = start_node(place, audio="both", log_level="warning", more=more, real_time=real_time)
     try:
         return work(node)
     finally:
         node.stop()
 
 
-def ask(script: str, *arguments: object) -> Any:
+def ask(script: str, *arguments: object, descriptors: tuple[int, ...] = ()) -> Any:
     """Run one of our programs on the other core; what its last line says."""
     command = [*on_core(-1), sys.executable, str(HERE / script), *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, pass_fds=descriptors)
     if done.returncode:
         raise BenchmarkError(f"{script} ended with {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -130,29 +131,30 @@ def run_load(node: Subject, kind: Kind, args: argparse.Namespace) -> Result:
     return Result(round(100 * cpu_s / took_s, 1), round(100 * waited_s / took_s, 1), **found)
 
 
-def presses(place: Path, count: int) -> dict[str, float]:
-    telephone = free_port()
+def presses(place: Path, args: argparse.Namespace) -> dict[str, float]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as telephone:
+        telephone.bind(("127.0.0.1", 0))
+        place_of, port = telephone.fileno(), telephone.getsockname()[1]
 
-    def work(node: Subject) -> list[float]:
-        found: list[float] = ask(
-            "presses.py", "--web-port", node.web_port, "--telephone-port", telephone, "--presses", count
-        )
-        return found
+        def work(node: Subject) -> list[float]:
+            options = ("--web-port", node.web_port, "--telephone", place_of, "--presses", args.presses)
+            found: list[float] = ask("presses.py", *options, descriptors=(place_of,))
+            return found
 
-    times_ms = with_node(place, BUTTON.format(port=telephone), work)
+        times_ms = with_node(place, BUTTON.format(port=port), work, real_time=args.real_time)
     result = {f"press_to_invite_p{p}_ms": round(percentile(sorted(times_ms), p / 100) or 0.0, 2) for p in (50, 99)}
-    print(f"press to INVITE, {count} presses: {result}, longest {max(times_ms):.2f} ms", flush=True)
+    print(f"press to INVITE, {args.presses} presses: {result}, longest {max(times_ms):.2f} ms", flush=True)
     return result
 
 
-def set_ups(place: Path, count: int) -> dict[str, float]:
+def set_ups(place: Path, args: argparse.Namespace) -> dict[str, float]:
     def work(node: Subject) -> list[float]:
-        found: list[float] = ask("telephones.py", "--port", node.sip_port, "--set-ups", count)
+        found: list[float] = ask("telephones.py", "--port", node.sip_port, "--set-ups", args.set_ups)
         return found
 
-    times_ms = with_node(place, extensions(KINDS[0], 1), work)
+    times_ms = with_node(place, extensions(KINDS[0], 1), work, real_time=args.real_time)
     result = {f"b2bua_set_up_p{p}_ms": round(percentile(sorted(times_ms), p / 100) or 0.0, 2) for p in (50, 99)}
-    print(f"INVITE to 200 through the node, {count} calls: {result}, longest {max(times_ms):.2f} ms", flush=True)
+    print(f"INVITE to 200 through the node, {args.set_ups} calls: {result}, longest {max(times_ms):.2f} ms", flush=True)
     return result
 
 
@@ -166,7 +168,9 @@ def loads(place: Path, args: argparse.Namespace) -> dict[str, float]:
         runs: list[Result] = []
         for number in range(args.runs):
             work = partial(run_load, kind=kind, args=args)
-            runs.append(with_node(place / f"{kind.key}{number}", extensions(kind, args.calls), work))
+            runs.append(
+                with_node(place / f"{kind.key}{number}", extensions(kind, args.calls), work, real_time=args.real_time)
+            )
         best = min(runs, key=lambda result: (result.missing, result.core_percent))
         delay = "-" if best.delay_p50_ms is None else f"{best.delay_p50_ms:.2f} / {best.delay_p99_ms:.2f}"
         print(
@@ -205,15 +209,16 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--warm-up", type=float, default=3.0)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--real-time", action="store_true", help="the node runs before ordinary programs; needs root")
     args = parser.parse_args()
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             if args.only in (None, "presses"):
-                figures |= presses(folder / "presses", args.presses)
+                figures |= presses(folder / "presses", args)
             if args.only in (None, "set-ups"):
-                figures |= set_ups(folder / "set-ups", args.set_ups)
+                figures |= set_ups(folder / "set-ups", args)
             if args.only in (None, "calls"):
                 figures |= loads(folder / "calls", args)
         except BenchmarkError as error:

@@ -26,9 +26,8 @@ PAUSE_S = 0.03  # from the end of one call to the next press
 class BusyTelephone:
     """A telephone without a registration that refuses each call as soon as it has come."""
 
-    def __init__(self, port: int) -> None:
-        self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sip.bind(("127.0.0.1", port))
+    def __init__(self, sip: socket.socket) -> None:
+        self._sip = sip
         self._sip.settimeout(RING_S)
         self._sip.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
@@ -88,13 +87,13 @@ class Button:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--web-port", type=int, required=True)
-    parser.add_argument("--telephone-port", type=int, required=True, help="where the button's recipient listens")
+    parser.add_argument("--telephone", type=int, required=True, help="the descriptor at which the recipient listens")
     parser.add_argument("--input", default="button")
     parser.add_argument("--presses", type=int, default=500)
     args = parser.parse_args()
     with contextlib.suppress(OSError):  # a clock that others can hold up is none; needs root
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
-    telephone, button = BusyTelephone(args.telephone_port), Button(args.web_port, args.input)
+    telephone, button = BusyTelephone(socket.socket(fileno=args.telephone)), Button(args.web_port, args.input)
     times_ms = []
     for _ in range(args.presses):
         left_ns = button.press()

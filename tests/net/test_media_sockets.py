@@ -103,6 +103,38 @@ def test_while_the_clock_runs_what_came_waits_for_its_tick_and_keeps_its_time(ru
     run(main())
 
 
+def test_what_is_in_a_hurry_does_not_wait_for_the_clock(run: Run, peer: socket.socket) -> None:
+    async def main() -> None:
+        sockets = MediaSockets()
+        patient, hurried = Ear(sockets), Ear(sockets)
+        sockets.clock_started()
+        sockets.hurry(hurried.sock, wanted=True)
+        sockets.hurry(hurried.sock, wanted=True)  # which changes nothing
+        peer.sendto(b"1", patient.address)
+        peer.sendto(b"2", hurried.address)
+        await hurried.got.wait()
+        assert [data for data, _ in hurried.heard] == [b"2"]
+        assert patient.heard == []
+        sockets.read()
+        assert [data for data, _ in patient.heard] == [b"1"]
+        sockets.hurry(hurried.sock, wanted=False)
+        hurried.got.clear()
+        peer.sendto(b"3", hurried.address)
+        await asyncio.sleep(0.01)
+        assert not hurried.got.is_set()
+        sockets.read()
+        assert [data for data, _ in hurried.heard] == [b"2", b"3"]
+        sockets.hurry(hurried.sock, wanted=True)
+        hurried.close()
+        sockets.clock_stopped()
+        patient.got.clear()
+        peer.sendto(b"4", patient.address)
+        await patient.got.wait()
+        patient.close()
+
+    run(main())
+
+
 def test_a_flood_on_one_socket_leaves_the_others_their_turn(run: Run, peer: socket.socket) -> None:
     async def main() -> None:
         sockets = MediaSockets()

@@ -69,12 +69,16 @@ class Path:
         self.engine, self.on_events = engine, on_events
         self.sent: list[Any] = []
         self.beside: list[str] = []
+        self.hurried = False
         self._paths = paths
 
     def flush(self, now: float) -> None:
         self.sent += self.engine.outbox(now)
 
-    send = flush
+    send = send_now = flush
+
+    def hurry(self, *, wanted: bool) -> None:
+        self.hurried = wanted
 
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         self.engine.receive(data, source, now)

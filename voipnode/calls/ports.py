@@ -27,6 +27,14 @@ class MediaPath(Protocol):
         which moves no deadline."""
         ...
 
+    def send_now(self, now: float) -> None:
+        """Send what the engine has in its outbox at once; after packets were passed on, which moves no deadline."""
+        ...
+
+    def hurry(self, *, wanted: bool) -> None:
+        """Take RTP as soon as it comes, even while the media clock runs."""
+        ...
+
     def open_beside(self, host: str) -> int:
         """Open the same ports at another address of ours; its number, below zero. Raises OSError."""
         ...

@@ -22,7 +22,7 @@ from voipnode.media.events import MediaEvent
 from voipnode.media.ice.candidate import RTCP, RTP
 from voipnode.media.ice.values import Pacer
 from voipnode.media.inband import InbandDigits
-from voipnode.media.stream import AudioStream
+from voipnode.media.stream import AudioStream, PacketSink
 from voipnode.media.transport import MediaTransport
 from voipnode.media.turn.gatherer import Gatherer
 from voipnode.media.turn.memory import ServerMemory
@@ -394,6 +394,15 @@ class SipLeg:
         """The oldest event of the leg's media that was not yet taken, or None."""
         event = self.transport.next_event()
         return self.inband.next_event() if event is None and self.inband is not None else event
+
+    def relay_to(self, sink: PacketSink | None) -> None:
+        """Hand what it receives to `sink`, packet by packet and at once (`AudioStream.relay_to`); None: play it."""
+        self.stream.relay_to(sink)
+        self._path.hurry(wanted=sink is not None)
+
+    def send_now(self, now: float) -> None:
+        """Put packets on the wire that were passed on."""
+        self._path.send_now(now)
 
     def flush(self, now: float) -> None:
         """Put on the wire what the stream has ready, and set its timer."""

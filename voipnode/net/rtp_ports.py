@@ -157,6 +157,22 @@ class RtpPair:
         except Exception:  # noqa: BLE001 -- the edge, as above
             self.mishaps.note("the outbox")
 
+    def send_now(self, now: float) -> None:
+        """Send what the engine has in its outbox, whatever the media clock does; for packets that are passed on, which
+        move no deadline."""
+        if self._closed:
+            return
+        try:
+            for packet in self._engine.outbox(now):
+                self._send(packet)
+        except Exception:  # noqa: BLE001 -- the edge, as above
+            self.mishaps.note("the outbox")
+
+    def hurry(self, *, wanted: bool) -> None:
+        """Take RTP as soon as it comes, though the media clock runs: it is passed on."""
+        if not self._closed:
+            self._readers.hurry(self._rtp, wanted=wanted)
+
     def close(self) -> None:
         """Close both sockets and give the ports back; may be called twice."""
         if self._closed:

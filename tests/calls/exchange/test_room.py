@@ -107,6 +107,9 @@ def test_a_packet_leaves_when_it_comes() -> None:
     sent = len(bert.path.sent)
     anna.send(rtp(3), rig.now)
     assert len(bert.path.sent) == sent + 1
+    assert anna.path.hurried, "which does not wait for the clock of others, either"
+    rig.room.leave(bert.leg, rig.now)
+    assert not anna.path.hurried
 
 
 def test_losses_and_reordering_are_handed_on_and_repetitions_are_not() -> None:

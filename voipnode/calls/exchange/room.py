@@ -198,7 +198,7 @@ class Room:
         self._part()
         self._link = link
         for source, target, way in zip(link.legs, reversed(link.legs), link.ways, strict=True):
-            source.stream.relay_to(PacketRelay(way, target.stream, target.send, self._on_foreign))
+            source.relay_to(PacketRelay(way, target.stream, target.send_now, self._on_foreign))
 
     def _on_foreign(self, now: float) -> None:
         """One of them changed to a codec that the other does not take: from here on it is coded anew."""
@@ -210,7 +210,7 @@ class Room:
         self._stop_ticking()
         if self._link is not None:
             for leg in self._link.legs:
-                leg.stream.relay_to(None)
+                leg.relay_to(None)
             self._link = None
         self._untap()
         for leg in list(self._there):
