@@ -33,6 +33,7 @@ class Paths:
 
     def __init__(self, core: CallCore) -> None:
         self._core = core
+        core.say_again = self.say_again
         self._updates: dict[str, str] = {}  # by session, the re-INVITE that tells of the choice
         self._owed: dict[str, int] = {}  # by session, how often it will be tried to say that our address is another one
         self._deadlines: DeadlineQueue[str] = DeadlineQueue()
@@ -53,7 +54,7 @@ class Paths:
                 self._tell(call, "", detail=f"no sound by the relay for {event.host}: {event.words}")
         elif isinstance(event, RelayFound | AddressMoved):
             if leg.connectivity is not None and leg.connectivity.moved(self._core.now):
-                self._moved(leg)
+                self.say_again(leg)
         elif isinstance(event, PathFailed):
             self._tell(call, "", detail=event.detail)
             if call.winner is leg and not call.over:
@@ -64,8 +65,8 @@ class Paths:
             CallPath(at=self._core.now, call=call.id, pair=pair, after_ms=after_ms, chosen=chosen, detail=detail)
         )
 
-    def _moved(self, leg: SipLeg) -> None:
-        """Our address is another one: the far side has to be told, or it goes on sending to where nobody is."""
+    def say_again(self, leg: SipLeg) -> None:
+        """Our address is another one, or what else the far side has to be told, so that sound goes where it should."""
         self._owed[leg.session] = MAX_TRIES
         self._update(leg)
 

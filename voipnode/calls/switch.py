@@ -153,6 +153,7 @@ class Switch:
             proven=admission.guard.proven,
             door=self.registrar.user_id,
         )
+        self._referred = Referred(self._core, self._outgoing, self.exchange.at_door)
         self._reception = Reception(self._core, admission, self._incoming, self.exchange)
         self._digits = Digits(self._core)
         self._changes = Changes(self._core)
@@ -161,7 +162,6 @@ class Switch:
         self.vms = self._core.vms = VmsCalls(self._core, self._early, vms or VmsSettings())
         self._core.on_leg_leaving = self._early.before_end
         self._redirects = Redirects(self._core, self._outgoing)
-        self._referred = Referred(self._core, self._outgoing)
         self._transfers = Transfers(self._core)
         self._holds = Holds(self._core)
         self._paths = Paths(self._core)

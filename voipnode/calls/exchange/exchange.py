@@ -12,7 +12,8 @@ from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.call import Outcome
 from voipnode.calls.core import CallCore
-from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.events import CallReason
+from voipnode.calls.exchange.at_door import AtDoor
 from voipnode.calls.exchange.board import Board, MakeRoom
 from voipnode.calls.exchange.causes import UNAVAILABLE, hung_up, reason_fields
 from voipnode.calls.exchange.changes import Changes
@@ -72,6 +73,7 @@ class Exchange:
         self.plan = plan
         self._ringer = Ringer(self.board, accounts, telephones, plan, who_is, groups)
         self._changes = Changes(self.board)
+        self.at_door = AtDoor(self.board, accounts, telephones, plan, who_is, end=self.end)
         self._services: dict[Kind, Service] = {}
         self._transfers = Transfers(
             self.board,
@@ -79,7 +81,7 @@ class Exchange:
             self._changes,
             plan,
             end=self.end,
-            to_door=self._to_door,
+            to_door=self._bring_to_door,
             ring_s=settings.ring_s,
         )
 
@@ -325,30 +327,12 @@ class Exchange:
         """A party that asked for a transfer has heard how it went."""
         self._transfers.on_referral_ended(event)
 
-    # ---- the door
-
-    def _to_door(self, party: Party, door_session: str) -> bool:
-        """A party of ours becomes the far side of a door call: of the one that another party gives away, or of a new
-        one. The right to open is its own: an extension's digits act where its settings say so, nobody else's do."""
-        core, opens = self._core, party.who.kind == "extension" and party.who.opens
-        call = core.table.of_session(door_session)
-        if door_session and (call is None or call.over):
-            return False
-        if call is None and core.table.engaged >= core.settings.max_calls:
-            return False
-        self.board.release(party.session)
-        party.leg.describe("sendrecv")
-        if call is None:
-            call = core.table.new("incoming", party.leg.account, party.leg.remote, authorised=opens)
-            core.table.attach(call, party.leg)
-            core.table.enter(call, CallState.RINGING, CallReason.INITIATED, now=core.now)  # all hear of it in order
-            core.activate(call, party.leg, CallReason.ACCEPTED_BY_DEVICE)
-            return True
-        core.table.attach(call, party.leg)
-        call.authorised, call.transferred = opens, not opens
-        core.hand_over(call, party.leg, f"transferred to {party.name}")
-        core.hang_up(door_session)
-        return True
+    def _bring_to_door(self, party: Party, door_session: str) -> bool:
+        """A transfer leads to the door; who was there before is let go."""
+        brought = self.at_door.bring(party, door_session)
+        if brought and door_session:
+            self._core.hang_up(door_session)
+        return brought
 
     # ---- the end
 

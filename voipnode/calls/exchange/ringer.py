@@ -17,6 +17,7 @@ from voipnode.calls.exchange.causes import UNAVAILABLE, best_status, status_of
 from voipnode.calls.exchange.destination import OUTSIDE, Caller, Destination
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.identity import Identity
+from voipnode.calls.exchange.lines import number_by
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.ports import Groups
 from voipnode.calls.exchange.through_call import ThroughCall
@@ -26,7 +27,7 @@ from voipnode.calls.redirects import FOLLOWED, MAX_TARGETS, usable_contacts
 from voipnode.calls.ringing.hunt import Cause, Exhausted, Hunt, Miss, Ring, Stop
 from voipnode.calls.ringing.plan import Recipient
 from voipnode.calls.settings import AccountSettings
-from voipnode.calls.ways import OwnTelephones, Way, parse_target
+from voipnode.calls.ways import OwnTelephones, Way
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import LocalError, RemoteError
 from voipnode.sipstack.uri import SipUri
@@ -211,14 +212,9 @@ class Ringer:
     def _ring_number(self, search: Search, line: str, number: str, key: int) -> None:
         """By way of the account of that name, "" being the default one."""
         try:
-            account = self._accounts.named(line)
+            target, account = number_by(self._accounts, line, number)
             if account.registered and search.by.who.kind != "extension":
                 raise CallError("who came from outside does not leave by a server")
-            registration = self._accounts.registration(account)
-            if account.registered and (registration is None or not registration.servers):
-                raise NotNowError(f'account "{account.name}" has no server now')
-            domain = registration.servers[0].aor if registration is not None and registration.servers else None
-            target = parse_target(number, domain)
         except CallError as error:
             log.info("%s is not called: %s", number, error)
             search.statuses[key].append(503 if isinstance(error, NotNowError) else 404)

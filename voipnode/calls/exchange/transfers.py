@@ -15,6 +15,7 @@ from typing import Protocol
 
 from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallReason, CallTransfer
+from voipnode.calls.exchange.at_door import End
 from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.changes import Changes
 from voipnode.calls.exchange.destination import Destination, refused
@@ -30,12 +31,6 @@ from voipnode.sipstack.timers import DeadlineQueue
 DECLINED, NOT_FOUND, TERMINATED = 603, 404, 487
 CALLED = ("extension", "group", "trunk", "door")
 REASONS = {404: "Not Found", 408: "Request Timeout", 480: "Temporarily Unavailable", 486: "Busy Here", 603: "Decline"}
-
-
-class End(Protocol):
-    """Ends a call through the node."""
-
-    def __call__(self, call: ThroughCall, outcome: tuple[CallReason, int, str]) -> None: ...
 
 
 class ToDoor(Protocol):
