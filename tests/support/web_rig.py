@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.support.switchboard import RATE_HZ, Clock, Device
 from voipnode.calls.commands import (
     AddAccount,
     AnswerCall,
@@ -32,6 +33,7 @@ from voipnode.calls.commands import (
 from voipnode.calls.contacts.book import ContactBook
 from voipnode.calls.contacts.desk import ContactDesk
 from voipnode.calls.contacts.settings import ContactSettings
+from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 from voipnode.calls.events import (
     CallChanged,
@@ -48,6 +50,8 @@ from voipnode.calls.events import (
 )
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.calls.schedules.schedules import Schedules
+from voipnode.clip_editor import ClipEditor
+from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
@@ -327,6 +331,21 @@ class WebRig:
         ContactEditor(SettingsEditor(path, use, lambda: settings), self.bus).register(self.commands)
         ContactDesk(book, self.bus, self.commands, lambda: datetime.now(UTC)).register()
         return book
+
+    def clips(self, path: Path, text: str = "") -> ClipStock:
+        """Clips of a settings file at `path`, in the folder clips beside it, with all that acts on them."""
+        path.write_text(text)
+        stock = ClipStock(path.parent / "clips", RATE_HZ, self.bus)
+
+        async def use(changed: NodeSettings) -> bool:
+            stock.use(changed)
+            return True
+
+        settings = load_settings(path, NodeSettings)
+        stock.start(DoorBridge(Device(), Clock()), self.commands)
+        stock.use(settings)
+        ClipEditor(SettingsEditor(path, use, lambda: settings), stock.library, self.bus).register(self.commands)
+        return stock
 
     @property
     def url(self) -> str:

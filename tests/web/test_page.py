@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.aio import PATIENCE_S
+from tests.support.clip_files import clip_file
 from tests.support.web_rig import DESK, WebRig
 from voipnode.calls.commands import AddAccount, AnswerCall, ChangeAccount, ChangeSound, HangUp, PressInput, SendDtmf
 from voipnode.calls.events import (
@@ -375,6 +376,35 @@ def test_a_contact_is_tried_and_changed_with_what_is_wrong_said_beside_its_field
     sync_api.expect(page.locator("#editor")).to_be_hidden()
     sync_api.expect(row.locator("kbd")).to_have_text("11")
     assert [(each.name, each.speed_dial) for each in book.contacts] == [("Anna", "11"), ("Bob", "")]
+
+
+def test_a_clip_is_added_from_a_file_played_linked_to_and_removed(page: Any, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "good morning.mp3").write_bytes(clip_file("mp3"))
+    (tmp_path / "words.txt").write_text("not a sound")
+    stock = site.do(lambda: site.rig.clips(tmp_path / "voipnode.toml"))
+    page.click("text=Audio clips")
+    page.set_input_files("#file", tmp_path / "words.txt")
+    page.click("#add")
+    shows(page, "#complaint", "none of au, wav, mp3, opus and vorbis")
+    page.fill("#name", "")
+    page.set_input_files("#file", tmp_path / "good morning.mp3")
+    sync_api.expect(page.locator("#name")).to_have_value("good morning")
+    page.click("#add")
+    row = page.locator("#clips li").first
+    sync_api.expect(row).to_contain_text("good_morning.mp3")
+    page.fill("#volume", "50")
+    page.fill("#repeat", "2")
+    row.get_by_role("button", name="Link").click()
+    url = f"{site.rig.url}/api/v1/clips/good%20morning/play?volume=50&repeat=2&to=door"
+    sync_api.expect(row).to_contain_text(url)
+    row.get_by_role("button", name="Play").click()
+    row.get_by_role("button", name="Stop").click()
+    page.on("dialog", lambda dialog: dialog.accept("Morning"))
+    row.get_by_role("button", name="Rename").click()
+    sync_api.expect(row.locator("[data-part=name]")).to_have_text("Morning")
+    row.get_by_role("button", name="Remove").click()
+    sync_api.expect(page.locator("#empty")).to_be_visible()
+    assert (stock.library.clips, list((tmp_path / "clips").iterdir())) == ((), [])
 
 
 def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site: Site) -> None:

@@ -14,6 +14,8 @@ FILES = {
     "/contacts": ("contacts.html", "text/html; charset=utf-8"),
     "/entry": ("entry.html", "text/html; charset=utf-8"),
     "/static/entry.js": ("entry.js", "text/javascript; charset=utf-8"),
+    "/clips": ("clips.html", "text/html; charset=utf-8"),
+    "/static/clips.js": ("clips.js", "text/javascript; charset=utf-8"),
     "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
     "/static/contacts.js": ("contacts.js", "text/javascript; charset=utf-8"),
     "/static/editor.js": ("editor.js", "text/javascript; charset=utf-8"),
@@ -27,7 +29,8 @@ FILES = {
 
 
 def add_assets(app: FastAPI) -> None:
-    """Serve the panel at "/", the pages for accounts, contacts and the entry list, and their files under "/static/"."""
+    """Serve the panel at "/", the pages for accounts, contacts, clips and the entry list, and their files under
+    "/static/"."""
     for path, (file, kind) in FILES.items():
         _add(app, path, (STATIC / file).read_bytes(), kind)
 

@@ -130,6 +130,8 @@ const SENTENCES = {
   "light.changed": () => ["light", ""], // the light itself shows it
   "contacts.changed": (e) => ["node", `Contacts: ${e.detail}`],
   "schedule.changed": (e) => ["node", `Schedule ${e.schedule}: ${e.active ? "is active" : "is not active"}`],
+  "clip.changed": (e) => ["node", withDetail(`Clip ${e.clip} ${e.playing ? "plays" : "is over"}`, e.why === "ended" ? "" : e.why)],
+  "clips.changed": (e) => ["node", `Clips: ${e.detail}`],
   "line_settings.changed": (e) => ["node", `SIP: ${e.detail}`],
   "sound.changed": (e) => ["node", `Sound: ${soundWords(e)}`],
   "settings.changed": (e) => ["node", `New settings are in force: ${e.section}`],
