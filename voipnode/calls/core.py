@@ -58,6 +58,7 @@ class CallCore:
         self.reach: Reach = lambda uri, account, done: done(())
         self.parties: Parties = NoParties()
         self.vms: VmsRinging = NoVms()
+        self.after_command: Callable[[], None] = lambda: None  # has what somebody set going be carried on, and sent
         self.say_again: Callable[[SipLeg], None] = lambda leg: None  # tells its far side what its description is now
         self.on_media_events: Callable[[SipLeg], None] = lambda leg: None
         self.on_leg_failed: Callable[[Call, SipLeg, Outcome], None] = lambda call, leg, outcome: None

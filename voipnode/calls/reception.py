@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from voipnode.calls.admission import Admission, Admitted, Refusal
 from voipnode.calls.core import CallCore
-from voipnode.calls.exchange.destination import OUTSIDE, Caller
+from voipnode.calls.exchange.destination import OUTSIDE, Caller, extension_caller
 from voipnode.calls.exchange.exchange import Exchange
 from voipnode.calls.exchange.identity import Identity, identity_of
 from voipnode.calls.incoming import Incoming
 from voipnode.calls.refusals import Refusals
-from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.take_over import TakeOver
 from voipnode.sipstack import events as sip
 
@@ -68,11 +67,6 @@ def caller_from(admitted: Admitted) -> Caller:
     if extension is not None:
         return extension_caller(extension)
     return Caller("trunk", admitted.account.name) if admitted.from_server else OUTSIDE
-
-
-def extension_caller(extension: ExtensionSettings) -> Caller:
-    """An extension with its rights."""
-    return Caller("extension", extension.number, frozenset(extension.may_call), extension.opens, extension.name)
 
 
 def _shown(event: sip.IncomingCall, admitted: Admitted) -> Identity:

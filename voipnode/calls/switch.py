@@ -2,7 +2,8 @@
 
 It is an engine like the ones below it: bytes and time go in, packets and a deadline come out, and everything that
 happens is published on the bus. It owns the SIP endpoint; audio streams live on media paths that `net` opens.
-Its parts: `outgoing` places calls, `incoming` takes them, `digits` carries keys, `core` is what they share.
+Its parts: `reception` takes every new call, `door_calls` has those of the door, `exchange` those through the node,
+`registrar` and `accounts` know where telephones and servers are; `core` is what they share.
 """
 
 from __future__ import annotations
@@ -12,33 +13,19 @@ from collections.abc import Callable, Collection, Sequence
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
 from voipnode.calls.call import Call
-from voipnode.calls.changes import Changes
 from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.core import CallCore, Found
-from voipnode.calls.digits import Digits
 from voipnode.calls.door_bridge import DoorBridge
-from voipnode.calls.door_sounds import DoorSounds
-from voipnode.calls.early_media import EarlyMedia
-from voipnode.calls.events import CallReason, CallState
-from voipnode.calls.exchange.conference import Conferences
-from voipnode.calls.exchange.dial_plan import DialPlan
-from voipnode.calls.exchange.door_services import LookOuts, Pages
-from voipnode.calls.exchange.exchange import Exchange
+from voipnode.calls.door_calls import DoorCalls
+from voipnode.calls.events import CallReason
+from voipnode.calls.exchange.build import build_exchange
 from voipnode.calls.exchange.lamps import BusyLamps
 from voipnode.calls.exchange.ports import Groups, NoGroups
-from voipnode.calls.exchange.room import Room
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
-from voipnode.calls.holds import Holds
 from voipnode.calls.hooks import Bus
-from voipnode.calls.incoming import Incoming
 from voipnode.calls.mailboxes import Mailboxes
-from voipnode.calls.outcome import outcome_of
-from voipnode.calls.outgoing import Outgoing
-from voipnode.calls.paths import Paths
 from voipnode.calls.ports import Find, LocalAddress
-from voipnode.calls.reception import Reception, extension_caller
-from voipnode.calls.redirects import Redirects
-from voipnode.calls.referred import Referred
+from voipnode.calls.reception import Reception
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.registrar.memory import BindingMemory, NoMemory
 from voipnode.calls.registrar.registrar import Registrar
@@ -47,12 +34,10 @@ from voipnode.calls.registration import FlowEvent
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
-from voipnode.calls.transfers import Transfers
 from voipnode.calls.vms.leg import VmsLeg
 from voipnode.calls.vms.settings import VmsSettings
-from voipnode.calls.vms.vms import VmsCalls
 from voipnode.calls.ways import Way
-from voipnode.media.events import AddressesGathered, HandshakeFailed, KeysMade
+from voipnode.media.events import AddressesGathered
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.grammar import printable
@@ -104,6 +89,7 @@ class Switch:
             settings, endpoint=endpoint, local_address=local_address, media=media, door=door, bus=bus, clips=clips
         )
         self._core.on_media_events = self._on_media_events
+        self._core.after_command = self._after_command
         admission = Admission(
             settings,
             self.accounts,
@@ -124,28 +110,9 @@ class Switch:
         )
         if extensions:
             endpoint.serve_registrations(self.registrar)
-        self._outgoing = Outgoing(self._core)
-        self._incoming = Incoming(self._core)
-        groups = groups or NoGroups()
-        self.exchange = Exchange(
-            self._core,
-            switching,
-            accounts=self.accounts,
-            telephones=self.registrar,
-            plan=DialPlan(
-                switching.rules,
-                extensions=self.registrar.extensions.__contains__,
-                groups=groups.has,
-                door_users={each.user_id for each in accounts},
-                incoming={each.name: each.incoming for each in accounts},
-            ),
-            who_is=lambda number: extension_caller(self.registrar.extensions[number].settings),
-            groups=groups,
-            make_room=lambda: Room.of(self._core),
+        self.exchange = build_exchange(
+            self._core, switching, accounts=self.accounts, registrar=self.registrar, groups=groups or NoGroups()
         )
-        self.exchange.serve("conference", Conferences(self._core, switching.conferences))
-        self.exchange.serve("page", Pages(self._core, switching.page))
-        self.exchange.serve("look_out", LookOuts(self._core, switching.look_out))
         self._lamps = BusyLamps(
             self._core,
             self.exchange.board,
@@ -153,18 +120,9 @@ class Switch:
             proven=admission.guard.proven,
             door=self.registrar.user_id,
         )
-        self._referred = Referred(self._core, self._outgoing, self.exchange.at_door)
-        self._reception = Reception(self._core, admission, self._incoming, self.exchange)
-        self._digits = Digits(self._core)
-        self._changes = Changes(self._core)
-        self._early = EarlyMedia(self._core)
-        self._sounds = DoorSounds(self._core, self._attention_paid)
-        self.vms = self._core.vms = VmsCalls(self._core, self._early, vms or VmsSettings())
-        self._core.on_leg_leaving = self._early.before_end
-        self._redirects = Redirects(self._core, self._outgoing)
-        self._transfers = Transfers(self._core)
-        self._holds = Holds(self._core)
-        self._paths = Paths(self._core)
+        self._door = DoorCalls(self._core, self.exchange.at_door, vms or VmsSettings())
+        self.vms = self._door.vms
+        self._reception = Reception(self._core, admission, self._door.incoming, self.exchange)
         self._texts = Texts(self._core)
         self._mailboxes = Mailboxes(self._core, self.accounts)
         self._endpoint = endpoint
@@ -219,8 +177,8 @@ class Switch:
     def next_deadline(self) -> float | None:
         """When `on_deadline` wants to be called."""
         clocks = (
-            *(self._endpoint, self._table, self._referred, self._holds, self._paths, self.accounts, self._mailboxes),
-            *(self.registrar, self.exchange, self.vms),
+            *(self._endpoint, self._door, self.exchange),
+            *(self.accounts, self.registrar, self._mailboxes),
         )
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
@@ -230,15 +188,10 @@ class Switch:
         self._core.now = now
         self._endpoint.on_deadline(now)
         self._drain()
-        self._referred.on_deadline(now)
-        self._holds.on_deadline(now)
-        self._paths.on_deadline(now)
         self._mailboxes.on_deadline(now)
         self.registrar.on_deadline(now)
         self.exchange.on_deadline(now)
-        self.vms.on_deadline(now)
-        while (call := self._table.pop_due(now)) is not None:
-            self._time_is_up(call)
+        self._door.on_deadline(now)
         self.accounts.on_deadline(now)
         self._drain()
 
@@ -288,7 +241,7 @@ class Switch:
         """Call 1 to 6 parties at once, and with `vms` clients; returns the call's id. Raises CallError when that cannot
         be tried."""
         self._core.now = now
-        call_id = self._outgoing.ring(ways, authorised=authorised, button=button, vms=vms)
+        call_id = self._door.outgoing.ring(ways, authorised=authorised, button=button, vms=vms)
         self._after_command()
         return call_id
 
@@ -299,7 +252,7 @@ class Switch:
     def answer(self, call_id: str, now: float) -> None:
         """Answer a call that rings here."""
         self._core.now = now
-        self._incoming.answer(self._table.known(call_id))
+        self._door.incoming.answer(self._table.known(call_id))
         self._after_command()
 
     def speak(self, form: str, who: str, call: str, now: float) -> tuple[str, VmsLeg]:
@@ -308,11 +261,6 @@ class Switch:
         answered = self.vms.speak(form, who, call)
         self._after_command()
         return answered
-
-    def _attention_paid(self, call_id: str, now: float) -> None:
-        """The clip that announces a caller has ended: he is let speak, unless he has left."""
-        if any(call.id == call_id and call.state is CallState.RINGING for call in self.calls):
-            self.answer(call_id, now)
 
     def hang_up(self, call_id: str, now: float, detail: str = "hung up here") -> None:
         """End a call in any state: cancels while it rings out, rejects with 486 while it rings here, else BYE."""
@@ -338,13 +286,13 @@ class Switch:
     def send_digits(self, call_id: str, digits: str, now: float) -> None:
         """Send digits by the first road of the account that the far side takes. Raises CallError, NotNowError."""
         self._core.now = now
-        self._digits.send(self._table.known(call_id), digits)
+        self._door.digits.send(self._table.known(call_id), digits)
         self._after_command()
 
     def hold(self, call_id: str, now: float, *, held: bool) -> None:
         """Put an active call on hold, or take it back. Raises CallError, NotNowError."""
         self._core.now = now
-        self._holds.set(self._table.known(call_id), held=held)
+        self._door.holds.set(self._table.known(call_id), held=held)
         self._after_command()
 
     def transfer(self, call_id: str, now: float, *, to: SipUri | None = None, with_call: str = "") -> None:
@@ -352,9 +300,9 @@ class Switch:
         self._core.now = now
         call = self._table.known(call_id)
         if to is not None:
-            self._transfers.blind(call, to)
+            self._door.transfers.blind(call, to)
         else:
-            self._transfers.attended(call, self._table.known(with_call))
+            self._door.transfers.attended(call, self._table.known(with_call))
         self._after_command()
 
     def _at_home(self, host: str) -> Collection[str]:
@@ -379,15 +327,6 @@ class Switch:
         while (event := self._endpoint.next_event()) is not None:
             if isinstance(event, sip.IncomingCall):
                 self._reception.on_call(event)
-            elif isinstance(event, sip.ReferralEnded):
-                self._referred.on_referral_ended(event)
-                self.exchange.on_referral_ended(event)
-            elif self.exchange.owns(session := getattr(event, "session", "")):
-                self.exchange.on_event(session, event)
-            elif isinstance(event, sip.SessionEnded):
-                self._on_session_ended(event)
-            elif isinstance(event, sip.TransferProgress):
-                self._transfers.on_progress(event)
             elif isinstance(event, (sip.NotifyReceived, sip.NoticeReceived, sip.SubscriptionEnded)):
                 self._mailboxes.on_event(event)
             elif isinstance(event, sip.MessageReceived):
@@ -397,48 +336,8 @@ class Switch:
             elif isinstance(event, sip.Refused):
                 words = f"{event.status or 'dropped:'} {printable(event.reason)}"
                 self._refused.note(event.source.remote.host, words, self._core.now)
-            else:
-                self._on_session_event(event)
-
-    def _on_session_ended(self, event: sip.SessionEnded) -> None:
-        self._early.before_end(event.session)
-        self._holds.before_end(event)
-        self._paths.before_end(event.session)
-        self._referred.before_end(event)
-        if not self._redirects.follow(event):
-            self._core.session_ended(event, outcome_of(event))
-
-    def _on_session_event(self, event: sip.Event) -> None:
-        call = self._table.of_session(getattr(event, "session", ""))
-        if call is None:
-            return
-        match event:
-            case sip.CallProgress():
-                if not self._referred.on_progress(call, event):
-                    self._outgoing.on_progress(call, event)
-                    self._early.on_progress(call, event)
-            case sip.CallAnswered():
-                if not self._referred.on_answered(call, event):
-                    self._outgoing.on_answered(call, event)
-            case sip.CallConfirmed():
-                self._incoming.on_confirmed(call, event)
-            case sip.EarlyAnswer():
-                self._incoming.on_early_answer(call, event)
-            case sip.UpdateReceived():
-                self._changes.on_update(call, event)
-            case sip.SessionRefreshed():
-                self._changes.on_refreshed(call, event)
-            case sip.ReinviteReceived():
-                self._changes.on_reinvite(call, event)
-            case sip.ReinviteAnswered():
-                self._holds.on_answered(call, event)
-                self._paths.on_answered(call, event)
-            case sip.ReferReceived():
-                self._referred.on_refer(call, event)
-            case sip.ReinviteConfirmed():
-                self._changes.on_reinvite_confirmed(call, event)
-            case sip.InfoReceived():
-                self._digits.on_info(call, event)
+            elif not self.exchange.on_event(event):
+                self._door.on_event(event)
 
     def _on_media_events(self, leg: SipLeg) -> None:
         event = leg.next_media_event()
@@ -446,24 +345,11 @@ class Switch:
             return
         while event is not None:
             self._core.now = max(self._core.now, event.at)
-            call = self._table.of_session(leg.session)
             if isinstance(event, AddressesGathered):
                 leg.gathered(self._core.now)
             elif self.exchange.owns(leg.session):
                 self.exchange.on_media_event(leg, event)
-            elif call is not None and isinstance(event, KeysMade | HandshakeFailed):
-                self._core.handshake_ended(call, leg, event)
-            elif call is not None:
-                self._paths.on_media_event(call, leg, event)
-                self._digits.on_media_event(call, leg, event)
+            else:
+                self._door.on_media_event(leg, event)
             event = leg.next_media_event()
         self._after_command()
-
-    def _time_is_up(self, call: Call) -> None:
-        if call.state is CallState.ACTIVE:
-            self._core.end(call, (CallReason.TERMINATED, 0, "longest call duration reached (sip.max_call_duration_s)"))
-        elif call.direction == "outgoing":
-            self._outgoing.time_is_up(call)
-        else:
-            words = "not answered here (sip.incoming_call_timeout_s)"
-            self._core.end(call, (CallReason.NO_ANSWER, 480, words), reject_status=480)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from voipnode.calls.registrar.settings import ExtensionSettings
+
 CallerKind = Literal["extension", "trunk", "outside"]
 Kind = Literal["door", "extension", "group", "trunk", "conference", "pickup", "page", "look_out", "refused"]
 
@@ -26,6 +28,12 @@ class Caller:
 
 
 OUTSIDE = Caller("outside")
+
+
+def extension_caller(extension: ExtensionSettings) -> Caller:
+    """An extension with its rights."""
+    rights = frozenset(extension.may_call)
+    return Caller("extension", extension.number, rights, extension.opens, extension.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,12 +258,18 @@ class Exchange:
         """Whether this session is a party's of a call through the node."""
         return self.board.of_session(session) is not None
 
-    def on_event(self, session: str, event: sip.Event) -> None:
-        """Something happened in one of our sessions."""
+    def on_event(self, event: sip.Event) -> bool:
+        """Whether what happened is in one of our sessions, and has been seen to."""
+        if isinstance(event, sip.ReferralEnded):  # may come after the end of its session
+            return self._transfers.on_referral_ended(event)
+        session = getattr(event, "session", "")
         found = self.board.of_session(session)
         if found is None:
-            return
-        call, party = found
+            return False
+        self._on_session_event(session, *found, event)
+        return True
+
+    def _on_session_event(self, session: str, call: ThroughCall, party: Party, event: sip.Event) -> None:
         search = self._ringer.search_of(session)
         match event:
             case sip.SessionEnded():
@@ -322,10 +328,6 @@ class Exchange:
         action = self.board.happens(call, Input.LEFT, outcome)
         if action is not None:
             self._carry_out(call, action, reason_fields(event, outcome))
-
-    def on_referral_ended(self, event: sip.ReferralEnded) -> None:
-        """A party that asked for a transfer has heard how it went."""
-        self._transfers.on_referral_ended(event)
 
     def _bring_to_door(self, party: Party, door_session: str) -> bool:
         """A transfer leads to the door; who was there before is let go."""

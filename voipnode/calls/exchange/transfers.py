@@ -207,11 +207,15 @@ class Transfers:
         if gone or not heard:
             self._part(wish)
 
-    def on_referral_ended(self, event: sip.ReferralEnded) -> None:
-        """Who asked knows how it went, or listens no more; one that knows of success is let go (RFC 5589 §6.1)."""
-        for wish in list(self._wishes.values()):
-            if wish.token == event.token and wish.done:
-                self._part(wish)
+    def on_referral_ended(self, event: sip.ReferralEnded) -> bool:
+        """Whether it is one of ours who knows how it went, or listens no more; one that knows of success is let go
+        (RFC 5589 §6.1)."""
+        wish = next((each for each in self._wishes.values() if each.token == event.token), None)
+        if wish is None:
+            return False
+        if wish.done:
+            self._part(wish)
+        return True
 
     def _part(self, wish: Wish) -> None:
         self._wishes.pop(wish.call.id, None)

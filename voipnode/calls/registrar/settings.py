@@ -92,12 +92,6 @@ def extension_of(account: AccountSettings) -> str:
     return account.name.removeprefix(_ACCOUNT) if account.name.startswith(_ACCOUNT) else ""
 
 
-def extension_of(account: AccountSettings) -> str:
-    """The number whose extension an account of `extension_account` stands for; "" for any other account."""
-    number = account.name.removeprefix("extension ")
-    return "" if number == account.name or account.registered else number
-
-
 def clashing_extensions(
     extensions: Sequence[ExtensionSettings], accounts: Sequence[AccountSettings], access: AccessSettings
 ) -> Iterator[Broken]:
