@@ -116,6 +116,12 @@ async def status(node: Node) -> dict[str, Any]:
     return answer
 
 
+async def past_calls(node: Node) -> list[dict[str, Any]]:
+    """The call history, which is on the disk when it is told."""
+    answer: list[dict[str, Any]] = (await node.client.get("/api/v1/history")).json()["calls"]
+    return answer
+
+
 async def told_of_before(node: Node) -> str:
     """How the run before ended, as the page and the event node.started say it."""
     previous: str = (await status(node))["node"]["previous"]
@@ -144,6 +150,7 @@ def test_an_engine_that_is_killed_lets_the_door_close_at_once(tmp_path: Path) ->
         async with an_open_door(tmp_path) as scene:
             node, holder = scene.node, await guardian(scene.node)
             await on_the_disk(node, "door.opened")
+            assert [each["outcome"] for each in await past_calls(node)] == [""]
             killed_at = boottime()
             node.kill(signal.SIGKILL)
             closed_at = await scene.door.until(NORMAL)
@@ -165,6 +172,9 @@ def test_an_engine_that_is_killed_lets_the_door_close_at_once(tmp_path: Path) ->
                 assert (opened["who"], opened["how"], opened["duration_s"]) == (scene.phone.uri, 'dtmf "1"', DOOR_S)
                 age_s = (datetime.now(UTC) - datetime.fromisoformat(opened["at_utc"])).total_seconds()
                 assert age_s == pytest.approx(boottime() - scene.opened_at, abs=0.2)
+                (call,) = await past_calls(second)
+                assert (call["outcome"], call["answered_by"]) == ("node stopped", scene.phone.uri)
+                assert [each["who"] for each in call["openings"]] == [scene.phone.uri]
 
     run_test(play())
 

@@ -48,6 +48,8 @@ from voipnode.calls.events import (
     PortChanged,
     SoundChanged,
 )
+from voipnode.calls.history.desk import HistoryDesk
+from voipnode.calls.history.recorder import HistoryRecorder
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.clip_editor import ClipEditor
@@ -55,6 +57,8 @@ from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
+from voipnode.store.history import HistoryStore
+from voipnode.store.settings import StateSettings
 from voipnode.store.settings_file import load_settings
 from voipnode.web.server import WebServer
 from voipnode.web.settings import WebSettings
@@ -346,6 +350,18 @@ class WebRig:
         stock.use(settings)
         ClipEditor(SettingsEditor(path, use, lambda: settings), stock.library, self.bus).register(self.commands)
         return stock
+
+    async def history(self, folder: Path) -> HistoryStore:
+        """A call history in `folder`, written from what the door tells; for whoever asked to `stop`."""
+
+        def utc_now() -> datetime:
+            return datetime.now(UTC)
+
+        store = HistoryStore(StateSettings(), folder, keep_days=90, max_calls=1000, on_problem=print, utc_now=utc_now)
+        await store.start("")
+        HistoryDesk(store, self.commands, 1000)
+        HistoryRecorder(self.bus, store, "run", utc_now).start()
+        return store
 
     @property
     def url(self) -> str:

@@ -48,6 +48,7 @@ class Site:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._kept: list[Callable[[], Any]] = []
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         self.rig: WebRig = self._in_loop(self._start())
@@ -67,6 +68,14 @@ class Site:
         self.loop.call_soon_threadsafe(lambda: done.set_result(act()))
         return done.result(10)
 
+    def run(self, work: Any) -> Any:
+        """What a coroutine in the server's loop returns."""
+        return self._in_loop(work)
+
+    def keep(self, stop: Callable[[], Any]) -> None:
+        """Have this done, too, when the site closes."""
+        self._kept.append(stop)
+
     def stop(self) -> None:
         self._in_loop(self.rig.server.stop())
 
@@ -76,6 +85,8 @@ class Site:
         self.rig = self._in_loop(self._start(port))
 
     def close(self) -> None:
+        for stop in self._kept:
+            self._in_loop(stop())
         self.stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -405,6 +416,21 @@ def test_a_clip_is_added_from_a_file_played_linked_to_and_removed(page: Any, sit
     row.get_by_role("button", name="Remove").click()
     sync_api.expect(page.locator("#empty")).to_be_visible()
     assert (stock.library.clips, list((tmp_path / "clips").iterdir())) == ((), [])
+
+
+def test_past_calls_are_found_by_who_took_part(page: Any, site: Site, tmp_path: Path) -> None:
+    site.keep(site.run(site.rig.history(tmp_path)).stop)
+    for who in ("sip:anna@192.0.2.1", DESK):
+        call = site.do(lambda who=who: site.rig.door.ring_out(who))
+        site.do(lambda call=call: site.rig.door.picked_up(call, "dtls"))
+    site.do(lambda: site.rig.door.open("c2"))
+    page.click("text=Call history")
+    sync_api.expect(page.locator("#past li")).to_have_count(2)
+    shows(page, "#past li:first-child", 'door opened by desk@192.0.2.10, dtmf "1"')
+    page.fill("#text", "anna")
+    sync_api.expect(page.locator("#past li")).to_have_count(1)
+    shows(page, "#past", "encrypted (DTLS)")
+    sync_api.expect(page.locator("#csv")).to_have_attribute("href", "/api/v1/history/export?text=anna&format=csv")
 
 
 def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site: Site) -> None:

@@ -11,7 +11,10 @@ const $ = (id) => document.getElementById(id);
 const STORED = "voipnode.target";
 const MAX_LOG = 200;
 const FIRST_EVENTS = 60;
-const PAGES = [["/accounts", "Edit accounts"], ["/contacts", "Contacts"], ["/entry", "Entry list"], ["/clips", "Audio clips"]];
+const PAGES = [
+  ["/accounts", "Edit accounts"], ["/contacts", "Contacts"], ["/history", "Call history"], ["/entry", "Entry list"],
+  ["/clips", "Audio clips"],
+];
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 let status = null;

@@ -61,6 +61,13 @@ function callSentence(event) {
   }
 }
 
+function qualitySentence(event) {
+  const words = [event.codec, event.mos && `MOS ${event.mos.toFixed(1)}`];
+  if (event.packets_received) words.push(`loss ${event.loss_percent} %`, `jitter ${Math.round(event.jitter_ms)} ms`);
+  else words.push("nothing was heard");
+  return `Sound of ${bare(event.remote)}: ${words.filter(Boolean).join(", ")}`;
+}
+
 function registrationSentence(event) {
   const words = `Account ${event.account}: ${event.reason || event.state}`;
   return [event.state === "problem" ? "bad" : "node", event.reason || event.state !== "unregistered" ? words : ""];
@@ -128,6 +135,7 @@ const SENTENCES = {
   "guardian.changed": (e) => [e.up ? "node" : "bad", `Outputs ${e.up ? "are held" : "are released"}: ${e.detail}`],
   "sound_level.passed": (e) => ["input", e.above ? `It is loud at the door: ${e.level} of 100` : "It is quiet at the door again"],
   "light.changed": () => ["light", ""], // the light itself shows it
+  "call.quality": (e) => ["call", e.answered ? qualitySentence(e) : ""],
   "contacts.changed": (e) => ["node", `Contacts: ${e.detail}`],
   "schedule.changed": (e) => ["node", `Schedule ${e.schedule}: ${e.active ? "is active" : "is not active"}`],
   "clip.changed": (e) => ["node", withDetail(`Clip ${e.clip} ${e.playing ? "plays" : "is over"}`, e.why === "ended" ? "" : e.why)],
