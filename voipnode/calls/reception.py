@@ -7,6 +7,7 @@ from voipnode.calls.core import CallCore
 from voipnode.calls.exchange.destination import OUTSIDE, Caller, extension_caller
 from voipnode.calls.exchange.exchange import Exchange
 from voipnode.calls.exchange.identity import Identity, identity_of
+from voipnode.calls.exchange.pickup import Picker
 from voipnode.calls.incoming import Incoming
 from voipnode.calls.refusals import Refusals
 from voipnode.calls.take_over import TakeOver
@@ -22,6 +23,7 @@ class Reception:
         self._incoming = incoming
         self._exchange = exchange
         self._take_over = TakeOver(core, admission)
+        self._pickup = exchange.pickup(self._take_over)
         self._refused = Refusals()
 
     def on_call(self, event: sip.IncomingCall) -> None:
@@ -29,7 +31,7 @@ class Reception:
         core = self._core
         if not core.endpoint.is_waiting(event.session):
             return  # its CANCEL came in the same piece of a stream
-        if event.replaces is not None:
+        if event.replaces is not None and not self._exchange.owns(event.replaces.session):
             self._take_over.on_call(event, event.replaces)
             return
         decision = self._admission.admit(event, core.now)
@@ -37,9 +39,15 @@ class Reception:
             self._refuse(event, decision.status, decision.detail)
             return
         caller = caller_from(decision)
+        if event.replaces is not None:
+            self._pickup.by_dialog(Picker(event, decision, caller, _shown(event, decision)), event.replaces.session)
+            return
         to = self._exchange.plan.route(caller, event.request.uri)
         if to.kind == "door":
             self._to_door(event, decision)
+            return
+        if to.kind == "pickup":
+            self._pickup.by_code(Picker(event, decision, caller, _shown(event, decision)), to.number)
             return
         if to.kind == "refused":
             self._note(event, to.why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voipnode.calls.admission import Admission, Refusal
+from voipnode.calls.admission import Admission, Admitted, Refusal
 from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallReason, CallState
@@ -40,19 +40,26 @@ class TakeOver:
         elif not wanted.by_peer and not decision.authorised:
             self._refuse(event, 403, "it comes from elsewhere than the call that it is to replace")
         else:
-            self._take(call, event, wanted, authorised=decision.authorised)
+            self._take(call, event, wanted, decision)
+
+    def pick_up(self, call: Call, event: sip.IncomingCall, admitted: Admitted) -> None:
+        """An extension answers a call of the door that rings elsewhere."""
+        ringing = next(iter(call.legs))
+        self._take(call, event, Replacement(ringing, early=True, by_peer=False), admitted)
 
     def _refuse(self, event: sip.IncomingCall, status: int, why: str) -> None:
         self._refused.note(event.source.remote.host, f"may not take over a call: {why}", self._core.now)
         self._core.endpoint.reject(event.session, status, self._core.now)
 
-    def _take(self, call: Call, event: sip.IncomingCall, wanted: Replacement, *, authorised: bool) -> None:
-        core = self._core
-        leg = core.open_leg(call, media_host(core.local_address, event.source, event.offer), event.source)
+    def _take(self, call: Call, event: sip.IncomingCall, wanted: Replacement, admitted: Admitted) -> None:
+        core, own = self._core, admitted.extension is not None
+        host = media_host(core.local_address, event.source, event.offer)
+        leg = core.open_leg(call, host, event.source, account=admitted.account if own else None)
         if leg is None:
             core.endpoint.reject(event.session, 503, core.now)
             return
-        core.when_ready(call, leg, lambda: self._answer(call, leg, event, wanted, authorised=authorised))
+        leg.proven = own  # by its password, whose challenge went to its address
+        core.when_ready(call, leg, lambda: self._answer(call, leg, event, wanted, authorised=admitted.authorised))
 
     def _answer(
         self, call: Call, leg: SipLeg, event: sip.IncomingCall, wanted: Replacement, *, authorised: bool

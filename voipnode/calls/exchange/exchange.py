@@ -21,6 +21,7 @@ from voipnode.calls.exchange.destination import Caller, Destination, Kind
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.party import Party
+from voipnode.calls.exchange.pickup import Pickup
 from voipnode.calls.exchange.ports import Groups, Service
 from voipnode.calls.exchange.ringer import Ringer, Search
 from voipnode.calls.exchange.settings import SwitchSettings
@@ -29,6 +30,7 @@ from voipnode.calls.exchange.transfers import Transfers
 from voipnode.calls.media_host import media_host
 from voipnode.calls.outcome import outcome_of, outcome_of_rejection
 from voipnode.calls.sip_leg import SipLeg
+from voipnode.calls.take_over import TakeOver
 from voipnode.calls.ways import OwnTelephones
 from voipnode.media.dtmf_info import parse_info
 from voipnode.media.events import (
@@ -84,6 +86,10 @@ class Exchange:
             to_door=self._bring_to_door,
             ring_s=settings.ring_s,
         )
+
+    def pickup(self, door: TakeOver) -> Pickup:
+        """Who brings extensions into calls that ring; `door` does it for the door's."""
+        return Pickup(self._core, self.board, self._ringer, door)
 
     def serve(self, kind: Kind, service: Service) -> None:
         """Have the node itself answer calls to destinations of this kind, and take them to the service's rooms."""
@@ -291,9 +297,9 @@ class Exchange:
                 self._changes.on_event(call, party, event)
 
     def _take_answer(self, call: ThroughCall, party: Party, body: bytes | None) -> None:
-        """The caller's answer to our offer, where it made none (RFC 3264 §4)."""
+        """The answer to our offer of somebody who called and made none (RFC 3264 §4)."""
         leg = party.leg
-        if leg.offering and party is call.caller:
+        if leg.offering and party in (call.caller, call.callee):
             try:
                 leg.take_answer(body or b"", self._core.now)
             except RemoteError as error:

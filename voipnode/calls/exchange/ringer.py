@@ -104,6 +104,18 @@ class Ringer:
         """The search that this session rings for, or has rung for."""
         return self._searches.get(session)
 
+    @property
+    def searches(self) -> tuple[Search, ...]:
+        """Those that ring now, the oldest first."""
+        return tuple(dict.fromkeys(search for search in self._searches.values() if not search.over))
+
+    def take(self, search: Search, party: Party) -> None:
+        """Somebody who was not rung has answered for those that were."""
+        self._over(search)
+        for session in list(search.ringing):
+            self._core.hang_up(session, ANSWERED_ELSEWHERE)
+        search.errand.on_answered(search, party)
+
     def start(self, search: Search) -> None:
         """Ring; the errand may be told before this returns."""
         if search.to.kind == "group":
@@ -314,11 +326,8 @@ class Ringer:
                 return
             party.answered(body)
         leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
-        self._over(search)
         del search.ringing[event.session], self._searches[event.session]
-        for session in list(search.ringing):
-            core.hang_up(session, ANSWERED_ELSEWHERE)
-        search.errand.on_answered(search, party)
+        self.take(search, party)
 
     def on_ended(self, search: Search, event: sip.SessionEnded) -> None:
         """A leg is over without an answer; its call has let go of it already."""

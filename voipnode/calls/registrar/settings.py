@@ -88,8 +88,9 @@ def extension_account(extension: ExtensionSettings, user_id: str = "door") -> Ac
 
 
 def extension_of(account: AccountSettings) -> str:
-    """The number of the extension that this account stands for, "" for a real one."""
-    return account.name.removeprefix(_ACCOUNT) if account.name.startswith(_ACCOUNT) else ""
+    """The number whose extension an account of `extension_account` stands for; "" for any other account."""
+    number = account.name.removeprefix(_ACCOUNT)
+    return "" if number == account.name or account.registered else number
 
 
 def clashing_extensions(
