@@ -111,3 +111,106 @@ def test_the_entry_list_opens_a_port_that_there_is_and_that_takes_it() -> None:
     with pytest.raises(ValidationError, match="at most 60 s"):
         NodeSettings.model_validate({"entry": {"duration_s": 61}})
     assert NodeSettings.model_validate({"ports": [{"name": "gate"}]}).entry.port == ""
+
+
+PEOPLE = """
+[[contacts]]
+name = "Anna"
+address = "sip:anna@192.168.1.20"
+[[contacts]]
+name = "Ben"
+address = "sip:ben@192.168.1.21"
+fallback = "family"
+[[groups]]
+name = "family"
+members = ["Anna", "Ben", "sip:gran@192.168.1.22", "101"]
+fallback = "Anna"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            'members = ["Ana"]',
+            ['groups[1].members[0] = "Ana": there is no such contact or extension; there is "Anna", "Ben"'],
+        ),
+        ("", ['group "g": nobody rings']),
+        ('members = ["Anna"]\nstages = [{ring = ["Ben"]}]', ["both members and stages are given"]),
+        ("stages = [{ring = []}]", ["groups[1].stages[0].ring = []: "]),
+        ('members = ["family"]', ['groups[1].members[0] = "family": is a group']),
+        ('members = ["Anna", "Anna"]', ['groups[1].members[1] = "Anna": is there twice']),
+        ('members = ["sip:a b@c"]', ['groups[1].members[0] = "sip:a b@c": cannot be called']),
+        (
+            'members = ["Anna"]\nfallback = "nobody"',
+            ['groups[1].fallback = "nobody": there is no such contact or group'],
+        ),
+        ('members = ["Anna"]\nbusy_clip = "song"', ['groups[1].busy_clip = "song": there is no such clip']),
+        ('members = ["Anna"]\non_busy = "stop"', ['groups[1].on_busy = "stop": ']),
+        ('members = ["Anna"]\nmax_call_duration_s = 4000', ["1 to 3600 seconds"]),
+        ('stages = [{ring = ["Anna"]}]\nring_s = 5', ["strategy and ring_s are about members"]),
+        ('members = ["1", "2", "3", "4", "5", "6", "7"]', ['groups[1].members[6] = "7": is the seventh to ring']),
+        (
+            'stages = [{ring = ["1", "2", "3", "4"]}, {ring = ["4", "5", "6"]}, {ring = ["7"]}]',
+            ['groups[1].stages[2].ring[0] = "7": is the seventh to ring at the same time; 6 do at most, and 6 go on'],
+        ),
+    ],
+)
+def test_what_cannot_be_about_a_group_is_refused_where_it_stands(more: str, told: list[str]) -> None:
+    found = problems(PEOPLE + f'[[groups]]\nname = "g"\n{more}\n')
+    assert len(found) == len(told), found
+    for problem, words in zip(found, told, strict=True):
+        assert words in problem
+
+
+def test_groups_that_can_be() -> None:
+    more = """
+[[groups]]
+name = "200"
+stages = [{ring = ["1", "2", "3"], keep = false}, {ring = ["3", "4", "5", "6", "7"]}, {ring = ["8"]}]
+[[groups]]
+name = "night"
+members = ["1", "2", "3", "4", "5", "6", "7", "1"]
+strategy = "in_turn"
+on_refused = "end_all"
+[[groups]]
+name = "all"
+members = ["1", "2", "3", "vms", "4", "5", "6"]
+"""
+    assert [group.name for group in parse_settings(PEOPLE + more, NodeSettings, "x").groups] == [
+        "family",
+        "200",
+        "night",
+        "all",
+    ]
+
+
+def test_fallbacks_in_a_circle_and_names_that_clash_are_refused() -> None:
+    circle = PEOPLE.replace('name = "Anna"', 'name = "Anna"\nfallback = "family"')
+    assert [problem.partition(": ")[2] for problem in problems(circle)] == [
+        'contacts[0].fallback = "family": leads in a circle: Anna -> family -> Anna'
+    ]
+    extension = '[[extensions]]\nnumber = "family"\npassword = "correct horse"\n'
+    clash = PEOPLE + extension + '[[groups]]\nname = "Ben"\nmembers = ["Anna"]\n'
+    assert [problem.partition(": ")[2] for problem in problems(clash)] == [
+        'groups[0].name = "family": extensions[0] has this number; each needs its own',
+        'groups[1].name = "Ben": is the name of contacts[1], too; each needs its own',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            'ring = "familie"',
+            'buttons[0].ring = "familie": there is no such contact or group; there is "Anna", "Ben", "family"',
+        ),
+        ('rings = [{ring = "Anna", schedule = "noon"}]', 'buttons[0].rings[0].schedule = "noon": '),
+        ('rings = [{ring = "Carl"}]', 'buttons[0].rings[0].ring = "Carl": there is no such'),
+        ('ring = "Anna"\nfallback = "Carl"', 'buttons[0].fallback = "Carl": there is no such'),
+        ('ring = "Anna"\nrecipients = ["sip:anna@192.168.1.20"]', "recipients and ring are given"),
+    ],
+)
+def test_what_cannot_be_about_a_button_is_refused_where_it_stands(more: str, told: str) -> None:
+    (problem,) = problems(PEOPLE + f'[[buttons]]\nname = "button"\ninput = "button"\n{more}\n')
+    assert told in problem

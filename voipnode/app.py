@@ -29,6 +29,7 @@ from voipnode.calls.events import (
     RegistrationState,
 )
 from voipnode.calls.hooks import Bus, Commands, House, ModuleDescriptor
+from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
 from voipnode.calls.vms.desk import VmsDesk
@@ -76,6 +77,7 @@ WHILE_IT_RUNS = {
     "clips",
     "vms",
     "contacts",
+    "groups",
     "schedules",
     "multicast",
 }  # parts of the settings that may change then
@@ -132,8 +134,11 @@ class Node:
         self._history = CallHistory(
             settings, self._house, self._log.run_id, on_problem=self._store_problem, utc_now=utc_now
         )
+        self._directory = Directory(self._book, settings.groups, settings.sip)
         self._bindings = BindingStore(settings.state, state_dir, on_problem=self._store_problem)
-        self._keeper = LineKeeper(self._door, self._house, changed=self._line_changed, memory=self._bindings)
+        self._keeper = LineKeeper(
+            self._door, self._house, changed=self._line_changed, memory=self._bindings, directory=self._directory
+        )
         self._edits = asyncio.Lock()  # of the settings file
         self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
 
@@ -221,6 +226,7 @@ class Node:
         schedules = Schedules(settings.schedules)
         self._watch.replace(schedules)
         self._book.replace(settings.contacts, schedules)
+        self._directory.replace(settings.groups, settings.sip)
         self._clips.use(settings)
         return used
 

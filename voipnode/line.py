@@ -20,6 +20,7 @@ from voipnode.calls.hooks import Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.registrar.settings import ExtensionSettings
+from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
@@ -66,8 +67,8 @@ class Line:
     With `port` it listens for UDP and TCP there, and for nothing else. `own_certificate` is the PEM file that it shows
     where the settings name no certificate. `registers` False: its accounts call through their servers and are
     registered at none. `door`: where its calls are heard. `extensions` are the telephones that register here, `memory`
-    keeps where they are, `switching` says how they call each other. Where SIP is off it opens no port, and serves
-    clients (`vms`) alone.
+    keeps where they are, `switching` says how they call each other. `directory` knows contacts and groups. Where SIP is
+    off it opens no port, and serves clients (`vms`) alone.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Line:
         own_certificate: Path | None = None,
         switching: SwitchSettings = NO_RULES,
         extensions: tuple[ExtensionSettings, ...] = (),
+        directory: Directory | None = None,
         memory: BindingMemory | None = None,
         vms: VmsSettings | None = None,
     ) -> None:
@@ -168,7 +170,7 @@ class Line:
         self._driver = EngineDriver(self.switch, self._sockets)
         self.switch.wake = self._finder.wake = self._driver.flush
         ways = Ways(self.switch.accounts, locator, self._sockets.local_address, self.switch.registrar)
-        self._desk = Desk(self.switch, ways, self._loop.time)
+        self._desk = Desk(self.switch, ways, self._loop.time, directory)
         self._accounts = accounts
         self._has_sip = settings.enabled
         self._registers = registers and settings.enabled

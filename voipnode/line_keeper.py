@@ -12,6 +12,7 @@ from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState, ExchangeCallChanged, LineSettingsChanged, Problem
 from voipnode.calls.hooks import House, Subscription, Tasks
 from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.door import Door
 from voipnode.line import Line
@@ -37,11 +38,18 @@ class LineKeeper:
     Accounts, transports and ports belong to a line as a whole, so a change closes it (its registrations are removed)
     and opens another one; calls that are wanted in this second are placed after it. While a call is on, the change
     waits for its end. A line that does not open gives way to the one before. Doors know nothing of this.
-    `changed` is called after each change. `memory` keeps where the node's telephones are.
+    `changed` is called after each change. `memory` keeps where the node's telephones are, `directory` knows contacts
+    and groups.
     """
 
     def __init__(
-        self, door: Door, house: House, *, changed: Callable[[], None], memory: BindingMemory | None = None
+        self,
+        door: Door,
+        house: House,
+        *,
+        changed: Callable[[], None],
+        memory: BindingMemory | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self._door = door
         self._bus = house.bus
@@ -49,6 +57,7 @@ class LineKeeper:
         self._state_dir = house.state_dir
         self._changed = changed
         self._memory = memory
+        self._directory = directory
         self._work = Tasks("line")
         self._one_at_a_time = asyncio.Lock()
         self._listening: list[Subscription] = []
@@ -155,6 +164,7 @@ class LineKeeper:
                 extensions=settings.extensions,
                 memory=self._memory,
                 vms=settings.vms,
+                directory=self._directory,
             )
             try:
                 await line.open(before_commands)

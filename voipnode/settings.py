@@ -7,20 +7,22 @@ What one section says about another (a sequence opens a port, a button calls fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from voipnode.calls.clips.settings import ClipsSettings, broken_clips
-from voipnode.calls.contacts.checks import broken_contacts, broken_names
+from voipnode.calls.contacts.checks import Named, broken_contacts, broken_names
 from voipnode.calls.contacts.settings import MAX_CONTACTS, ContactSettings
 from voipnode.calls.exchange.settings import SwitchSettings, broken_dial_plan
 from voipnode.calls.history.settings import HistorySettings
 from voipnode.calls.multicast.settings import MulticastSettings
 from voipnode.calls.references import Broken, listed
 from voipnode.calls.registrar.settings import MAX_EXTENSIONS, ExtensionSettings, clashing_extensions
+from voipnode.calls.ringing.checks import broken_buttons, broken_groups, clashing_numbers
+from voipnode.calls.ringing.settings import MAX_GROUPS, GroupSettings
 from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
 from voipnode.calls.vms.settings import VmsSettings
@@ -60,6 +62,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
     extensions: tuple[ExtensionSettings, ...] = Field(default=(), max_length=MAX_EXTENSIONS)
     switch: SwitchSettings = SwitchSettings()
     contacts: tuple[ContactSettings, ...] = Field(default=(), max_length=MAX_CONTACTS)
+    groups: tuple[GroupSettings, ...] = Field(default=(), max_length=MAX_GROUPS)
     schedules: tuple[ScheduleSettings, ...] = Field(default=(), max_length=MAX_SCHEDULES)
     vms: VmsSettings = VmsSettings()
     audio: AudioSettings = AudioSettings()
@@ -95,7 +98,8 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
     @property
     def clip_users(self) -> tuple[tuple[Path, BaseModel], ...]:
         """The tables that name clips which calls play, and where they stand."""
-        return (("sip", "sounds"), self.sip.sounds), (("sip", "incoming"), self.sip.incoming)
+        groups = ((("groups", index), group) for index, group in enumerate(self.groups))
+        return (("sip", "sounds"), self.sip.sounds), (("sip", "incoming"), self.sip.incoming), *groups
 
     def of(self, kind: type[Any]) -> Any:
         """What a module with settings of `kind` is given: the whole, where its lists are top-level, or its section."""
@@ -140,7 +144,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
         yield from broken_dial_plan(
             self.switch,
             extensions=[extension.number for extension in self.extensions],
-            groups=[],
+            groups=[group.name for group in self.groups],
             trunks=[account.name for account in self.all_accounts if account.registered],
             incoming=[account.incoming for account in self.accounts],
         )
@@ -148,7 +152,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
         yield from broken_schedules(self.schedules)
         schedules = [schedule.name for schedule in self.schedules]
         yield from broken_contacts(self.contacts, accounts=names, schedules=schedules)
-        yield from broken_names({"contacts": self.contacts})
+        yield from self._broken_ringing(schedules)
         for index, sequence in enumerate(self.dtmf):
             if sequence.open is not None:
                 yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
@@ -172,6 +176,17 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
         elif duration_s > port.max_pulse_s:
             words = f'port "{name}" is activated for at most {port.max_pulse_s:g} s (its max_pulse_s)'
             yield (*where, "duration_s"), duration_s, words
+
+    def _broken_ringing(self, schedules: list[str]) -> Iterator[Broken]:
+        """What groups and buttons say of whom they ring."""
+        lists: dict[str, Sequence[Named]] = {"contacts": self.contacts, "groups": self.groups}
+        yield from broken_names(lists)
+        contacts = {contact.name for contact in self.contacts}
+        extensions = [extension.number for extension in self.extensions]
+        yield from clashing_numbers(lists, extensions)
+        yield from broken_groups(self.groups, contacts=contacts, extensions=extensions)
+        names = contacts | {group.name for group in self.groups}
+        yield from broken_buttons(self.buttons, names=names, schedules=schedules)
 
     def _unknown_accounts(self, names: set[str]) -> Iterator[Broken]:
         used: list[tuple[Path, str]] = [

@@ -14,7 +14,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceCall(Command):
-    """Call `to` (a SIP URI, or a host) from `account` ("" = the default one). Returns the call's id.
+    """Call `to` from `account` ("" = the default one): a SIP URI, a host, a number; or a contact or group by name, who
+    have accounts of their own. Returns the call's id.
 
     `authorised`: digits of the answering party may act. The node sets it for its own recipients; no remote caller can.
     """
@@ -26,11 +27,19 @@ class PlaceCall(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingRecipients(Command):
-    """Somebody pressed a call button: ring these URIs at the same time (1 to 6), digits act. Returns the call's id."""
+    """Somebody pressed a call button: digits of who answers act. Returns the call's id.
 
-    recipients: tuple[str, ...]
+    Rung are `recipients`, 1 to 6 addresses at the same time; without them `plan`, a contact or group; without that the
+    first of `rings`, each a contact or group and the name of a schedule, whose schedule is active. `fallback`, a
+    contact or group, is rung when nobody has answered.
+    """
+
+    recipients: tuple[str, ...] = ()
     account: str = ""
     button: str = ""
+    plan: str = ""
+    rings: tuple[tuple[str, str], ...] = ()
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

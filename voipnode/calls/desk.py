@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from voipnode.calls.commands import (
     AnswerCall,
@@ -19,10 +19,10 @@ from voipnode.calls.commands import (
 )
 from voipnode.calls.errors import CallError
 from voipnode.calls.hooks import Commands, Subscription, Tasks
-from voipnode.calls.outgoing import MAX_LEGS
+from voipnode.calls.ringing.bell import Bell, utc_now
+from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.switch import Switch
-from voipnode.calls.vms.ports import VMS
 from voipnode.calls.ways import Way, Ways
 from voipnode.sipstack.uri import SipUri
 
@@ -32,20 +32,31 @@ Reached = Callable[[Sequence[Way], float], None]
 
 
 class Desk:
-    """Registers for the call commands and carries them out; `clock` is the engine's monotonic time in seconds."""
+    """Registers for the call commands and carries them out; `clock` is the engine's monotonic time in seconds.
 
-    def __init__(self, switch: Switch, ways: Ways, clock: Callable[[], float]) -> None:
+    `directory` knows contacts and groups, `utc_now` the time of day, by which they are available.
+    """
+
+    def __init__(
+        self,
+        switch: Switch,
+        ways: Ways,
+        clock: Callable[[], float],
+        directory: Directory | None = None,
+        utc_now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._switch = switch
         self._ways = ways
         self._clock = clock
         self._lookups = Tasks("calls")
+        self._bell = Bell(switch, ways, directory or Directory(sip=switch.settings), self._lookups, clock, utc_now)
         switch.reach_by(self._reach)
 
     def register(self, commands: Commands) -> list[Subscription]:
         """Take the commands of this desk."""
         return [
-            commands.register(PlaceCall, self._place, who="calls"),
-            commands.register(RingRecipients, self._ring, who="calls"),
+            commands.register(PlaceCall, self._bell.place, who="calls"),
+            commands.register(RingRecipients, self._bell.ring, who="calls"),
             commands.register(AnswerCall, self._answer, who="calls"),
             commands.register(HangUp, self._hang_up, who="calls"),
             commands.register(SendDtmf, self._send_dtmf, who="calls"),
@@ -54,24 +65,6 @@ class Desk:
             commands.register(TransferCall, self._transfer, who="calls"),
             commands.register(RegisterAccount, self._register, who="calls"),
         ]
-
-    async def _place(self, command: PlaceCall) -> str:
-        account = self._switch.account(command.account)
-        ways = await self._ways.each_to(command.to, account)
-        return self._switch.ring(ways[:MAX_LEGS], self._clock(), authorised=command.authorised)
-
-    async def _ring(self, command: RingRecipients) -> str:
-        telephones = [text for text in command.recipients if text != VMS]
-        vms = len(telephones) < len(command.recipients)
-        if not command.recipients or len(telephones) > MAX_LEGS:
-            raise CallError(f"recipients: {len(telephones)} given; 1 to {MAX_LEGS} can ring at the same time")
-        account = self._switch.account(command.account)
-        searches = (self._ways.each_to(text, account) for text in telephones)
-        found = await asyncio.gather(*searches, return_exceptions=True)
-        ways = [way for item in found if not isinstance(item, BaseException) for way in item][:MAX_LEGS]
-        if not ways and not vms:  # one recipient that cannot be found must not silence the others
-            raise next(item for item in found if isinstance(item, BaseException))
-        return self._switch.ring(ways, self._clock(), authorised=True, button=command.button, vms=vms)
 
     def _reach(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
         """Look an address up for the switch, which was sent there."""

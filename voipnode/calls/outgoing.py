@@ -75,7 +75,8 @@ class Outgoing:
             self._make_room()
         if core.table.engaged >= core.settings.max_calls:
             raise NotNowError(f"the door is in a call already (sip.max_calls = {core.settings.max_calls})")
-        remote = ", ".join(recipient.address for stage in plan.stages[:1] for recipient in stage.recipients)
+        addresses = [recipient.address for stage in plan.stages[:1] for recipient in stage.recipients]
+        remote = ", ".join(str(known[each][0].target) if known.get(each) else each for each in addresses)
         call = core.table.new("outgoing", account, remote, authorised=authorised, button=button)
         ringer = Ringer(core, call, plan, KnownParties(known, core.parties), self.add_leg)
         self._ringers[call.id] = ringer

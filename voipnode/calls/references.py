@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-Broken = tuple[tuple[str | int, ...], Any, str]
+Place = tuple[str | int, ...]
+Broken = tuple[Place, Any, str]
 """Something wrong in the settings: where it stands, its value, what is wrong and would be right."""
 
 MAX_LISTED = 20

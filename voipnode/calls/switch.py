@@ -8,7 +8,8 @@ Its parts: `reception` takes every new call, `door_calls` has those of the door,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
@@ -31,6 +32,8 @@ from voipnode.calls.registrar.memory import BindingMemory, NoMemory
 from voipnode.calls.registrar.registrar import Registrar
 from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.registration import FlowEvent
+from voipnode.calls.ringing.parties import Parties
+from voipnode.calls.ringing.plan import RingPlan
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
@@ -198,6 +201,11 @@ class Switch:
     # Commands
 
     @property
+    def settings(self) -> SipSettings:
+        """How it speaks SIP."""
+        return self._core.settings
+
+    @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that are not yet over, oldest first."""
         return self._table.calls
@@ -244,6 +252,36 @@ class Switch:
         call_id = self._door.outgoing.ring(ways, authorised=authorised, button=button, vms=vms)
         self._after_command()
         return call_id
+
+    def ring_by(self, parties: Parties) -> None:
+        """Have parties of plans looked up by `parties`, which calls back by `resume`."""
+        self._core.parties = parties
+
+    def hunt(
+        self,
+        plan: RingPlan,
+        account: AccountSettings,
+        now: float,
+        *,
+        known: Mapping[str, Sequence[Way]] = MappingProxyType({}),
+        authorised: bool,
+        button: str = "",
+    ) -> str:
+        """Ring by a plan; returns the call's id. Raises CallError when it cannot be tried.
+
+        `known` are ways that have been found already, by address. Until somebody answers the call is told as
+        `account`'s.
+        """
+        self._core.now = now
+        call_id = self._door.outgoing.hunt(plan, account, known=known, authorised=authorised, button=button)
+        self._after_command()
+        return call_id
+
+    def resume(self, now: float, then: Callable[[], None]) -> None:
+        """Go on with something that was waited for."""
+        self._core.now = now
+        then()
+        self._after_command()
 
     def call(self, call_id: str) -> Call:
         """The call of that id. Raises UnknownNameError."""

@@ -108,7 +108,7 @@ def test_all_ring_at_once_and_the_first_to_answer_stops_the_others() -> None:
 def test_two_for_20_s_then_all() -> None:
     ladder = Ladder(plan(stage("ab", keep=True), stage("cd")))
     assert ladder.run(39.9) == ["0 ring a", "0 ring b", "20 ring c", "20 ring d"]
-    assert [each.name for each in ladder.hunt.ringing] == ["a", "b", "c", "d"]
+    assert [each.name for each in ladder.hunt.ringing.values()] == ["a", "b", "c", "d"]
     assert ladder.run(41.0) == [f"40 stop {name} silent" for name in "abcd"] + ["40 nobody silent"]
 
 

@@ -21,10 +21,17 @@ from voipnode.modules.button.settings import ButtonsSettings
 
 E = TypeVar("E", bound=Event)
 SETTINGS: dict[str, Any] = {
-    "inputs": [{"name": "bell"}, {"name": "contact", "normal_state": "closed"}, {"name": "spare"}],
+    "inputs": [
+        *({"name": "bell"}, {"name": "contact", "normal_state": "closed"}, {"name": "spare"}),
+        *({"name": "group"}, {"name": "hours"}, {"name": "off"}, {"name": "late"}),
+    ],
     "buttons": [
         {"name": "front", "input": "bell", "recipients": ["sip:anna@192.0.2.1", "sip:192.0.2.2"], "account": "pbx"},
         {"name": "back", "input": "spare"},
+        {"name": "group", "input": "group", "ring": "family", "fallback": "neighbour"},
+        {"name": "hours", "input": "hours", "rings": [{"ring": "office", "schedule": "day"}, {"ring": "family"}]},
+        {"name": "off", "input": "off", "recipients": ["sip:anna@192.0.2.1"], "enabled": False},
+        {"name": "late", "input": "late", "fallback": "neighbour"},
     ],
 }
 
@@ -94,6 +101,36 @@ def test_a_press_rings_the_recipients_at_the_same_time() -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("name", "wish"),
+    [
+        ("group", RingRecipients(button="group", plan="family", fallback="neighbour")),
+        ("hours", RingRecipients(button="hours", rings=(("office", "day"), ("family", "")))),
+        ("late", RingRecipients(button="late", fallback="neighbour")),
+    ],
+)
+def test_a_button_rings_a_contact_or_group_by_name_or_by_schedule(name: str, wish: RingRecipients) -> None:
+    async def scenario(scene: Scene) -> None:
+        assert await scene.press(name) == "call-1"
+        assert scene.rung == [wish]
+        assert scene.of(Problem) == []
+        scene.call("call-1", CallState.TERMINATED)
+        await scene.press(name, "sip:bert@192.0.2.9")
+        assert scene.rung[1] == RingRecipients(recipients=("sip:bert@192.0.2.9",), button=name)
+
+    play(scenario)
+
+
+def test_a_button_that_is_off_rings_nobody_and_is_told_all_the_same() -> None:
+    async def scenario(scene: Scene) -> None:
+        assert await scene.press("off") == ""
+        scene.contact("off").set(closed=True)
+        await asyncio.sleep(1)
+        assert (len(scene.inputs()), scene.rung, scene.of(Problem)) == (3, [], [])
+
+    play(scenario)
+
+
 def test_recipients_given_with_the_press_replace_the_buttons_own() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.press("bell", "sip:bert@192.0.2.9")
@@ -130,7 +167,7 @@ def test_an_input_that_is_no_button_only_tells() -> None:
 
 def test_an_unknown_input_and_too_many_recipients_are_refused() -> None:
     async def scenario(scene: Scene) -> None:
-        with pytest.raises(UnknownNameError, match="there are: bell, contact, spare"):
+        with pytest.raises(UnknownNameError, match="there are: bell, contact, group, hours, late, off, spare"):
             await scene.press("cellar")
         with pytest.raises(CallError, match="at most 6"):
             await scene.press("bell", *(f"sip:{number}@192.0.2.1" for number in range(7)))
@@ -139,7 +176,18 @@ def test_an_unknown_input_and_too_many_recipients_are_refused() -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize("state", [CallState.CALLING, CallState.RINGING, CallState.ACTIVE, CallState.TERMINATING])
+def test_a_call_that_is_ending_does_not_keep_the_button() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.press("bell")
+        scene.call("call-1", CallState.TERMINATING)  # and the phone is dead, which takes 32 s to be sure of
+        assert await scene.press("bell") == "call-2"
+        scene.call("call-1", CallState.TERMINATED)
+        assert await scene.press("bell") == "call-2"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("state", [CallState.CALLING, CallState.RINGING, CallState.ACTIVE])
 def test_a_second_press_while_the_call_is_up_belongs_to_that_call(state: CallState) -> None:
     async def scenario(scene: Scene) -> None:
         await scene.press("bell")

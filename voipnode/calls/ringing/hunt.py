@@ -224,9 +224,9 @@ class Hunt:
         return self._stage + 1
 
     @property
-    def ringing(self) -> tuple[Recipient, ...]:
-        """Who is being rung."""
-        return tuple(party.recipient for party in self._ringing.values())
+    def ringing(self) -> dict[int, Recipient]:
+        """Who is being rung, by key."""
+        return {key: party.recipient for key, party in self._ringing.items()}
 
     # Inside
 

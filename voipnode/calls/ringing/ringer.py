@@ -130,8 +130,8 @@ class Ringer:
                     self._ring(action)
                 case Stop():
                     self._stop(action)
-                case LookUp():
-                    self._world.find(action.recipient, lambda ways, why: None)
+                case LookUp(recipient) if recipient.address != VMS:
+                    self._world.find(recipient, lambda ways, why: None)
                 case Exhausted():
                     self._end = action.miss
         self._call.plan, self._call.sounds = self.hunt.plan, self.hunt.plan.sounds
@@ -193,7 +193,7 @@ class Ringer:
     def _that_fit(self, party: _Party, ways: Sequence[Way]) -> Sequence[Way]:
         """Who else rings keeps a place; what is then left of six is this party's."""
         others = [other for other in self._parties.values() if not other.out and other is not party]
-        to_come = max(0, len(self.hunt.ringing) - len(others) - 1)
+        to_come = sum(key not in self._parties and each.address != VMS for key, each in self.hunt.ringing.items())
         room = max(0, MAX_AT_ONCE - to_come - sum(other.open for other in others))
         if len(ways) > room:
             name = party.ring.recipient.name
@@ -240,7 +240,7 @@ class Ringer:
 
     def _words(self) -> str:
         """Who is rung, where people gave them a name."""
-        name, names = self.hunt.plan.name, ", ".join(recipient.name for recipient in self.hunt.ringing)
+        name, names = self.hunt.plan.name, ", ".join(each.name for each in self.hunt.ringing.values())
         return f"{name}: {names}" if name not in ("", names) else name
 
     def _tell_stage(self) -> None:
@@ -248,7 +248,7 @@ class Ringer:
         stage = (self.hunt.plan, self.hunt.stage)
         if self._untold is None and self._told_stage != stage:
             self._told_stage = stage
-            self._call.remote = ", ".join(recipient.address for recipient in self.hunt.ringing)
+            self._call.remote = ", ".join(recipient.address for recipient in self.hunt.ringing.values())
             self._core.table.announce(self._call, now=self._core.now, detail=self._words())
 
     def _tell(self, party: _Party, outcome: str, miss: Miss | None) -> None:

@@ -1,7 +1,7 @@
 """The button module: tells what the inputs do, and rings the recipients when a call button is pressed.
 
 A visitor who presses again while the first call still rings or talks changes nothing: the press belongs to that call.
-The button counts as free again when its call has terminated.
+The button counts as free again when its call terminates: a phone that vanished may take half a minute to be given up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Input:
 
 @dataclass(slots=True)
 class Button:
-    """A button and its call: `ringing_up` while the call is being placed, then `call` until it has terminated."""
+    """A button and its call: `ringing_up` while the call is being placed, then `call` until it terminates."""
 
     settings: ButtonSettings
     ringing_up: bool = False
@@ -140,16 +140,15 @@ class ButtonModule:
         button = button or Button(ButtonSettings(name=name, input=name))
         if button.ringing_up or button.call:
             return button.call
-        chosen = recipients or button.settings.recipients
-        if not chosen:
-            problem = f'button "{button.settings.name}" rings nobody: set recipients = ["sip:..."] in its [[buttons]]'
+        if not button.settings.enabled:
+            return ""
+        if not recipients and not button.settings.rings_somebody:
+            problem = f'button "{button.settings.name}" rings nobody: set recipients or ring in its [[buttons]]'
             self._problem(name, problem)
             raise CallError(problem)
         button.ringing_up = True
         try:
-            call = await self._commands.execute(
-                RingRecipients(recipients=chosen, account=button.settings.account, button=button.settings.name)
-            )
+            call = await self._commands.execute(_wish(button.settings, recipients))
             button.call = "" if call in self._ended else call
         finally:
             button.ringing_up = False
@@ -159,10 +158,10 @@ class ButtonModule:
 
     def _nobody_to_ring(self, name: str) -> bool:
         button = self._buttons.get(name)
-        return button is not None and not button.settings.recipients
+        return button is not None and not button.settings.rings_somebody
 
     def _call_changed(self, event: CallChanged) -> None:
-        if event.state is not CallState.TERMINATED:
+        if event.state not in (CallState.TERMINATING, CallState.TERMINATED):
             return
         for button in self._buttons.values():
             if button.call == event.call:
@@ -175,6 +174,20 @@ class ButtonModule:
 
     def _problem(self, name: str, detail: str) -> None:
         self._bus.publish(Problem(at=self._bus.clock(), where=f"{NAME}.{name}", detail=detail))
+
+
+def _wish(button: ButtonSettings, recipients: tuple[str, ...]) -> RingRecipients:
+    """Who is to ring: the button's own, or those named for this press."""
+    if recipients:
+        return RingRecipients(recipients=recipients, account=button.account, button=button.name)
+    return RingRecipients(
+        recipients=button.recipients,
+        account=button.account,
+        button=button.name,
+        plan=button.ring,
+        rings=tuple((choice.ring, choice.schedule) for choice in button.rings),
+        fallback=button.fallback,
+    )
 
 
 def build(house: House, settings: ButtonsSettings) -> ButtonModule:

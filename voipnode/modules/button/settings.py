@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_INPUTS = 32
 MAX_RECIPIENTS = 6
+MAX_RINGS = 16
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Party = Annotated[str, Field(max_length=64)]
 SipUri = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^\S+$")]
 
 
@@ -26,17 +28,48 @@ class InputSettings(BaseModel):
     )
 
 
+class ScheduledRing(BaseModel):
+    """Who rings while a schedule is active."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ring: Party = Field(min_length=1, description="A contact or group.")
+    schedule: Party = Field(default="", description="Name of a schedule; empty: always.")
+
+
 class ButtonSettings(BaseModel):
-    """One call button: what rings when its input becomes active."""
+    """One call button: who rings when its input becomes active. One of `recipients`, `ring` and `rings` says so."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="Its name in events and logs.")
     input: Name = Field(description="The input it is wired to.")
+    enabled: bool = Field(default=True, description="False: a press rings nobody; it is told all the same.")
+    ring: Party = Field(default="", description="The contact or group that rings.")
+    rings: tuple[ScheduledRing, ...] = Field(
+        default=(), max_length=MAX_RINGS, description="Several, by schedule: the first one whose schedule is active."
+    )
+    fallback: Party = Field(
+        default="", description="Contact or group that rings when nobody has answered, nor their own fallbacks."
+    )
     recipients: tuple[SipUri, ...] = Field(
         default=(), max_length=MAX_RECIPIENTS, description="Who rings, all at the same time: up to 6 SIP URIs."
     )
-    account: str = Field(default="", max_length=64, description='The account to call from; "" is the default one.')
+    account: str = Field(
+        default="", max_length=64, description='The account to call recipients from; "" is the default one.'
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        given = [name for name in ("recipients", "ring", "rings") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f'button "{self.name}": {" and ".join(given)} are given; one of them says who rings')
+        return self
+
+    @property
+    def rings_somebody(self) -> bool:
+        """Whether a press, at whatever time, would ring anybody."""
+        return bool(self.recipients or self.ring or self.rings or self.fallback)
 
 
 class ButtonsSettings(BaseModel):
