@@ -1,0 +1,66 @@
+"""A call between two real telephones through the node: SRTP on one side, plain RTP on the other, nothing coded anew."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support.aio import run_test
+from tests.support.node import Node
+from tests.support.peers.baresip import Baresip
+from tests.support.running import running
+from tests.support.sound import PCM_TONE_HZ, assert_tone
+from tests.support.wav_files import write_tone
+
+pytestmark = pytest.mark.interop
+
+PASSWORD = "correct-horse"
+SECRET = 'media_encryption = "mandatory"\nmedia_keying = ["sdes"]\nsdes_in_clear_signalling = true\n'
+EXTENSIONS = (
+    f'[[extensions]]\nnumber = "101"\npassword = "{PASSWORD}"\n{SECRET}'
+    f'[[extensions]]\nnumber = "102"\npassword = "{PASSWORD}"\n'
+)
+ANNA_HZ, BEN_HZ = 440.0, PCM_TONE_HZ
+HEARD_S = 3.0
+
+
+def test_srtp_to_rtp_and_back_with_a_key(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with running(Node.start(tmp_path / "node", more=EXTENSIONS)) as node:
+            server = (f"127.0.0.1:{node.sip_port}",)
+            anna_calls = Baresip.start(
+                tmp_path / "anna",
+                microphone=write_tone(tmp_path / "anna.wav", ANNA_HZ),
+                user="101",
+                password=PASSWORD,
+                servers=server,
+                modules=("srtp",),
+                media="mediaenc=srtp-mand",
+            )
+            ben_answers = Baresip.start(
+                tmp_path / "ben",
+                microphone=write_tone(tmp_path / "ben.wav", BEN_HZ),
+                answer="auto",
+                user="102",
+                password=PASSWORD,
+                servers=server,
+            )
+            async with running(anna_calls) as anna, running(ben_answers) as ben:
+                await asyncio.gather(anna.registered(), ben.registered())
+                anna.command("dial", f"sip:102@127.0.0.1:{node.sip_port}")
+                call = await node.event("exchange_call.changed", state="Active")
+                assert call["encryption"] == ["sdes", "none"]
+                assert call["codec"][0] == call["codec"][1]
+                await asyncio.gather(anna.hear(HEARD_S), ben.hear(HEARD_S))
+                anna.command("sndcode", "5")
+                pressed = await ben.event("CALL_DTMF_START")
+                assert pressed["param"] == "5"
+                anna.command("hangup")
+                await node.event("exchange_call.changed", state="Terminated")
+                await ben.event("CALL_CLOSED")
+            assert_tone(anna.heard(), BEN_HZ)
+            assert_tone(ben.heard(), ANNA_HZ)
+
+    run_test(play())
