@@ -22,6 +22,7 @@ rtp_start_port = 20000
 max_calls = 3000
 access = {{ source_per_s = 0, total_per_s = 0 }}
 qos = {{ real_time = {real_time} }}
+tls = {{ enabled = false }}
 
 [[accounts]]
 auto_answer = true
