@@ -16,7 +16,7 @@ from tests.support.namespaces import Namespace
 from tests.support.peers.process import PeerProcess, need
 
 TEMPLATE = Path(__file__).with_suffix(".cfg.in")
-USERS = {"door": "doorpw", "alice": "alicepw", "bob": "bobpw", "anna": "annapw"}
+USERS = {"door": "doorpw", "alice": "alicepw", "bob": "bobpw", "anna": "annapw", "200": "200pw"}
 TLS = """\
 [server:default]
 method = {method}
