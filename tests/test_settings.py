@@ -75,6 +75,11 @@ def test_no_setting_of_the_program_alone_can_be_written() -> None:
     assert "peer_to_peer_accounts" in told
 
 
+def test_do_not_disturb_names_a_schedule() -> None:
+    (told,) = problems('[sip.incoming]\ndo_not_disturb = "night"\n')
+    assert told.startswith('voipnode.toml:2: sip.incoming.do_not_disturb = "night": there is no such schedule')
+
+
 def test_a_clip_that_is_played_must_exist_and_have_a_name_of_its_own() -> None:
     told = problems(
         '[sip.sounds]\nringback_clip = "Music"\n[[clips]]\nname = "Welcome"\nfile = "a.wav"\n'

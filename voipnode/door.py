@@ -10,6 +10,7 @@ from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_measurement import DoorMeasurement
 from voipnode.calls.hooks import AudioDevice, Bus, Commands, Subscription
+from voipnode.calls.schedules.active import ActiveSchedules
 from voipnode.calls.sound_desk import SoundDesk
 from voipnode.calls.vms.desk import VmsDesk
 from voipnode.dsp.front_end_options import PLAIN, FrontEndOptions
@@ -23,7 +24,7 @@ class Door:
 
     `sockets`: all that brings sound from the network is read by these, when the clock ticks. `bridge`: where parties
     join the door. `sound`: how the door's is treated. `clips`: what may be played at it; `vms`:
-    how clients' sound comes to its calls.
+    how clients' sound comes to its calls; `schedules`: which are active.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Door:
     ) -> None:
         self.rate_hz = device.rate_hz
         self.clips = clips
+        self.schedules = ActiveSchedules(bus)
         self.vms = vms or VmsDesk(bus.clock)
         self.sockets = MediaSockets()
         self.clock = MediaClock(self.sockets, alarm=KernelTimer)

@@ -159,6 +159,7 @@ class Line:
             bus=bus,
             clips=door.clips,
             vms=vms,
+            is_active=door.schedules.holds,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
             switching=switching,

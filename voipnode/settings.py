@@ -23,6 +23,7 @@ from voipnode.calls.references import Broken, listed
 from voipnode.calls.registrar.settings import MAX_EXTENSIONS, ExtensionSettings, clashing_extensions
 from voipnode.calls.ringing.checks import broken_buttons, broken_groups, clashing_numbers
 from voipnode.calls.ringing.settings import MAX_GROUPS, GroupSettings
+from voipnode.calls.schedules.active import ALWAYS
 from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
 from voipnode.calls.vms.settings import VmsSettings
@@ -151,6 +152,10 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
         yield from broken_clips(self.clips, self.clip_users)
         yield from broken_schedules(self.schedules)
         schedules = [schedule.name for schedule in self.schedules]
+        quiet = self.sip.incoming.do_not_disturb
+        if quiet not in ("", ALWAYS, *schedules):
+            words = f'there is no such schedule; there is "{ALWAYS}", and [[schedules]] has {listed(schedules)}'
+            yield ("sip", "incoming", "do_not_disturb"), quiet, words
         yield from broken_contacts(self.contacts, accounts=names, schedules=schedules)
         yield from self._broken_ringing(schedules)
         for index, sequence in enumerate(self.dtmf):

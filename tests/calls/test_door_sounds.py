@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.switchboard import DOOR, Switchboard, busy, rings, sdp
 from voipnode.calls.clips.settings import GroupSounds, IncomingSettings, SoundsSettings
+from voipnode.calls.events import ScheduleChanged
 from voipnode.calls.session_settings import RingbackSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 
@@ -170,6 +171,20 @@ def test_a_caller_who_leaves_during_the_clip_is_not_answered() -> None:
     at.wire.run(60.0)
     assert at.states == ["Ringing", "Terminated"]
     at.assert_quiet()
+
+
+def test_nobody_rings_while_nobody_is_to_be_disturbed() -> None:
+    settings = SipSettings(incoming=IncomingSettings(do_not_disturb="night", ringtone_clip="bell"))
+    at = Switchboard(settings=settings, clips=CLIPS)
+    at.bus.publish(ScheduleChanged(schedule="day", active=True))
+    for active, status, states in ((True, 480, []), (False, 180, ["Ringing"])):
+        at.bus.publish(ScheduleChanged(schedule="night", active=active))
+        phone = at.phone(f"caller{status}", f"192.168.1.{20 + active}")
+        phone.call(DOOR)
+        at.wire.run(at.wire.now + 1.0)
+        assert [event.status for event in phone.events if getattr(event, "status", 0) > 100] == [status]
+        assert at.states == states
+        assert at.device.running is bool(states)
 
 
 def test_who_is_answered_by_the_account_hears_no_clip() -> None:

@@ -16,6 +16,7 @@ from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.hooks import Bus, Frame
 from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.registrar.settings import ExtensionSettings
+from voipnode.calls.schedules.active import ActiveSchedules
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
 from voipnode.calls.switch import OPTION_TAGS, Switch
@@ -317,6 +318,7 @@ class Switchboard:
             memory=memory,
             utc_s=lambda: START_UTC_S + self.wire.now,
             vms=vms,
+            is_active=ActiveSchedules(self.bus).holds,
         )
         self.switch.wake = self.wire.flush
         self.switch.reach_by(

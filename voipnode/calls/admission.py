@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,8 +59,10 @@ class Admission:
         is_own: IsOwn = lambda host, hop: False,
         extensions: Sequence[ExtensionSettings] = (),
         homes: Homes = lambda host: (),
+        is_active: Callable[[str], bool] = lambda schedule: False,
     ) -> None:
         self._settings = settings
+        self._is_active = is_active  # a schedule
         self._accounts = accounts
         self._networks = Networks(settings.incoming_networks)
         self._trusted = TrustedCallers(settings.trusted_callers)
@@ -95,6 +97,8 @@ class Admission:
         """Why the door takes no call now; None where it does."""
         if not self._settings.allow_incoming:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
+        if self._is_active(self._settings.incoming.do_not_disturb):
+            return Refusal(480, CallReason.DENIED, "nobody is to be disturbed now (sip.incoming.do_not_disturb)")
         if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         return None

@@ -34,6 +34,7 @@ from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.registration import FlowEvent
 from voipnode.calls.ringing.parties import Parties
 from voipnode.calls.ringing.plan import RingPlan
+from voipnode.calls.schedules.active import ALWAYS
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia, SipLeg
 from voipnode.calls.texts import Texts
@@ -78,6 +79,7 @@ class Switch:
         memory: BindingMemory | None = None,
         utc_s: Callable[[], float] = lambda: 0.0,
         vms: VmsSettings | None = None,
+        is_active: Callable[[str], bool] = lambda schedule: schedule == ALWAYS,
     ) -> None:
         self.accounts = Accounts(
             settings,
@@ -100,6 +102,7 @@ class Switch:
             is_own=lambda host, hop: normal_host(local_address(hop).host) == normal_host(host),
             extensions=extensions,
             homes=self._at_home,
+            is_active=is_active,
         )
         self.registrar = Registrar(
             settings.registrar,

@@ -80,6 +80,11 @@ class IncomingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    do_not_disturb: str = Field(
+        default="",
+        max_length=64,
+        description='A schedule while which nobody rings here (callers hear 480), or "always"; "": never.',
+    )
     ringtone_clip: str = Field(default="", description="Clip while a call rings here, over and over; none: silence.")
     ringtone_gain_db: Gain = 0.0
     attention_clip: str = Field(
