@@ -60,10 +60,12 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one load. `waited_percent`: how long the subject was ready to run and others had its core."""
+    """What came of one load. `waited_percent`: how long the subject was ready to run and others had its core;
+    `stolen_percent`: how long the core was not even this machine's."""
 
     cpu_percent_per_call: float
     waited_percent: float
+    stolen_percent: float
     received: int
     missing: int
     mixes_right: int
@@ -91,9 +93,11 @@ def run_load(subject: Subject, kind: Kind, calls: int, warm_up_s: float, seconds
     took_s = marks["measured"].at_s - marks["measuring"].at_s
     cpu_s = marks["measured"].cpu_s - marks["measuring"].cpu_s
     waited_s = marks["measured"].waited_s - marks["measuring"].waited_s
+    stolen_s = marks["measured"].stolen_s - marks["measuring"].stolen_s
     return Result(
         cpu_percent_per_call=round(100 * cpu_s / took_s / calls, 3),
         waited_percent=round(100 * waited_s / took_s, 1),
+        stolen_percent=round(100 * stolen_s / took_s, 1),
         **json.loads(last),
     )
 
@@ -114,14 +118,14 @@ def best_of(runs: int, start: Callable[[Path], Subject], kind: Kind, args: argpa
 
 def show(kind: Kind, rows: list[tuple[str, Result]], calls: int) -> None:
     print(f"\n{calls} calls, {kind.name}, RTP both ways")
-    print(f"  {'':<14} {'% of a core':>12} {'send jitter ms':>16} {'missing':>8} {'mixes':>6} {'waited':>7}")
-    print(f"  {'':<14} {'per call':>12} {'p50 / p99':>16} {'packets':>8} {'right':>6} {'%':>7}")
+    print(f"  {'':<14} {'% of a core':>12} {'send jitter ms':>16} {'missing':>8} {'mixes':>6} {'waited, stolen':>15}")
+    print(f"  {'':<14} {'per call':>12} {'p50 / p99':>16} {'packets':>8} {'right':>6} {'%':>15}")
     for name, result in rows:
         right = "-" if name == "baresip" else str(result.mixes_right)  # its calls hear nobody else
         jitter = f"{result.send_jitter_p50_ms:.2f} / {result.send_jitter_p99_ms:.2f}"
         print(
             f"  {name:<14} {result.cpu_percent_per_call:>12.3f} {jitter:>16} {result.missing:>8}"
-            f" {right:>6} {result.waited_percent:>7.1f}"
+            f" {right:>6} {f'{result.waited_percent:.1f}, {result.stolen_percent:.1f}':>15}"
         )
 
 

@@ -74,13 +74,15 @@ class BenchmarkError(Exception):
 class Sample:
     """What the kernel says of a process: seconds since the load began, resident memory, processor time so far.
 
-    `waited_s`: how long it has been ready to run and had no core, because others had it.
+    `waited_s`: how long it has been ready to run and had no core, because others had it. `stolen_s`: how long the
+    first core, which it is kept on, was with another machine of the same host, however ready it was.
     """
 
     at_s: float
     rss_mb: float
     cpu_s: float
     waited_s: float
+    stolen_s: float
 
 
 class Subject:
@@ -109,6 +111,7 @@ class Subject:
             rss_mb=pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
             cpu_s=ticks / os.sysconf("SC_CLK_TCK"),
             waited_s=_waited_ns(proc) / 1e9,
+            stolen_s=_stolen_ticks() / os.sysconf("SC_CLK_TCK"),
         )
 
     def wait_for(self, words: str) -> Subject:
@@ -218,6 +221,13 @@ def _waited_ns(proc: Path) -> int:
         return int((proc / "schedstat").read_text().split()[1])
     except (OSError, IndexError):
         return 0
+
+
+def _stolen_ticks() -> int:
+    """The eighth number of a core's line in /proc/stat (proc(5))."""
+    core = f"cpu{min(os.sched_getaffinity(0))} "
+    lines = Path("/proc/stat").read_text().splitlines()
+    return next((int(line.split()[8]) for line in lines if line.startswith(core)), 0)
 
 
 def on_core(number: int) -> list[str]:

@@ -35,7 +35,16 @@ def test_a_second_late_one_is_followed_at_once() -> None:
 
 
 def test_it_has_an_end() -> None:
-    assert worked(SendPhase(), 50.0, 20) == 1000 * STEPS_S[-1]
+    assert worked(SendPhase(), 5.9, 20) == 1000 * STEPS_S[-1]
+
+
+def test_halts_that_no_delay_would_hide_move_nothing() -> None:
+    assert worked(SendPhase(), 6.1, 20) == 0.0
+    phase = SendPhase()
+    assert worked(phase, 1.4) == 2.0
+    for ms in (1.4, 10.7, 1.4, 9.3, 1.4, 60.0):
+        phase.note(ms / 1000)
+    assert 1000 * phase.delay_s == 2.0
 
 
 def test_it_falls_one_step_after_half_a_minute_that_had_room_for_it() -> None:

@@ -19,7 +19,8 @@ class SendPhase:
     """Chooses `delay_s`, one of `STEPS_S`, from the times that the work of the ticks took.
 
     Up as soon as a second tick in two seconds took longer, and then with room to spare; down a step only after half a
-    minute, since every change is jitter too.
+    minute, since every change is jitter too. A tick that took longer than the longest step was halted by something else
+    on the machine: waiting longer every time would make none of these punctual.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,8 @@ class SendPhase:
 
     def note(self, worked_s: float) -> None:
         """The work of a tick was done so long after the tick was due."""
+        if worked_s > STEPS_S[-1]:
+            return
         self._worked_s.append(worked_s)
         if worked_s > _reach_s(self._step):
             self._late += 1
