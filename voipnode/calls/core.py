@@ -248,7 +248,7 @@ class CallCore:
         if found is not None:
             call, leg = found
             self.door.leave(leg)
-            quality = leg_quality(call.id, leg, answered=call.winner is leg, at=self.now)
+            quality = leg_quality(call.id, leg, leg.remote, answered=call.winner is leg, at=self.now)
             if quality is not None:
                 self.bus.publish(quality)
             leg.close(self.now)

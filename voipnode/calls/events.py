@@ -148,7 +148,8 @@ class ExchangeCallChanged(Event):
     """A call through the node, between two telephones, entered a state or is otherwise than before.
 
     `call` is its id ("x1"). `caller`, `callee`: extension, number or URI; `account`: the line that it goes or came by,
-    "" between extensions. `encryption` and `codec` are the caller's and the callee's, "" where not agreed on.
+    "" between extensions; `direction`: "outgoing", "incoming" or "internal" by that. `encryption` and
+    `codec` are the caller's and the callee's, "" where not agreed on.
     """
 
     name: ClassVar[str] = "exchange_call.changed"
@@ -157,6 +158,7 @@ class ExchangeCallChanged(Event):
     reason: CallReason
     caller: str
     callee: str
+    direction: str = "internal"
     account: str = ""
     status: int = 0
     detail: str = ""

@@ -6,8 +6,11 @@ from voipnode.calls.events import CallQuality
 from voipnode.calls.sip_leg import SipLeg
 
 
-def leg_quality(call: str, leg: SipLeg, *, answered: bool, at: float) -> CallQuality | None:
-    """What is told at the end of a leg of `call`; None where no sound went either way. To be asked before it closes."""
+def leg_quality(call: str, leg: SipLeg, remote: str, *, answered: bool, at: float) -> CallQuality | None:
+    """What is told at the end of a leg of `call` to `remote`; None where no sound went either way.
+
+    To be asked before the leg closes.
+    """
     stats = leg.stream.stats()
     if leg.agreed is None or not (stats.packets_sent or stats.packets_received):
         return None
@@ -15,7 +18,7 @@ def leg_quality(call: str, leg: SipLeg, *, answered: bool, at: float) -> CallQua
     return CallQuality(
         at=at,
         call=call,
-        remote=leg.remote,
+        remote=remote,
         answered=answered,
         codec=leg.agreed.format.name,
         packets_sent=stats.packets_sent,

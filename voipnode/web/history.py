@@ -29,6 +29,7 @@ class Opening(BaseModel):
 class Heard(BaseModel):
     """How a party sounded, and we sounded there; null: not known."""
 
+    remote: str = Field(description="Who", examples=["sip:anna@192.0.2.10"])
     codec: str = Field(examples=["opus"])
     loss_percent: float = Field(description="Packets that never came", examples=[0.4])
     jitter_ms: float = Field(description="RFC 3550", examples=[3.2])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.exchange import ANNA_HOST, BERT_HOST, anna_and_bert, answer, heard_from, part, passes
 from tests.support.switchboard import DOOR, Phone, Switchboard, answers, busy, rings
 from voipnode.calls.events import CallQuality, DoorOpened
 from voipnode.calls.history.recorder import HistoryRecorder
@@ -152,3 +153,22 @@ def test_nothing_is_known_of_a_call_that_is_over() -> None:
         board.wire.run(board.wire.now + 1.0)
     board.bus.publish(DoorOpened(port="door", who="somebody", how="card", duration_s=7.0))
     assert [each["openings"] for each in kept.records.values()] == [[], []]
+
+
+def test_a_call_between_extensions_is_told_with_both_sides() -> None:
+    board, anna, bert = anna_and_bert()
+    kept = Kept(board)
+    begun = board.wire.now
+    anna.call_as("102")
+    passes(board, 2.0)
+    answer(board, bert)
+    heard_from(board, ANNA_HOST, BERT_HOST, count=10)
+    board.wire.run(begun + 5.0)
+    part(board, anna, bert)
+    record = kept.only
+    people = [record[name] for name in ("kind", "direction", "caller", "callee", "answered_by")]
+    assert people == ["exchange", "internal", "101", "102", "102"]
+    assert (record["outcome"], record["ring_s"], record["talk_s"]) == ("answered", 2.0, 3.0)
+    assert (record["codec"], record["encryption"]) == ("PCMU", "none")
+    sides = [(each["remote"], each["packets_received"], each["packets_sent"]) for each in record["heard"]]
+    assert sides == [("101", 10, 0), ("102", 0, 10)]

@@ -13,6 +13,7 @@ from voipnode.calls.exchange.destination import Destination
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.ports import Room
 from voipnode.calls.exchange.through_call import TOLD_AS, Action, Input, State, ThroughCall
+from voipnode.calls.leg_quality import leg_quality
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack.events import IncomingCall
 from voipnode.sipstack.timers import DeadlineQueue
@@ -83,7 +84,12 @@ class Board:
         """A session is over: close its leg, and take it off its call."""
         found = self.release(session)
         if found is not None:
-            found[1].leg.close(self.core.now)
+            call, party = found
+            talked = party in (call.caller, call.callee)
+            quality = leg_quality(call.id, party.leg, party.name, answered=talked, at=self.core.now)
+            if quality is not None:
+                self.core.bus.publish(quality)
+            party.leg.close(self.core.now)
         return found
 
     # ---- states
@@ -116,6 +122,7 @@ class Board:
                 reason=reason,
                 caller=call.caller.name,
                 callee=call.callee.name if call.callee is not None else call.to.number or call.to.name,
+                direction=_direction(call),
                 account=call.to.name if call.to.kind == "trunk" else next(accounts, ""),
                 status=status,
                 detail=detail or words,
@@ -198,6 +205,12 @@ class Board:
             self.settle(call)
 
         leg.when_ready.append(done)
+
+
+def _direction(call: ThroughCall) -> str:
+    if call.to.kind == "trunk":
+        return "outgoing"
+    return "incoming" if call.caller.who.kind == "trunk" else "internal"
 
 
 def _keying(party: Party | None) -> str:

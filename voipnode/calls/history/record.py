@@ -26,6 +26,7 @@ class Heard:
     `mos` is by the E-model (`media.quality`), with delay: 1.0 bad to 4.5 best.
     """
 
+    remote: str = ""
     codec: str = ""
     loss_percent: float = 0.0
     jitter_ms: float = 0.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from voipnode.calls.events import CallChanged, CallQuality, CallReason, CallState, DoorOpened
+from voipnode.calls.events import CallChanged, CallQuality, CallReason, CallState, DoorOpened, ExchangeCallChanged
 from voipnode.calls.history.record import MAX_OPENINGS, CallRecord, Heard, Opening
 from voipnode.calls.hooks import Bus, Subscription
 
@@ -29,6 +29,36 @@ class HistoryStore(Protocol):
     def keep(self, record: Mapping[str, Any]) -> None:
         """Write a record, in place of the one of the same id."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What an event of either kind of calls tells of one."""
+
+    event: CallChanged | ExchangeCallChanged
+    kind: str
+    caller: str
+    callee: str
+    answered_by: str
+    encryption: str
+    cipher: str
+    codec: str
+
+    @classmethod
+    def of_door(cls, event: CallChanged) -> _Told:
+        is_incoming = event.direction == "incoming"
+        caller, callee = (event.remote, "") if is_incoming else ("", event.remote)
+        return cls(event, "door", caller, callee, callee, event.encryption, event.cipher, event.codec)
+
+    @classmethod
+    def of_exchange(cls, event: ExchangeCallChanged) -> _Told:
+        encryption, codec = _both(event.encryption), _both(event.codec)
+        return cls(event, "exchange", event.caller, event.callee, event.callee, encryption, "", codec)
+
+
+def _both(sides: tuple[str, str]) -> str:
+    """What is so on the caller's and on the callee's side; once, where it is the same."""
+    return " / ".join(dict.fromkeys(side for side in sides if side))
 
 
 @dataclass(slots=True)
@@ -53,8 +83,16 @@ class HistoryRecorder:
 
     def start(self) -> None:
         """Write down what is told from now on."""
+
+        def of_door(event: CallChanged) -> None:
+            self._changed(_Told.of_door(event))
+
+        def of_exchange(event: ExchangeCallChanged) -> None:
+            self._changed(_Told.of_exchange(event))
+
         self._listening = [
-            self._bus.subscribe(CallChanged, self._call_changed, who="history"),
+            self._bus.subscribe(CallChanged, of_door, who="history"),
+            self._bus.subscribe(ExchangeCallChanged, of_exchange, who="history"),
             self._bus.subscribe(CallQuality, self._quality, who="history"),
             self._bus.subscribe(DoorOpened, self._door_opened, who="history"),
         ]
@@ -65,39 +103,37 @@ class HistoryRecorder:
             subscription.cancel()
         self._listening = []
 
-    def _call_changed(self, event: CallChanged) -> None:
+    def _changed(self, told: _Told) -> None:
+        event = told.event
         call = self._open.get(event.call)
         if call is None:
-            call = self._open[event.call] = _Open(self._begun(event), event.at)
+            call = self._open[event.call] = _Open(self._begun(told), event.at)
             self._store.keep(call.record.to_dict())
         record = call.record
-        record.codec, record.encryption, record.cipher = (
-            event.codec or record.codec,
-            event.encryption or record.encryption,
-            event.cipher or record.cipher,
-        )
+        record.codec = told.codec or record.codec
+        record.encryption = told.encryption or record.encryption
+        record.cipher = told.cipher or record.cipher
         if event.state is CallState.ACTIVE:
-            self._answered(call, event)
+            self._answered(call, told)
         elif event.state is CallState.TERMINATED:
             del self._open[event.call]
             self._ended(call, event)
 
-    def _begun(self, event: CallChanged) -> CallRecord:
-        is_incoming = event.direction == "incoming"
+    def _begun(self, told: _Told) -> CallRecord:
+        event = told.event
         return CallRecord(
             id=f"{self._now()}-{self._run_id}-{event.call}",
-            kind="door",
+            kind=told.kind,
             direction=event.direction,
-            caller=event.remote if is_incoming else "",
-            callee="" if is_incoming else event.remote,
+            caller=told.caller,
+            callee=told.callee,
             account=event.account,
             began_utc=self._now(),
         )
 
-    def _answered(self, call: _Open, event: CallChanged) -> None:
-        record = call.record
-        if event.direction == "outgoing":
-            record.answered_by = event.remote
+    def _answered(self, call: _Open, told: _Told) -> None:
+        record, event = call.record, told.event
+        record.answered_by = told.answered_by
         record.account = event.account
         if call.answered_at is None:
             call.answered_at = event.at
@@ -105,7 +141,7 @@ class HistoryRecorder:
             record.ring_s = round(event.at - call.began_at, 3)
         self._store.keep(record.to_dict())
 
-    def _ended(self, call: _Open, event: CallChanged) -> None:
+    def _ended(self, call: _Open, event: CallChanged | ExchangeCallChanged) -> None:
         record = call.record
         record.ended_utc = self._now()
         record.reason, record.status, record.detail = event.reason.value, event.status, event.detail
@@ -122,6 +158,7 @@ class HistoryRecorder:
         if call is not None and event.answered:
             call.record.heard.append(
                 Heard(
+                    remote=event.remote,
                     codec=event.codec,
                     loss_percent=event.loss_percent,
                     jitter_ms=event.jitter_ms,
@@ -135,8 +172,9 @@ class HistoryRecorder:
 
     def _door_opened(self, event: DoorOpened) -> None:
         """It belongs to the call with who opened it, or else to all calls of the door, which see it open."""
-        calls = [call for call in self._open.values() if call.record.kind == "door"]
+        calls = list(self._open.values())
         own = [call for call in calls if event.who in (call.record.answered_by, call.record.caller)]
+        calls = [call for call in calls if call.record.kind == "door"]
         for call in own or calls:
             if len(call.record.openings) < MAX_OPENINGS:
                 call.record.openings.append(Opening(port=event.port, who=event.who, how=event.how, at_utc=self._now()))
