@@ -8,7 +8,7 @@ STATE_DIR ?= run
 # What the tests call for real; installed when make runs as root, otherwise those tests skip and say why.
 DEBIAN_TEST_PACKAGES := baresip linphone-cli sip-tester tshark tcpdump ffmpeg chromium pulseaudio pulseaudio-utils \
 	libasound2-plugins libportaudio2 kamailio kamailio-tls-modules kamailio-websocket-modules dnsmasq-base coturn \
-	nftables iproute2 libspandsp2 asterisk-core-sounds-en-g722
+	nftables iproute2 mosquitto mosquitto-clients libspandsp2 asterisk-core-sounds-en-g722
 # Who is measured beside ours, and the voices of both sets.
 DEBIAN_DSP_PACKAGES := libspeexdsp1 libspandsp2 $(foreach language,en es fr it ru,asterisk-core-sounds-$(language)-g722)
 

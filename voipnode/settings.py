@@ -32,6 +32,7 @@ from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, In
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
 from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import LightSettings
+from voipnode.modules.mqtt.settings import MqttSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.rules.settings import RulesSettings, broken_rules
 from voipnode.modules.sound_level.settings import SoundLevelSettings
@@ -81,6 +82,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
     light: LightSettings = LightSettings()
     sound_level: SoundLevelSettings = SoundLevelSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
+    mqtt: MqttSettings = MqttSettings()
     web: WebSettings = WebSettings()
     history: HistorySettings = HistorySettings()
     state: StateSettings = StateSettings()

@@ -450,3 +450,13 @@ class SwitchRule(Command):
 class ListRules(Command):
     """The rules as they stand, and what fired lately, as JSON: rules (name, on, fired, running, conditions with what
     holds, actions, why_not), history (at_utc, rule, because, outcome; newest first)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishMqtt(Command):
+    """Tell the MQTT broker something, now or once there is one. `use_prefix`: the node's comes before `topic`."""
+
+    topic: str
+    payload: str
+    retain: bool = False
+    use_prefix: bool = True

@@ -590,3 +590,31 @@ class RuleFired(Event):
     rule: str
     because: str
     call: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttReceived(Event):
+    """A message came to a subscription whose messages are moments. `payload`: its first 1000 characters."""
+
+    name: ClassVar[str] = "mqtt.received"
+    subscription: str
+    topic: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttChanged(Event):
+    """A subscription that is a state is on, or off, by the last message that came to it."""
+
+    name: ClassVar[str] = "mqtt.changed"
+    subscription: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonPressed(Event):
+    """A visitor pressed a call button; `source` as of `InputChanged`. A call need not come of it."""
+
+    name: ClassVar[str] = "button.pressed"
+    button: str
+    source: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from voipnode.calls.commands import PressInput, RingRecipients
 from voipnode.calls.errors import CallError, UnknownNameError
-from voipnode.calls.events import CallChanged, CallState, InputChanged, Problem
+from voipnode.calls.events import ButtonPressed, CallChanged, CallState, InputChanged, Problem
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.modules.button.inputs import Debouncer, InputDriver, SimulatedInput
 from voipnode.modules.button.settings import MAX_RECIPIENTS, ButtonSettings, ButtonsSettings, InputSettings
@@ -96,6 +96,7 @@ class ButtonModule:
             raise CallError(f"{len(command.recipients)} recipients: at most {MAX_RECIPIENTS} ring at the same time")
         for active in (True, False):
             self._publish_input(command.input, active, command.source)
+        self._tell_pressed(command.input, command.source)
         return await self._ring(command.input, command.recipients)
 
     def _input(self, name: str) -> Input:
@@ -122,6 +123,7 @@ class ButtonModule:
         item.active = closed != (item.settings.normal_state == "closed")
         self._publish_input(item.settings.name, item.active, "hardware")
         if item.active:
+            self._tell_pressed(item.settings.name, "hardware")
             self._tasks.start(self._ring_by_hand(item.settings.name))
 
     async def _ring_by_hand(self, name: str) -> None:
@@ -171,6 +173,12 @@ class ButtonModule:
 
     def _publish_input(self, name: str, active: bool, source: str) -> None:
         self._bus.publish(InputChanged(at=self._bus.clock(), input=name, active=active, source=source))
+
+    def _tell_pressed(self, name: str, source: str) -> None:
+        button = self._buttons.get(name)
+        if button is not None:
+            pressed = ButtonPressed(at=self._bus.clock(), button=button.settings.name, source=source)
+            self._bus.publish(pressed)
 
     def _problem(self, name: str, detail: str) -> None:
         self._bus.publish(Problem(at=self._bus.clock(), where=f"{NAME}.{name}", detail=detail))

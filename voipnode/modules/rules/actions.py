@@ -19,6 +19,7 @@ from voipnode.calls.commands import (
     PlaceCall,
     PlayClip,
     PressInput,
+    PublishMqtt,
     PulsePort,
     ReleasePort,
     SendDtmf,
@@ -182,8 +183,21 @@ class Sound(_Action):
         )
 
 
+class Publish(_Action):
+    """Tell the MQTT broker something."""
+
+    kind: Literal["publish"] = Field(alias="do")
+    topic: str = Field(min_length=1, max_length=255, pattern=r"^[^+#\x00]+$")
+    payload: str = Field(default="", max_length=4096)
+    retain: bool = False
+    use_prefix: bool = True
+
+    def command(self, rule: str, call: str) -> Command:
+        return PublishMqtt(topic=self.topic, payload=self.payload, retain=self.retain, use_prefix=self.use_prefix)
+
+
 FOR_A_CALL = (Answer, End, Dial)
 Action = Annotated[
-    Wait | Pulse | Release | Play | StopPlaying | Answer | End | Dial | Call | Press | Speaker | Sound,
+    Wait | Pulse | Release | Play | StopPlaying | Answer | End | Dial | Call | Press | Publish | Speaker | Sound,
     Field(discriminator="kind"),
 ]

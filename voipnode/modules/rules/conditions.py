@@ -21,6 +21,8 @@ from voipnode.calls.events import (
     Event,
     InputChanged,
     ManualTriggered,
+    MqttChanged,
+    MqttReceived,
     MulticastChanged,
     PortChanged,
     RegistrationChanged,
@@ -296,6 +298,37 @@ class Every(Moment):
         return f"{self.every_s:g} s have passed"
 
 
+class MqttOn(State):
+    """A subscription of `[[mqtt.subscriptions]]` that is a state is on."""
+
+    kind: Literal["mqtt"] = Field(alias="is")
+    name: Name
+
+    def next(self, before: frozenset[str], event: Event) -> frozenset[str]:
+        if not isinstance(event, MqttChanged) or event.subscription != self.name:
+            return before
+        return _with(before, self.name, so=event.on)
+
+    def words(self) -> str:
+        return f'MQTT "{self.name}" is on'
+
+
+class MqttCame(Moment):
+    """A message came to a subscription of `[[mqtt.subscriptions]]` without `on`."""
+
+    kind: Literal["mqtt_message"] = Field(alias="is")
+    name: Name
+    payload: str = Field(default="", max_length=255, description="This one; empty: any.")
+
+    def hears(self, event: Event) -> bool:
+        if not isinstance(event, MqttReceived) or event.subscription != self.name:
+            return False
+        return self.payload in ("", event.payload)
+
+    def words(self) -> str:
+        return f'an MQTT message came to "{self.name}"'
+
+
 Condition = Annotated[
     InCall
     | ScheduleActive
@@ -305,6 +338,8 @@ Condition = Annotated[
     | Announcement
     | Loud
     | Registered
+    | MqttOn
+    | MqttCame
     | Digits
     | CallEnded
     | Granted

@@ -1,0 +1,1 @@
+"""MQTT: what happens is told to a broker, states are kept there, and subscriptions are heard."""
