@@ -444,6 +444,8 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/calls/{id}/answer",
             "/api/v1/accounts/{name}/register",
             "/api/v1/schemas/contact",
+            "/api/v1/extensions",
+            "/api/v1/extensions/{number}",
             "/api/v1/history",
             "/api/v1/history/export",
             "/api/v1/contacts",

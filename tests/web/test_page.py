@@ -15,7 +15,9 @@ import pytest
 
 from tests.support.aio import PATIENCE_S
 from tests.support.clip_files import clip_file
+from tests.support.exchange import last, passes, talking
 from tests.support.web_rig import DESK, WebRig
+from tests.web.test_extensions import told_by
 from voipnode.calls.commands import AddAccount, AnswerCall, ChangeAccount, ChangeSound, HangUp, PressInput, SendDtmf
 from voipnode.calls.events import (
     CallChanged,
@@ -431,6 +433,24 @@ def test_past_calls_are_found_by_who_took_part(page: Any, site: Site, tmp_path: 
     sync_api.expect(page.locator("#past li")).to_have_count(1)
     shows(page, "#past", "encrypted (DTLS)")
     sync_api.expect(page.locator("#csv")).to_have_attribute("href", "/api/v1/history/export?text=anna&format=csv")
+
+
+def test_who_is_registered_and_talks_is_shown_and_changes_by_itself(page: Any, site: Site) -> None:
+    board, anna, _ = talking()
+    site.do(lambda: told_by(board, site.rig))
+    page.goto(f"{site.rig.url}/extensions")
+    row = page.locator("#extensions > li").first
+    sync_api.expect(row).to_contain_text("101 · Anna")
+    sync_api.expect(row).to_contain_text("talks with 102@door")
+    sync_api.expect(row).to_contain_text("192.168.1.21:5060 (UDP)")
+
+    def hang_up() -> None:
+        anna.endpoint.hang_up(anna.session, board.wire.now)
+        passes(board, 1.0)
+        site.rig.bus.publish(last(board))
+
+    site.do(hang_up)
+    sync_api.expect(row).not_to_contain_text("talks")
 
 
 def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site: Site) -> None:

@@ -460,3 +460,9 @@ class PublishMqtt(Command):
     payload: str
     retain: bool = False
     use_prefix: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadExtensions(Command):
+    """The extensions and their telephones, as JSON: a list of number, name, do_not_disturb, devices (as in
+    `ExtensionChanged`) and calls (state, direction, remote)."""

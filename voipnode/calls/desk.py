@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,6 +12,7 @@ from voipnode.calls.commands import (
     HangUp,
     HoldCall,
     PlaceCall,
+    ReadExtensions,
     RegisterAccount,
     ResumeCall,
     RingRecipients,
@@ -64,6 +66,7 @@ class Desk:
             commands.register(ResumeCall, self._resume, who="calls"),
             commands.register(TransferCall, self._transfer, who="calls"),
             commands.register(RegisterAccount, self._register, who="calls"),
+            commands.register(ReadExtensions, self._extensions, who="calls"),
         ]
 
     def _reach(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
@@ -98,6 +101,9 @@ class Desk:
     def _register(self, command: RegisterAccount) -> str:
         self._switch.refresh(command.account, self._clock())
         return ""
+
+    def _extensions(self, command: ReadExtensions) -> str:
+        return json.dumps(self._switch.extensions(self._clock()))
 
     def _hold(self, command: HoldCall) -> str:
         self._switch.hold(command.call, self._clock(), held=True)

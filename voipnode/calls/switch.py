@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.admission import Admission
@@ -345,6 +346,13 @@ class Switch:
         else:
             self._door.transfers.attended(call, self._table.known(with_call))
         self._after_command()
+
+    def extensions(self, now: float) -> list[dict[str, Any]]:
+        """The extensions with their telephones and calls, as JSON-ready data."""
+        return [
+            {**self.registrar.shown(number, now), "calls": self._lamps.shown(number)}
+            for number in self.registrar.extensions
+        ]
 
     def _at_home(self, host: str) -> Collection[str]:
         return self.registrar.bindings.at_home(host)

@@ -29,6 +29,7 @@ from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
 from voipnode.web.entry import add_entry
+from voipnode.web.extensions import add_extensions
 from voipnode.web.history import add_history
 from voipnode.web.rules import add_rules
 from voipnode.web.speaker_test import add_speaker_test
@@ -79,6 +80,7 @@ def build_app(
     add_accounts(app, commands, about)
     add_contacts(app, view, commands, about)
     add_history(app, commands)
+    add_extensions(app, commands)
     add_speaker_test(app, view, commands)
     add_clips(app, commands)
     add_entry(app, commands, about)

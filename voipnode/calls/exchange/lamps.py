@@ -69,6 +69,18 @@ class BusyLamps:
         """The dialogs of an extension; `host` is what the node is called by who asks."""
         return (*self._at_the_door(number, host), *self._through(number, host))
 
+    def shown(self, number: str) -> list[dict[str, str]]:
+        """The calls of an extension as JSON-ready data."""
+        return [
+            {
+                "state": dialog.state,
+                "direction": "outgoing" if dialog.initiator else "incoming",
+                "remote": dialog.remote,
+                "remote_name": dialog.remote_name,
+            }
+            for dialog in self.of(number, "")
+        ]
+
     def _at_the_door(self, number: str, host: str) -> Iterator[DialogInfo]:
         for call in self._core.table.calls:
             for leg in call.legs.values():

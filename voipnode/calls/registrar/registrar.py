@@ -180,8 +180,21 @@ class Registrar:
     def tell(self, number: str, now: float) -> None:
         """Publish how an extension stands."""
         extension = self.extensions[number].settings
-        devices = tuple([_shown(device, now) for device in self.bindings.of(number)])
+        devices = tuple(self._devices(number, now))
         self._bus.publish(ExtensionChanged(at=now, number=number, display_name=extension.name, devices=devices))
+
+    def shown(self, number: str, now: float) -> dict[str, Any]:
+        """An extension as JSON-ready data, without its password."""
+        extension = self.extensions[number].settings
+        return {
+            "number": number,
+            "name": extension.name,
+            "do_not_disturb": extension.do_not_disturb,
+            "devices": self._devices(number, now),
+        }
+
+    def _devices(self, number: str, now: float) -> list[dict[str, Any]]:
+        return [_shown(device, now) for device in self.bindings.of(number)]
 
 
 def _place(device: Device) -> tuple[str, Hop, str]:
