@@ -14,12 +14,14 @@ from pathlib import Path
 from voipnode import __version__
 from voipnode.calls.desk import Desk
 from voipnode.calls.events import Event
+from voipnode.calls.exchange.ports import GroupsOf
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.finder import Finder
 from voipnode.calls.hooks import Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
 from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.registrar.settings import ExtensionSettings
+from voipnode.calls.ringing.bell import utc_now
 from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.calls.sip_leg import LegMedia
@@ -163,6 +165,7 @@ class Line:
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),
             switching=switching,
+            groups=None if directory is None else GroupsOf(directory, utc_now),
             extensions=extensions,
             memory=memory,
             utc_s=time.time,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,9 +25,14 @@ from tests.support.exchange import (
 from tests.support.extensions import Telephone
 from tests.support.registrar import PASSWORD, PRIMARY, Registrar, account
 from tests.support.switchboard import DOOR, Phone, Switchboard, busy, rings, sdp
+from voipnode.calls.contacts.book import ContactBook
+from voipnode.calls.contacts.settings import ContactSettings
 from voipnode.calls.events import CallChanged
+from voipnode.calls.exchange.ports import GroupsOf
 from voipnode.calls.exchange.settings import SwitchSettings
-from voipnode.calls.ringing.plan import Recipient, RingPlan, Stage
+from voipnode.calls.ringing.directory import Directory
+from voipnode.calls.ringing.settings import GroupSettings, StageSettings
+from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.ways import through
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import OutgoingInvite
@@ -37,19 +43,17 @@ from voipnode.sipstack.uri import SipUri
 OUT = SwitchSettings(dial_plan=("0. -> account office, strip 1",))
 
 
-class House:
-    """One group: Bert, and after 10 s Carl as well, and a number in the world."""
+FAMILY = GroupSettings(  # Bert, and after 10 s Carl as well, and a number in the world
+    name="family",
+    stages=(StageSettings(ring=("102",), for_s=10), StageSettings(ring=("103", "mobile"), for_s=20)),
+    calling_timeout_s=30,
+)
+MOBILE = ContactSettings(name="mobile", address="066012345", account="office")
 
-    def has(self, name: str) -> bool:
-        return name == "family"
 
-    def plan(self, name: str) -> RingPlan:
-        bert, carl = Recipient("Bert", "102"), Recipient("Carl", "103")
-        mobile = Recipient("mobile", "066012345", "office")
-        return RingPlan(name, (Stage((bert,), 10.0, keep=True), Stage((carl, mobile), 20.0)), 60.0)
-
-    def hindrance(self, recipient: Recipient) -> str:
-        return ""
+def house(*groups: GroupSettings) -> GroupsOf:
+    directory = Directory(ContactBook((MOBILE,), Schedules(())), groups)
+    return GroupsOf(directory, lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 def board_and_pbx(incoming: str = "door", **more: Any) -> tuple[Switchboard, Phone, Telephone, Telephone]:
@@ -58,7 +62,7 @@ def board_and_pbx(incoming: str = "door", **more: Any) -> tuple[Switchboard, Pho
         account=account(user_id="100", incoming=incoming),
         names={"pbx.example": [PRIMARY]},
         switching=OUT,
-        groups=House(),
+        groups=house(FAMILY),
         **more,
     )
     Registrar(board.wire, "registrar", PRIMARY, password=PASSWORD)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from voipnode.calls.exchange.destination import Destination
+from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.ringing.plan import Recipient, RingPlan
 from voipnode.calls.sip_leg import SipLeg
 
@@ -59,3 +62,20 @@ class NoGroups:
 
     def hindrance(self, recipient: Recipient) -> str:
         return ""
+
+
+class GroupsOf:
+    """The ring groups of a directory, as they are at the time of day that `utc_now` tells."""
+
+    def __init__(self, directory: Directory, utc_now: Callable[[], datetime]) -> None:
+        self._directory = directory
+        self._utc_now = utc_now
+
+    def has(self, name: str) -> bool:
+        return any(group.name == name for group in self._directory.groups)
+
+    def plan(self, name: str) -> RingPlan:
+        return self._directory.plan(name)
+
+    def hindrance(self, recipient: Recipient) -> str:
+        return self._directory.hindrance(recipient, self._utc_now())
