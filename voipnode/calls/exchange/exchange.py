@@ -23,7 +23,8 @@ from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.pickup import Pickup
 from voipnode.calls.exchange.ports import Groups, Service
-from voipnode.calls.exchange.ringer import Ringer, Search
+from voipnode.calls.exchange.ringer import Ringer
+from voipnode.calls.exchange.search import Search
 from voipnode.calls.exchange.settings import SwitchSettings
 from voipnode.calls.exchange.through_call import Action, Input, State, ThroughCall
 from voipnode.calls.exchange.transfers import Transfers
@@ -422,7 +423,7 @@ class Exchange:
     # ---- time
 
     def next_deadline(self) -> float | None:
-        clocks = (self.board.limits, self._ringer, self._changes, self._transfers)
+        clocks = (self.board.limits, self._ringer.hunts, self._changes, self._transfers)
         deadlines = [clock.next_deadline() for clock in clocks]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -435,7 +436,7 @@ class Exchange:
                 self.end(call, (CallReason.TERMINATED, 0, words))
             else:
                 self.end(call, (CallReason.NO_ANSWER, UNAVAILABLE, "nobody answered (switch.ring_s)"))
-        self._ringer.on_deadline(now)
+        self._ringer.hunts.on_deadline(now)
         self._changes.on_deadline(now)
         self._transfers.on_deadline(now)
 

@@ -17,7 +17,8 @@ from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.destination import Caller
 from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.party import Party
-from voipnode.calls.exchange.ringer import Ringer, Search
+from voipnode.calls.exchange.ringer import Ringer
+from voipnode.calls.exchange.search import Search
 from voipnode.calls.media_host import media_host
 from voipnode.calls.registrar.settings import extension_of
 from voipnode.calls.take_over import TakeOver

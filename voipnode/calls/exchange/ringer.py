@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.core import ANSWERED_ELSEWHERE, Found
 from voipnode.calls.errors import CallError, NotNowError
-from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.causes import UNAVAILABLE, best_status, status_of
 from voipnode.calls.exchange.destination import OUTSIDE, Caller, Destination
 from voipnode.calls.exchange.dial_plan import DialPlan
+from voipnode.calls.exchange.group_hunts import GroupHunts
 from voipnode.calls.exchange.identity import Identity
 from voipnode.calls.exchange.lines import number_by
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.ports import Groups
+from voipnode.calls.exchange.search import STOPPED, Errand, Search
 from voipnode.calls.exchange.through_call import ThroughCall
-from voipnode.calls.outcome import outcome_of_rejection, reason_of
 from voipnode.calls.outgoing import keep_early
 from voipnode.calls.redirects import FOLLOWED, MAX_TARGETS, usable_contacts
-from voipnode.calls.ringing.hunt import Cause, Exhausted, Hunt, Miss, Ring, Stop
+from voipnode.calls.ringing.hunt import Cause
 from voipnode.calls.ringing.plan import Recipient
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.ways import OwnTelephones, Way
@@ -34,48 +31,8 @@ from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
 
-STOPPED = -1  # the key of a party that the hunt has no use for any more
 MAX_LEGS = 6  # that ring at the same time for one call
 NO_KEYS, NOT_ACCEPTABLE, NO_PORTS = 488, 488, 503
-
-
-class Errand(Protocol):
-    """Who wants to know how a search goes. `call.over` holds for whoever is told nothing any more."""
-
-    def on_ringing(self, search: Search, party: Party, event: sip.CallProgress) -> None: ...
-
-    def on_answered(self, search: Search, party: Party) -> None: ...
-
-    def on_exhausted(self, search: Search, status: int, event: sip.SessionEnded | None) -> None:
-        """Nobody answered; `status` says best why, `event` is the end of the last one."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Search:
-    """One destination that is being rung for `by`, who is to talk to whoever answers.
-
-    `ringing`: by session; those that were cancelled are in it until they agree. `pending`: how many are being looked
-    up, or wait for their addresses, and `statuses`: how the others ended, by the recipient of a group that they are
-    rung for (0: there is no group). `tried`: all that were called, so that no circle of redirects can close.
-    """
-
-    call: ThroughCall
-    to: Destination
-    by: Party
-    errand: Errand
-    headers: tuple[tuple[str, str], ...] = ()
-    over: bool = False
-    hunt: Hunt | None = None
-    pending: Counter[int] = field(default_factory=Counter)
-    ringing: dict[str, Party] = field(default_factory=dict)
-    statuses: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    tried: list[SipUri] = field(default_factory=list)
-    last: sip.SessionEnded | None = None
-
-    def is_rung(self, key: int) -> bool:
-        """Whether anybody of this recipient rings, or is being looked up."""
-        return bool(self.pending[key]) or any(party.key == key for party in self.ringing.values())
 
 
 class Ringer:
@@ -96,8 +53,7 @@ class Ringer:
         self._telephones = telephones
         self._plan = plan
         self._who_is = who_is
-        self._plan_of, self._hindrance = groups.plan, groups.hindrance
-        self._hunting: list[Search] = []
+        self.hunts = GroupHunts(board.core, groups, self._ring_recipient)
         self._searches: dict[str, Search] = {}  # by session
 
     def search_of(self, session: str) -> Search | None:
@@ -119,10 +75,7 @@ class Ringer:
     def start(self, search: Search) -> None:
         """Ring; the errand may be told before this returns."""
         if search.to.kind == "group":
-            search.hunt = Hunt(self._plan_of(search.to.name))
-            self._hunting.append(search)
-            search.hunt.start(self._core.now)
-            self._hunt_on(search)
+            self.hunts.start(search)
             return
         search.pending[0] += 1  # so that nothing is settled before all were tried
         self._ring(search, search.to, 0)
@@ -145,63 +98,16 @@ class Ringer:
 
     def _over(self, search: Search) -> None:
         search.over = True
-        if search.hunt is not None:
-            search.hunt.give_up()
-            self._hunting = [other for other in self._hunting if other is not search]
+        self.hunts.over(search)
 
-    # ---- groups: the hunt says who rings when
-
-    def next_deadline(self) -> float | None:
-        deadlines = [search.hunt.next_deadline() for search in self._hunting if search.hunt is not None]
-        return min((at for at in deadlines if at is not None), default=None)
-
-    def on_deadline(self, now: float) -> None:
-        """The next ones of a group may have to ring."""
-        for search in list(self._hunting):
-            if search.hunt is not None and not search.over:
-                search.hunt.on_deadline(now)
-                self._hunt_on(search)
-
-    def _hunt_on(self, search: Search) -> None:
-        """Do what the hunt wants; what comes of it at once is told to it after that."""
-        hunt = search.hunt
-        while hunt is not None and not search.over and (action := hunt.next_action()) is not None:
-            match action:
-                case Ring():
-                    search.pending[action.key] += 1
-                    self._ring_recipient(search, action.recipient, action.key)
-                    search.pending[action.key] -= 1
-                    self._missed(search, hunt, action.key)
-                case Stop():
-                    self._stop_recipient(search, action)
-                case Exhausted():
-                    self._over(search)
-                    search.errand.on_exhausted(search, _status_of_miss(action.miss), search.last)
-
-    def _stop_recipient(self, search: Search, action: Stop) -> None:
-        headers = () if action.why is None else reason_of((CallReason.NO_ANSWER, 0, ""))
-        for session in [each for each, party in search.ringing.items() if party.key == action.key]:
-            search.ringing[session].key = STOPPED
-            self._core.hang_up(session, headers)
-
-    def _missed(self, search: Search, hunt: Hunt, key: int) -> None:
-        """Where nobody is left of a recipient, the hunt hears of it."""
-        if not search.over and not search.is_rung(key):
-            status = best_status(search.statuses[key])
-            hunt.failed(key, Miss.of(*outcome_of_rejection(status, "")), self._core.now)
+    # ---- whom to ring
 
     def _ring_recipient(self, search: Search, recipient: Recipient, key: int) -> None:
-        why = self._hindrance(recipient)
         number = recipient.address.strip()
-        if why:
-            log.info("%s", why)
-            search.statuses[key].append(UNAVAILABLE)
-        elif number in self._telephones.extensions:
+        if number in self._telephones.extensions:
             self._ring_extension(search, number, key)
         else:
             self._ring_number(search, recipient.account, recipient.address, key)
-
-    # ---- whom to ring
 
     def _ring(self, search: Search, to: Destination, key: int) -> None:
         if to.kind == "extension":
@@ -216,7 +122,7 @@ class Ringer:
             ways = self._telephones.reach(number)
         except NotNowError as error:
             log.info("%s is not called: %s", number, error)
-            search.statuses[key].append(UNAVAILABLE)
+            search.causes[key] = Cause.UNREACHABLE
             return
         for way in ways:
             self._call(search, way, self._who_is(number), number, key)
@@ -367,15 +273,7 @@ class Ringer:
         if search.over or search.is_rung(key):
             return
         if search.hunt is not None:
-            self._missed(search, search.hunt, key)
-            self._hunt_on(search)
+            self.hunts.missed(search, search.hunt, key)
             return
         search.over = True
         search.errand.on_exhausted(search, best_status(search.statuses[0]), search.last)
-
-
-def _status_of_miss(miss: Miss) -> int:
-    """What a caller of a group is answered when nobody of it has."""
-    if miss.status >= 400:
-        return best_status([miss.status])
-    return {Cause.REFUSED: 603, Cause.BUSY: 486}.get(miss.cause, UNAVAILABLE)

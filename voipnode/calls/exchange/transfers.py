@@ -21,7 +21,8 @@ from voipnode.calls.exchange.changes import Changes
 from voipnode.calls.exchange.destination import Destination, refused
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.party import Party
-from voipnode.calls.exchange.ringer import Ringer, Search
+from voipnode.calls.exchange.ringer import Ringer
+from voipnode.calls.exchange.search import Search
 from voipnode.calls.exchange.through_call import State, ThroughCall
 from voipnode.calls.refusals import Refusals
 from voipnode.sipstack import events as sip
