@@ -76,7 +76,7 @@ bench-sip: $(VENV)/.test $(VENV)/.peers
 bench-media: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/media_load.py $(ARGS)
 
-# How soon it rings after a press, what calls through the node cost; some minutes.
+# How soon it rings after a press, what calls through the node cost, a thousand extensions that refresh; some minutes.
 bench-calls: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/calls.py $(ARGS)
 

@@ -2,8 +2,8 @@
 
 A press of the button through the HTTP API until the first INVITE is on the wire; calls between extensions through the
 node, set up one after the other, and fifty at the same time with RTP both ways, in one codec, with SRTP on one side and
-in two codecs. The telephones are on the other core. The last line of the output is JSON. Exit code 1 where a goal is
-missed.
+in two codecs; a thousand extensions that refresh. The telephones are on the other core. The last line of the output is
+JSON. Exit code 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from answer_times import percentile
-from subjects import BenchmarkError, Sample, Subject, on_core, start_node
+from subjects import BenchmarkError, Sample, Subject, on_core, start_kamailio, start_node
 from telephones import FIRST_CALLED, FIRST_CALLER, PASSWORD
 
 HERE = Path(__file__).parent
@@ -107,28 +107,31 @@ def ask(script: str, *arguments: object, descriptors: tuple[int, ...] = ()) -> A
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_load(node: Subject, kind: Kind, args: argparse.Namespace) -> Result:
-    """Have so many pairs talk through the node; what it cost in the seconds after the warm-up."""
-    command = [
-        *(*on_core(-1), sys.executable, str(HERE / "telephones.py"), "--port", str(node.sip_port)),
-        *("--calls", str(args.calls), "--warm-up", str(args.warm_up), "--seconds", str(args.seconds)),
-        *kind.telephones,
-    ]
+def follow(node: Subject, script: str, *options: str) -> tuple[str, dict[str, Sample]]:
+    """Run one of our programs on the other core; its last line, and how the node stood when it said it measured."""
+    command = [*on_core(-1), sys.executable, str(HERE / script), *options]
     marks: dict[str, Sample] = {}
     last = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as telephones:
-        assert telephones.stdout is not None
-        for line in telephones.stdout:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
             last = line.strip()
             if last in ("measuring", "measured"):
                 marks[last] = node.sample(0.0)
-    if telephones.returncode or len(marks) < 2:
-        raise BenchmarkError(f"the telephones ended with {telephones.returncode}")
+    if program.returncode or len(marks) < 2:
+        raise BenchmarkError(f"{script} ended with {program.returncode}")
+    return last, marks
+
+
+def run_load(node: Subject, kind: Kind, args: argparse.Namespace) -> Result:
+    """Have so many pairs talk through the node; what it cost in the seconds after the warm-up."""
+    options = ("--port", str(node.sip_port), "--calls", str(args.calls))
+    times = ("--warm-up", str(args.warm_up), "--seconds", str(args.seconds))
+    last, marks = follow(node, "telephones.py", *options, *times, *kind.telephones)
     took_s = marks["measured"].at_s - marks["measuring"].at_s
     cpu_s = marks["measured"].cpu_s - marks["measuring"].cpu_s
     waited_s = marks["measured"].waited_s - marks["measuring"].waited_s
-    found = json.loads(last)
-    return Result(round(100 * cpu_s / took_s, 1), round(100 * waited_s / took_s, 1), **found)
+    return Result(round(100 * cpu_s / took_s, 1), round(100 * waited_s / took_s, 1), **json.loads(last))
 
 
 def presses(place: Path, args: argparse.Namespace) -> dict[str, float]:
@@ -187,6 +190,36 @@ def loads(place: Path, args: argparse.Namespace) -> dict[str, float]:
     return found
 
 
+def registrations(place: Path, args: argparse.Namespace) -> dict[str, float]:
+    """A house full of telephones that refresh, at the node and at Kamailio."""
+    more = "".join(
+        EXTENSION.format(number=FIRST_CALLER + number, password=PASSWORD, codec="PCMU", more="")
+        for number in range(args.extensions)
+    )
+    work = partial(refreshes, count=args.extensions)
+    found = with_node(place, more, work, real_time=args.real_time)
+    print(f"\n{args.extensions} extensions that refresh: at 100 a second, then as fast as they are answered")
+    print(f"  voipnode  {found}", flush=True)
+    try:
+        kamailio = start_kamailio(place.with_name("kamailio"), PASSWORD)
+    except BenchmarkError as error:
+        print(f"  kamailio  {error}")
+    else:
+        try:
+            print(f"  kamailio  {work(kamailio)}")
+        finally:
+            kamailio.stop()
+    return {f"registrar_{name}": value for name, value in found.items()}
+
+
+def refreshes(registrar: Subject, count: int) -> dict[str, float]:
+    options = ("--port", str(registrar.sip_port), "--extensions", str(count))
+    last, marks = follow(registrar, "registrations.py", *options)
+    cpu_s = marks["measured"].cpu_s - marks["measuring"].cpu_s
+    found: dict[str, float] = json.loads(last)
+    return {**found, "cpu_s_per_1000_refreshes": round(1000 * cpu_s / count, 2)}
+
+
 def missed(figures: dict[str, float], calls: int) -> list[str]:
     """Which goals are missed, in words."""
     found = []
@@ -201,11 +234,12 @@ def missed(figures: dict[str, float], calls: int) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["presses", "set-ups", "calls"])
+    parser.add_argument("--only", choices=["presses", "set-ups", "calls", "registrations"])
     parser.add_argument("--kind", default="", help="of the calls, those that have this in their name")
     parser.add_argument("--presses", type=int, default=500)
     parser.add_argument("--set-ups", type=int, default=300)
     parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--extensions", type=int, default=1000, help="that refresh their registrations")
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--warm-up", type=float, default=3.0)
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -221,6 +255,8 @@ def main() -> int:
                 figures |= set_ups(folder / "set-ups", args)
             if args.only in (None, "calls"):
                 figures |= loads(folder / "calls", args)
+            if args.only in (None, "registrations"):
+                figures |= registrations(folder / "registrations", args)
         except BenchmarkError as error:
             print(f"benchmark: {error}", file=sys.stderr)
             return 2

@@ -34,8 +34,9 @@ LAWS = {"PCMU": 0, "PCMA": 8}
 DRAIN_EVERY = 2
 
 
-def digest(challenge: str, method: str, uri: str, user: str) -> str:
-    """The Authorization field's value for a challenge (RFC 8760), with a password that all share."""
+def digest(challenge: str, method: str, uri: str, user: str, count: int = 1) -> str:
+    """The Authorization field's value for a challenge (RFC 8760), with a password that all share. `count`: how often
+    its nonce has been used, this time included."""
     found = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
     make = hashlib.sha256 if found.get("algorithm", "MD5") == "SHA-256" else hashlib.md5
 
@@ -44,10 +45,10 @@ def digest(challenge: str, method: str, uri: str, user: str) -> str:
 
     nonce, cnonce = found["nonce"], os.urandom(8).hex()
     secret = hashed(f"{user}:{found['realm']}:{PASSWORD}")
-    response = hashed(f"{secret}:{nonce}:00000001:{cnonce}:auth:{hashed(f'{method}:{uri}')}")
+    response = hashed(f"{secret}:{nonce}:{count:08x}:{cnonce}:auth:{hashed(f'{method}:{uri}')}")
     opaque = f', opaque="{found["opaque"]}"' if "opaque" in found else ""
     return (
-        f'Digest username="{user}", realm="{found["realm"]}", nonce="{nonce}", uri="{uri}", qop=auth, nc=00000001,'
+        f'Digest username="{user}", realm="{found["realm"]}", nonce="{nonce}", uri="{uri}", qop=auth, nc={count:08x},'
         f' cnonce="{cnonce}", response="{response}", algorithm={found.get("algorithm", "MD5")}{opaque}'
     )
 
