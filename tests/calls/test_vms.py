@@ -16,6 +16,7 @@ from voipnode.calls.vms.desk import VmsDesk
 from voipnode.calls.vms.settings import VmsSettings
 from voipnode.codecs.g711 import mu_law
 from voipnode.sipstack import events as sip
+from voipnode.sipstack.uri import SipUri
 
 ANNA = "192.168.1.20"
 LOUD = mu_law().encode_frame(np.full(80, 0.5, np.float32))  # 10 ms
@@ -186,6 +187,13 @@ def test_one_client_has_the_call_and_what_cannot_be_is_said() -> None:
     at.switch.speak("PCMU/8000", CLIENT, call, at.wire.now)
     with pytest.raises(NotNowError, match="answered"):
         at.switch.speak("PCMU/8000", "http://192.168.1.51", "", at.wire.now)
+    for wish in (
+        lambda: at.switch.send_digits(call, "1", at.wire.now),
+        lambda: at.switch.hold(call, at.wire.now, held=True),
+        lambda: at.switch.transfer(call, at.wire.now, to=SipUri(host="192.168.1.20")),
+    ):
+        with pytest.raises(NotNowError, match="with a client that carries sound and nothing else"):
+            wish()
     off = Switchboard()
     with pytest.raises(NotNowError):
         off.ring(vms=True)

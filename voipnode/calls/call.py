@@ -84,6 +84,13 @@ class Call:
         return self.winner or (next(iter(self.legs.values())) if len(self.legs) == 1 else None)
 
     @property
+    def standing(self) -> str:
+        """Its state, for whoever wants something of its far side that it cannot have."""
+        if self.state is CallState.ACTIVE and self.winner is None:
+            return "with a client that carries sound and nothing else"
+        return str(self.state)
+
+    @property
     def over(self) -> bool:
         """True when the call is ending or has ended."""
         return self.state in (CallState.TERMINATING, CallState.TERMINATED)

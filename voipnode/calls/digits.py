@@ -84,5 +84,5 @@ class Digits:
             raise CallError(f'digits "{digits}": 1 to {MAX_DIGITS} of 0-9 A-D # * are needed')
         leg = call.winner
         if call.state is not CallState.ACTIVE or leg is None:
-            raise NotNowError(f'call "{call.id}" is {call.state}: digits can be sent while it is Active')
+            raise NotNowError(f'call "{call.id}" is {call.standing}: digits can be sent while it is Active')
         self._roads.send(leg, digits)

@@ -43,7 +43,7 @@ class Holds:
         """Hold or resume; nothing happens where it is so already. Raises NotNowError."""
         leg = call.winner
         if call.state is not CallState.ACTIVE or leg is None:
-            raise NotNowError(f'call "{call.id}" is {call.state}: only an active call can be held')
+            raise NotNowError(f'call "{call.id}" is {call.standing}: only an active call can be held')
         if leg.session in self._changes:
             raise NotNowError(f'call "{call.id}": the last hold or resume is still under way')
         if leg.on_hold is held:

@@ -83,5 +83,5 @@ class Transfers:
 
 def _answered(call: Call) -> SipLeg:
     if call.state is not CallState.ACTIVE or call.winner is None:
-        raise NotNowError(f'call "{call.id}" is {call.state}: only an active call can be transferred')
+        raise NotNowError(f'call "{call.id}" is {call.standing}: only an active call can be transferred')
     return call.winner
