@@ -121,6 +121,36 @@ def test_who_falls_back_on_a_contact_does_so_by_its_new_name(tmp_path: Path) -> 
     with_room(test, tmp_path)
 
 
+GROUPS = """
+[[groups]]
+name = "family"
+members = ["Anna", "101", "Bob"] # all of us
+fallback = "Anna"
+[[groups]]
+name = "guards"
+stages = [{ ring = ["102", "Anna"], for_s = 10 }, { ring = ["Bob"] }]
+"""
+
+
+def test_groups_ring_a_contact_by_its_new_name(tmp_path: Path) -> None:
+    async def test(room: Room) -> None:
+        room.path.write_text(BEFORE + GROUPS)
+        await room.change("Anna", name="Hannah")
+        family, guards = room.settings.groups
+        assert (family.members, family.fallback) == (("Hannah", "101", "Bob"), "Hannah")
+        assert [stage.ring for stage in guards.stages] == [("102", "Hannah"), ("Bob",)]
+        assert room.path.read_text().endswith(GROUPS.replace("Anna", "Hannah"))
+        with pytest.raises(FieldsError) as caught:
+            await room.remove("Bob")
+        assert {each.split(":")[0] for each in wrong(caught)} == {
+            "contacts[0].fallback",
+            "groups[0].members[2]",
+            "groups[1].stages[1].ring[0]",
+        }
+
+    with_room(test, tmp_path)
+
+
 def test_what_is_wrong_is_said_by_field_and_nothing_changes(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
         for attempt, fields in (

@@ -98,12 +98,14 @@ def _index(settings: NodeSettings, name: str) -> int:
 
 
 def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
-    """Who falls back on a contact does so by its new name."""
-    return [
-        (f"contacts[{index}].fallback", new)
-        for index, contact in enumerate(settings.contacts)
-        if contact.fallback == old
-    ]
+    """Whoever falls back on a contact, and the groups that ring it, do so by its new name."""
+    places = [(f"contacts[{index}].fallback", each.fallback) for index, each in enumerate(settings.contacts)]
+    for index, group in enumerate(settings.groups):
+        places.append((f"groups[{index}].fallback", group.fallback))
+        places += [(f"groups[{index}].members[{at}]", member) for at, member in enumerate(group.members)]
+        for number, stage in enumerate(group.stages):
+            places += [(f"groups[{index}].stages[{number}].ring[{at}]", party) for at, party in enumerate(stage.ring)]
+    return [(place, new) for place, name in places if name == old]
 
 
 def _removals(indexes: Sequence[int], count: int) -> Changes:

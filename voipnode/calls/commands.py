@@ -227,7 +227,7 @@ class AddContact(Command):
 class ChangeContact(Command):
     """Change keys of a contact in the settings file; None takes one out. Returns its name. Raises as `AddContact`.
 
-    Contacts that fall back on it do so by its new name.
+    Contacts that fall back on it, and groups that ring it, do so by its new name.
     """
 
     contact: str

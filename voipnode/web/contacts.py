@@ -177,8 +177,8 @@ def _add_editing(app: FastAPI, commands: Commands) -> None:
         "/api/v1/contacts/{name}",
         tags=["contacts"],
         summary="Change a contact",
-        description="Only what is sent changes; null empties a setting. Contacts that fall back on it do so by a new"
-        " name, too." + _APPLIED,
+        description="Only what is sent changes; null empties a setting. Whoever falls back on it, and groups that"
+        " ring it, do so by a new name, too; a button that rings it keeps it from having one." + _APPLIED,
         responses=problems.documented(404, 415, 422),
     )
     async def change(name: ContactName, changes: Settings) -> ContactId:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.calls.test_desk import desk
+from tests.calls.test_desk import NIGHT, NOON, desk, with_people
 from tests.support.switchboard import Switchboard, answers, busy, rings
 from tests.support.virtual_loop import run_virtual, settle
-from voipnode.calls.commands import TestCall
+from voipnode.calls.commands import SpeedDial, TestCall
 from voipnode.calls.contacts.book import ContactBook
 from voipnode.calls.contacts.desk import ContactDesk
 from voipnode.calls.contacts.settings import ContactSettings
@@ -81,6 +81,20 @@ def test_who_is_not_there_is_told() -> None:
     board = Switchboard()
     result = tried(board, TestCall(contact="Anna"), 40.0)
     assert (result["outcome"], result["words"]) == ("failed", "cannot be reached: the far side does not reply")
+
+
+@pytest.mark.parametrize(("now", "rung"), [(NOON, "anna"), (NIGHT, "ben")])
+def test_a_speed_dial_rings_the_contact_or_whom_it_falls_back_on(now: datetime, rung: str) -> None:
+    board = with_people()
+    commands = desk(board, now)
+    anna = ContactSettings(name="Anna", address="anna@anna.example", speed_dial="1")
+    ContactDesk(ContactBook([anna]), board.bus, commands, lambda: now).register()
+    assert run_virtual(commands.execute(SpeedDial(digits="1"))) == "c1"
+    board.wire.run(1.0)
+    (invite,) = board.wire.ladder.pick("INVITE")
+    assert (invite.receiver, board.last.state) == (rung, "Ringing")
+    with pytest.raises(UnknownNameError, match='digits "2": no contact has them; there is "1"'):
+        run_virtual(commands.execute(SpeedDial(digits="2")))
 
 
 def test_a_node_that_stops_waits_for_none() -> None:

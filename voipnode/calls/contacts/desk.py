@@ -47,7 +47,7 @@ class ContactDesk:
         if contact is None:
             known = listed([each.speed_dial for each in self._book.contacts if each.speed_dial])
             raise UnknownNameError(f'digits "{command.digits}": no contact has them; there is {known}')
-        return await self._commands.execute(RingRecipients(recipients=(contact.address,), account=contact.account))
+        return await self._commands.execute(RingRecipients(plan=contact.name))
 
     async def _try(self, command: TestCall) -> str:
         if bool(command.contact) == bool(command.to):
