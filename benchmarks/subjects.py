@@ -130,6 +130,10 @@ class Subject:
         self._process = process
         self._log = log
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def sample(self, since: float) -> Sample:
         """Its memory and processor time now (proc(5)); of the process itself, not of its children."""
         if self._process.poll() is not None:
