@@ -244,7 +244,7 @@ class Ringer:
         search.last = event
         if event.status in FOLLOWED and self._core.settings.follow_redirects:
             self._redirected(search, party, event)
-        else:
+        elif event.cause is not sip.EndCause.LOCAL_HANGUP:  # why we ended it was noted then
             search.statuses[party.key].append(status_of(event))
             if event.cause is sip.EndCause.REJECTED and event.status >= 600:  # it speaks for all (RFC 3261 §16.7)
                 self._hang_up_others(search, party.key)
