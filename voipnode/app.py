@@ -45,6 +45,7 @@ from voipnode.modules.entry.holder import HolderFields
 from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.mqtt.module import DESCRIPTOR as MQTT
+from voipnode.modules.recipients.module import DESCRIPTOR as RECIPIENTS
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
 from voipnode.modules.rules.module import DESCRIPTOR as RULES
@@ -68,7 +69,7 @@ log = logging.getLogger(__name__)
 # Before all else: the outputs are held, and in their normal state, before anything can ask for them; and rules and
 # MQTT hear from the beginning how everything stands.
 FIRST_MODULES = (RELAY, RULES, MQTT)
-MODULES = (ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
+MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
 
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named

@@ -33,6 +33,7 @@ from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSet
 from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import LightSettings
 from voipnode.modules.mqtt.settings import MqttSettings
+from voipnode.modules.recipients.settings import RecipientsSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.rules.settings import RulesSettings, broken_rules
 from voipnode.modules.sound_level.settings import SoundLevelSettings
@@ -53,7 +54,7 @@ class LogSettings(BaseModel):
     format: Literal["text", "json"] = Field(default="text", description="For people, or one JSON object a line.")
 
 
-class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, ClipsSettings):
+class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, RecipientsSettings, ClipsSettings):
     """voipnode.toml as a whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -170,6 +171,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
             clips=[clip.name for clip in self.clips],
             schedules=schedules,
             sequences=[sequence.name for sequence in self.dtmf],
+            recipients=[each.name for each in self.recipients],
         )
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)

@@ -466,3 +466,30 @@ class PublishMqtt(Command):
 class ReadExtensions(Command):
     """The extensions and their telephones, as JSON: a list of number, name, do_not_disturb, devices (as in
     `ExtensionChanged`) and calls (state, direction, remote)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTo(Command):
+    """Tell a recipient of `[[recipients]]`, now or once it is there. Carried out when the message is on the disk.
+
+    In `subject` and `text`, {name} stands for what `values` has under that name.
+    """
+
+    recipient: str
+    subject: str
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRecipient(Command):
+    """Try to tell a recipient something, once and now. Returns what it said; NotNowError tells what went wrong."""
+
+    __test__ = False  # of pytest's: it is a command, not a test
+
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRecipients(Command):
+    """The recipients as JSON: name, kind, how many messages wait, and what is the trouble ("" for none)."""

@@ -618,3 +618,14 @@ class ButtonPressed(Event):
     name: ClassVar[str] = "button.pressed"
     button: str
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDelivered(Event):
+    """A recipient has a message. `late_s`: how long it had waited; `said`: what the recipient's server answered."""
+
+    name: ClassVar[str] = "message.delivered"
+    recipient: str
+    number: int
+    late_s: float
+    said: str

@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import FastAPI, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from voipnode.calls.commands import ListRules, PullTrigger, SwitchRule
+from voipnode.calls.commands import ListRecipients, ListRules, PullTrigger, SwitchRule, TestRecipient
 from voipnode.calls.hooks import Commands
 from voipnode.web import problems
 
 RuleName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the rule")]
 TriggerName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the trigger")]
+RecipientName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the recipient")]
 TAG = "rules"
 
 
@@ -52,6 +53,21 @@ class Rules(BaseModel):
     history: list[Firing]
 
 
+class Recipient(BaseModel):
+    """Somebody who is told of things, and what is the trouble, "" for none."""
+
+    name: str
+    kind: str
+    waiting: int = Field(description="Messages that are not delivered yet")
+    trouble: str
+
+
+class Told(BaseModel):
+    """What a recipient's server said."""
+
+    said: str
+
+
 class RuleSwitch(BaseModel):
     """Whether a rule is at work, until the next start."""
 
@@ -86,3 +102,16 @@ def add_rules(app: FastAPI, commands: Commands) -> None:
     )
     async def pull(name: TriggerName) -> None:
         await commands.execute(PullTrigger(trigger=name))
+
+    @app.get("/api/v1/recipients", tags=[TAG], summary="Who is told of things, and how many messages wait")
+    async def recipients() -> list[Recipient]:
+        return [Recipient.model_validate(each) for each in json.loads(await commands.execute(ListRecipients()))]
+
+    @app.post(
+        "/api/v1/recipients/{name}/test",
+        tags=[TAG],
+        summary="Try to tell a recipient something, once and now",
+        responses=problems.documented(404, 409),
+    )
+    async def try_out(name: RecipientName) -> Told:
+        return Told(said=await commands.execute(TestRecipient(recipient=name)))

@@ -6,6 +6,7 @@ Each is a table of `actions = [{do = "...", ...}]`, done one after the other.
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -23,6 +24,7 @@ from voipnode.calls.commands import (
     PulsePort,
     ReleasePort,
     SendDtmf,
+    SendTo,
     StopClip,
     TestSpeaker,
 )
@@ -44,11 +46,20 @@ def _seconds(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule that fired: its name, because of what, and for which call ("" for none)."""
+
+    rule: str
+    because: str
+    call: str
+
+
 class _Action(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def command(self, rule: str, call: str) -> Command | None:
-        """What is asked of the house; `call` is the one that the rule fired for, "" for none. None: nothing."""
+    def command(self, fired: Fired) -> Command | None:
+        """What is asked of the house; None: nothing."""
         raise NotImplementedError
 
 
@@ -58,7 +69,7 @@ class Wait(_Action):
     kind: Literal["wait"] = Field(alias="do")
     for_s: Seconds = Field(gt=0, le=MAX_WAIT_S, description='Seconds, or "hh:mm:ss".')
 
-    def command(self, rule: str, call: str) -> Command | None:
+    def command(self, fired: Fired) -> Command | None:
         return None
 
 
@@ -69,8 +80,10 @@ class Pulse(_Action):
     port: Name
     duration_s: float = Field(default=7.0, gt=0, le=3600)
 
-    def command(self, rule: str, call: str) -> Command:
-        return PulsePort(port=self.port, duration_s=self.duration_s, who=f'rule "{rule}"', how="rule", authorised=True)
+    def command(self, fired: Fired) -> Command:
+        return PulsePort(
+            port=self.port, duration_s=self.duration_s, who=f'rule "{fired.rule}"', how="rule", authorised=True
+        )
 
 
 class Release(_Action):
@@ -79,8 +92,8 @@ class Release(_Action):
     kind: Literal["release"] = Field(alias="do")
     port: Name
 
-    def command(self, rule: str, call: str) -> Command:
-        return ReleasePort(port=self.port, who=f'rule "{rule}"')
+    def command(self, fired: Fired) -> Command:
+        return ReleasePort(port=self.port, who=f'rule "{fired.rule}"')
 
 
 class Play(_Action):
@@ -92,7 +105,7 @@ class Play(_Action):
     volume: float = Field(default=100.0, ge=0, le=200, description="Per cent.")
     repeat: int = Field(default=0, ge=0, le=1000, description="How many times more than once.")
 
-    def command(self, rule: str, call: str) -> Command:
+    def command(self, fired: Fired) -> Command:
         return PlayClip(clip=self.clip, to=self.to, volume=self.volume, repeat=self.repeat)
 
 
@@ -102,7 +115,7 @@ class StopPlaying(_Action):
     kind: Literal["stop_clip"] = Field(alias="do")
     clip: Name = Field(default="", description="Only where it is this one.")
 
-    def command(self, rule: str, call: str) -> Command:
+    def command(self, fired: Fired) -> Command:
         return StopClip(clip=self.clip)
 
 
@@ -111,8 +124,8 @@ class Answer(_Action):
 
     kind: Literal["answer"] = Field(alias="do")
 
-    def command(self, rule: str, call: str) -> Command:
-        return AnswerCall(call=call)
+    def command(self, fired: Fired) -> Command:
+        return AnswerCall(call=fired.call)
 
 
 class End(_Action):
@@ -120,8 +133,8 @@ class End(_Action):
 
     kind: Literal["hang_up"] = Field(alias="do")
 
-    def command(self, rule: str, call: str) -> Command:
-        return HangUp(call=call)
+    def command(self, fired: Fired) -> Command:
+        return HangUp(call=fired.call)
 
 
 class Dial(_Action):
@@ -130,8 +143,8 @@ class Dial(_Action):
     kind: Literal["send_digits"] = Field(alias="do")
     digits: str = Field(pattern=r"^[0-9A-D#*]{1,32}$")
 
-    def command(self, rule: str, call: str) -> Command:
-        return SendDtmf(call=call, digits=self.digits)
+    def command(self, fired: Fired) -> Command:
+        return SendDtmf(call=fired.call, digits=self.digits)
 
 
 class Call(_Action):
@@ -141,7 +154,7 @@ class Call(_Action):
     to: str = Field(min_length=1, max_length=255, description="A SIP address, or a number of the account's.")
     account: Name = ""
 
-    def command(self, rule: str, call: str) -> Command:
+    def command(self, fired: Fired) -> Command:
         return PlaceCall(to=self.to, account=self.account, authorised=True)
 
 
@@ -151,7 +164,7 @@ class Press(_Action):
     kind: Literal["press"] = Field(alias="do")
     input: Name
 
-    def command(self, rule: str, call: str) -> Command:
+    def command(self, fired: Fired) -> Command:
         return PressInput(input=self.input, source="rule")
 
 
@@ -161,8 +174,8 @@ class Speaker(_Action):
     kind: Literal["speaker_test"] = Field(alias="do")
     calibrate: bool = False
 
-    def command(self, rule: str, call: str) -> Command:
-        return CalibrateSpeaker() if self.calibrate else TestSpeaker(trigger=rule)
+    def command(self, fired: Fired) -> Command:
+        return CalibrateSpeaker() if self.calibrate else TestSpeaker(trigger=fired.rule)
 
 
 class Sound(_Action):
@@ -174,7 +187,7 @@ class Sound(_Action):
     input_gain_db: float | None = Field(default=None, ge=-40, le=30)
     output_gain_db: float | None = Field(default=None, ge=-40, le=30)
 
-    def command(self, rule: str, call: str) -> Command:
+    def command(self, fired: Fired) -> Command:
         return ChangeSound(
             input_muted=self.input_muted,
             output_muted=self.output_muted,
@@ -192,12 +205,24 @@ class Publish(_Action):
     retain: bool = False
     use_prefix: bool = True
 
-    def command(self, rule: str, call: str) -> Command:
+    def command(self, fired: Fired) -> Command:
         return PublishMqtt(topic=self.topic, payload=self.payload, retain=self.retain, use_prefix=self.use_prefix)
+
+
+class Send(_Action):
+    """Tell a recipient: {rule}, {because} and {call} stand for those of the rule that fired."""
+
+    kind: Literal["send"] = Field(alias="do")
+    to: Name = Field(description="Of [[recipients]].")
+    subject: str = Field(default="{rule}", max_length=200)
+    text: str = Field(default="{because}", max_length=4096)
+
+    def command(self, fired: Fired) -> Command:
+        return SendTo(recipient=self.to, subject=self.subject, text=self.text, values=asdict(fired))
 
 
 FOR_A_CALL = (Answer, End, Dial)
 Action = Annotated[
-    Wait | Pulse | Release | Play | StopPlaying | Answer | End | Dial | Call | Press | Publish | Speaker | Sound,
+    Wait | Pulse | Release | Play | StopPlaying | Answer | End | Dial | Call | Press | Publish | Send | Speaker | Sound,
     Field(discriminator="kind"),
 ]

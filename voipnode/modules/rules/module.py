@@ -20,7 +20,7 @@ from voipnode.calls.commands import ListRules, PullTrigger, SwitchRule
 from voipnode.calls.errors import CallError, UnknownNameError
 from voipnode.calls.events import Event, ManualTriggered, NodeStarted, Problem, RuleFired
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
-from voipnode.modules.rules.actions import Wait
+from voipnode.modules.rules.actions import Fired, Wait
 from voipnode.modules.rules.conditions import Every, Pulse, Triggered
 from voipnode.modules.rules.rule import Rule
 from voipnode.modules.rules.settings import RulesSettings
@@ -116,7 +116,7 @@ class RulesModule:
             if isinstance(action, Wait):
                 await asyncio.sleep(action.for_s)
                 continue
-            command = action.command(settings.name, call)
+            command = action.command(Fired(settings.name, because, call))
             try:
                 if command is not None:
                     await self._commands.execute(command)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from voipnode.modules.rules.actions import FOR_A_CALL, Action, Play, Press, Pulse, Release, StopPlaying, Wait
+from voipnode.modules.rules.actions import FOR_A_CALL, Action, Play, Press, Pulse, Release, Send, StopPlaying, Wait
 from voipnode.modules.rules.conditions import (
     ClipPlaying,
     Condition,
@@ -96,6 +96,7 @@ def broken_rules(
     clips: Collection[str],
     schedules: Collection[str],
     sequences: Collection[str],
+    recipients: Collection[str],
 ) -> Iterator[tuple[Where, Any, str]]:
     """What rules name and there is not: place, value, what would be right. `ports`: each with its longest pulse."""
     known: dict[str, Collection[str]] = {
@@ -104,6 +105,7 @@ def broken_rules(
         "clip": clips,
         "schedule": schedules,
         "[[dtmf]] sequence": sequences,
+        "recipient": recipients,
     }
 
     def look(where: Where, what: str, name: str) -> Iterator[tuple[Where, Any, str]]:
@@ -133,5 +135,7 @@ def broken_rules(
                 yield (*where, "duration_s"), action.duration_s, words
             if isinstance(action, Play | StopPlaying):
                 yield from look((*where, "clip"), "clip", action.clip)
+            if isinstance(action, Send):
+                yield from look((*where, "to"), "recipient", action.to)
             if isinstance(action, Press):
                 yield from look((*where, "input"), "input", action.input)
