@@ -38,6 +38,8 @@ class Reception:
         if isinstance(decision, Refusal):
             self._refuse(event, decision.status, decision.detail)
             return
+        if decision.extension is not None:
+            core.endpoint.hold_to_source(event.session)
         caller = caller_from(decision)
         if event.replaces is not None:
             self._pickup.by_dialog(Picker(event, decision, caller, _shown(event, decision)), event.replaces.session)

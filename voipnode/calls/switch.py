@@ -108,6 +108,7 @@ class Switch:
         self.registrar = Registrar(
             settings.registrar,
             extensions,
+            endpoint=endpoint,
             local_address=local_address,
             bus=bus,
             memory=memory or NoMemory(),

@@ -218,6 +218,12 @@ class Endpoint:
         """Refuse the call with a final status 300-699; `headers` adds fields (Contact with 302, Warning with 488)."""
         self._answering.reject(self._core.session(session), status, now, reason, headers)
 
+    def hold_to_source(self, session: str) -> None:
+        """Who called is reached where his INVITE came from: he has proven to receive there, and may be behind a NAT."""
+        dialog = self._core.session(session).dialog
+        if dialog is not None and dialog.flow is not None:
+            dialog.flow = dialog.flow.held(dialog.remote_target)
+
     # ---- commands for any call
 
     def hang_up(self, session: str, now: float, headers: tuple[tuple[str, str], ...] = ()) -> None:

@@ -58,6 +58,14 @@ class Flow:
             return known
         return replace(hop, domain=known.domain if same_host else hop.domain, profile=known.profile)
 
+    def held(self, uri: SipUri) -> Flow:
+        """The same for a peer who has proven that he receives there, by answering a challenge, and calls himself `uri`.
+
+        Over UDP one who names another host is behind a NAT, whatever addresses the two are: he is where he is seen.
+        """
+        elsewhere = normal_host(uri.host) != normal_host(self.hop.remote.host)
+        return replace(self, only=True) if elsewhere and self.direct and not self.hop.reliable else self
+
     def comes_from(self, host: str) -> bool:
         """Whether this is a host that the INVITE came from, or its answer."""
         return host in (self.heard_at, normal_host(self.hop.remote.host))

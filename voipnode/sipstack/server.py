@@ -145,6 +145,8 @@ class Server:
         if dialog.flow is not None and arrival.source.reliable and not self._core.connections.is_alive(dialog.flow.hop):
             # The connection is gone, and here the peer is again over another one.
             dialog.flow = replace(dialog.flow, hop=arrival.source, theirs=True)
+        elif dialog.flow is not None and dialog.flow.only and not from_anywhere:
+            dialog.flow = replace(dialog.flow, hop=arrival.source)  # its NAT has another port for it now
         return found
 
     def _bye(self, arrival: ServerArrival, now: float) -> None:

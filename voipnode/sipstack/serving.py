@@ -28,11 +28,12 @@ MAX_OF_ALL = 20_000
 
 
 class Wish(NamedTuple):
-    """Who (`by`) wants to watch what (`name`), and the picture of it for him."""
+    """Who (`by`) wants to watch what (`name`), and the picture of it for him. `proven`: by a password."""
 
     name: str
     by: str
     picture: Picture
+    proven: bool = False
 
 
 class Watched(Protocol):
@@ -92,7 +93,8 @@ class Serving:
         dialog = Dialog.from_uas(request, core.entropy.tag(), contact, over_tls=source.secure)
         dialog.confirm()
         direct = len(request.vias) == 1 and not dialog.routes
-        dialog.flow = Flow(source, theirs=True, direct=direct, heard_at=source.remote.host)
+        flow = Flow(source, theirs=True, direct=direct, heard_at=source.remote.host)
+        dialog.flow = flow.held(dialog.remote_target) if wish.proven else flow
         fields = (("Expires", str(expires_s)), ("Contact", contact))
         self._server.respond(arrival, 200, now, headers=fields, tag=dialog.id.local_tag)
         subscription = Subscription(

@@ -461,3 +461,54 @@ def test_all_telephones_of_an_extension_ring_and_the_first_to_answer_has_the_doo
     assert house.states[-1] == "Active"
     assert [event.cause for event in anna.of(sip.SessionEnded)] == [sip.EndCause.CANCELLED]
     assert house.switch.calls[0].account.id == "extension 101"
+
+
+# ---- behind a NAT
+
+
+def test_a_nat_is_kept_from_forgetting_a_telephone() -> None:
+    house = board()
+    anna = Telephone(house, "101", ANNA)
+    Telephone(house, "102", BEN).register()
+    anna.register("<sip:101@172.17.0.2:5099>")
+    house.wire.run(100.0)
+    asked = [(rung.at, rung.receiver, rung.data.split(b" ", 2)[1]) for rung in house.wire.ladder.pick("OPTIONS")]
+    assert asked == [(at, anna.name, b"sip:101@172.17.0.2:5099") for at in (26.0, 51.0, 76.0)]
+    anna.register("<sip:101@172.17.0.2:5099>", expires=0)
+    house.wire.run(200.0)
+    assert len(house.wire.ladder.pick("OPTIONS")) == 3
+    assert house.endpoint.counts()["outside"] == 0
+
+
+@pytest.mark.parametrize(
+    ("contact", "interval_s"),
+    [
+        ("<sip:101@172.17.0.2:5099>", 0),
+        (f"<sip:101@172.17.0.2:5099>{INSTANCE};reg-id=1", 25),
+        (f"<sip:101@{ANNA}>", 25),
+    ],
+)
+def test_who_needs_no_keep_alive_gets_none(contact: str, interval_s: int) -> None:
+    house = board(registrar={"nat_keep_alive_s": interval_s})
+    Telephone(house, "101", ANNA).register(contact, headers=OUTBOUND)
+    house.wire.run(100.0)
+    assert house.wire.ladder.pick("OPTIONS") == []
+
+
+def test_who_calls_from_behind_a_nat_is_hung_up_where_he_is_seen() -> None:
+    house = board()
+    anna = Telephone(house, "101", ANNA)
+    inside = Address("172.17.0.2", 5099)
+    anna.endpoint._core.own_addresses._local = lambda hop: inside  # what it knows of itself
+    anna.call_as("door")
+    house.wire.run(1.0)
+    (call,) = house.switch.calls
+    house.switch.answer(call.id, house.wire.now)
+    house.wire.run(2.0)
+    invite = house.wire.ladder.pick("INVITE")[-1].data
+    assert b"Contact: <sip:101@172.17.0.2:5099>" in invite
+    house.switch.hang_up(call.id, house.wire.now)
+    house.wire.run(3.0)
+    (bye,) = house.wire.ladder.pick("BYE")
+    assert (bye.receiver, bye.data.split(b" ", 2)[1]) == (anna.name, b"sip:101@172.17.0.2:5099")
+    assert house.switch.calls == ()

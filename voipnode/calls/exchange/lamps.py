@@ -52,7 +52,7 @@ class BusyLamps:
         host = uri.host
         self._shown.setdefault(number, self.of(number, ""))
         entity = str(SipUri("sip", user=escape_user(number), host=host, port=uri.port))
-        return Wish(number, by, DialogPicture(entity, lambda: self.of(number, host)))
+        return Wish(number, by, DialogPicture(entity, lambda: self.of(number, host)), proven=True)
 
     def look(self, now: float) -> None:
         """Something may have changed: whoever watches a number that does not look as it did is told."""

@@ -83,7 +83,7 @@ class Device:
 
     @property
     def is_behind_nat(self) -> bool:
-        """Whether it is elsewhere than it says, so that a NAT must be kept from forgetting it."""
+        """Whether it is elsewhere than it says, over UDP."""
         at = Address(normal_host(self.uri.host), self.uri.port or DEFAULT_PORTS["UDP"])
         return not self.source.reliable and not self.path and self.hop.remote != at
 

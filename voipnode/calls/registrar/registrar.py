@@ -18,10 +18,12 @@ from voipnode.calls.ports import LocalAddress
 from voipnode.calls.registrar.bindings import Bindings
 from voipnode.calls.registrar.device import Device
 from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.registrar.nat_pings import NatPings
 from voipnode.calls.registrar.settings import ExtensionSettings, RegistrarSettings, extension_account
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.ways import Way, straight
 from voipnode.sipstack.config import Detour
+from voipnode.sipstack.endpoint import Endpoint
 from voipnode.sipstack.errors import ParseError, RemoteError
 from voipnode.sipstack.fields import format_date
 from voipnode.sipstack.message import Request
@@ -64,6 +66,7 @@ class Registrar:
         settings: RegistrarSettings,
         extensions: Sequence[ExtensionSettings],
         *,
+        endpoint: Endpoint,
         local_address: LocalAddress,
         bus: Bus,
         memory: BindingMemory,
@@ -74,6 +77,7 @@ class Registrar:
         self.user_id = user_id
         self.extensions = {each.number: Extension(each, user_id) for each in extensions}
         self.bindings = Bindings(settings, self._changed)
+        self._pings = NatPings(endpoint, local_address, user_id, settings.nat_keep_alive_s)
         self._local_address = local_address
         self._bus = bus
         self._memory = memory
@@ -146,10 +150,12 @@ class Registrar:
         self.bindings.connection_closed(hop, now)
 
     def next_deadline(self) -> float | None:
-        return self.bindings.next_deadline()
+        deadlines = (self.bindings.next_deadline(), self._pings.next_deadline())
+        return min((at for at in deadlines if at is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
         self.bindings.on_deadline(now)
+        self._pings.on_deadline(now)
 
     # ---- what is remembered
 
@@ -170,6 +176,7 @@ class Registrar:
         return found
 
     def _changed(self, number: str, before: tuple[Device, ...], after: tuple[Device, ...], now: float) -> None:
+        self._pings.follow(number, before, after, now)
         utc_s = self._utc_s()
         lasting = [device for device in after if not device.ends_with_connection]
         if lasting or any(not device.ends_with_connection for device in before):

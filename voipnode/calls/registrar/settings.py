@@ -26,6 +26,13 @@ class RegistrarSettings(BaseModel):
     max_expires_s: int = Field(
         default=3600, ge=60, le=86_400, description="A telephone that asks for more, or says nothing, gets this much."
     )
+    nat_keep_alive_s: int = Field(
+        default=25,
+        ge=0,
+        le=600,
+        description="Telephones that are reached elsewhere than they say, over UDP, are asked something this often, so"
+        " that the NAT in between does not forget them; 0: never.",
+    )
 
     @model_validator(mode="after")
     def _order(self) -> Self:
