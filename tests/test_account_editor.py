@@ -99,6 +99,15 @@ def with_node(test: Callable[[Running], Awaitable[None]], folder: Path, more: st
     run_test(play())
 
 
+def test_nobody_of_a_line_that_was_replaced_still_listens(tmp_path: Path) -> None:
+    async def test(node: Running) -> None:
+        listeners = len(node.node.bus._listeners)
+        await node.add(**DESK)
+        assert len(node.node.bus._listeners) == listeners
+
+    with_node(test, tmp_path)
+
+
 def test_an_account_is_added_beside_the_automatic_one_which_stays_the_default(tmp_path: Path) -> None:
     async def test(node: Running) -> None:
         assert await node.add(**PBX) == "PBX"
