@@ -153,6 +153,10 @@ fallback = "Anna"
         ('members = ["Anna"]\nbusy_clip = "song"', ['groups[1].busy_clip = "song": there is no such clip']),
         ('members = ["Anna"]\non_busy = "stop"', ['groups[1].on_busy = "stop": ']),
         ('members = ["Anna"]\nmax_call_duration_s = 4000', ["1 to 3600 seconds"]),
+        (
+            'stages = [{ring = ["Anna"]}, {ring = ["Ben"]}]\ncalling_timeout_s = 20',
+            ["groups[1].calling_timeout_s = 20: is over when stage 2 begins, after 20 s"],
+        ),
         ('stages = [{ring = ["Anna"]}]\nring_s = 5', ["strategy and ring_s are about members"]),
         ('members = ["1", "2", "3", "4", "5", "6", "7"]', ['groups[1].members[6] = "7": is the seventh to ring']),
         (

@@ -229,6 +229,12 @@ def test_the_button_s_fallback_comes_after_the_group_s_time() -> None:
     assert (board.last.at, board.last.reason) == (25.0, CallReason.NO_ANSWER)
 
 
+def test_an_account_that_is_off_silences_its_own_contacts_alone() -> None:
+    board = Switchboard()
+    board.phone("ben", "192.168.1.21", plan=rings)
+    assert run(desk(board), board, RingRecipients(plan="family")) == [(0.0, "ben", "<sip:door")]
+
+
 def test_a_fallback_that_comes_anyway_comes_once() -> None:
     board = with_people()
     called = run(desk(board), board, RingRecipients(plan="Anna", fallback="Ben", button="b"), until=130.0)

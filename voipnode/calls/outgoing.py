@@ -201,7 +201,7 @@ class Outgoing:
         core = self._core
         leg = call.legs[event.session]
         ringer = self._ringers.get(call.id)
-        if call.winner is not None or call.over or ringer is None:  # two answered at the same moment
+        if ringer is None or not ringer.wants(leg.key):  # two answered at the same moment
             core.hang_up(event.session, ANSWERED_ELSEWHERE)
             return
         # What was agreed with this very fork while it rang stands, with all later changes (RFC 6337 §3.1.1).

@@ -71,6 +71,21 @@ def test_a_group_has_its_own_times_rules_and_sounds() -> None:
     assert directory({"name": "g", "members": ["Anna"]}).plan("g").max_call_duration_s == 600
 
 
+@pytest.mark.parametrize(
+    ("group", "time_s"),
+    [
+        ({"members": ["Anna"]}, 30),
+        ({"members": ["Anna"], "ring_s": 45}, 45),
+        ({"members": ["Anna", "Ben", "Gran"], "strategy": "in_turn"}, 60),
+        ({"stages": [{"ring": ["Anna"]}, {"ring": ["Ben"], "for_s": 25}]}, 45),
+        ({"stages": [{"ring": ["Anna"]}, {"ring": ["Ben"], "for_s": 25}], "calling_timeout_s": 40}, 40),
+    ],
+)
+def test_how_long_a_group_rings(group: dict[str, object], time_s: int) -> None:
+    plan = directory({"name": "g", **group}, sip=SipSettings(calling_timeout_s=30)).plan("g")
+    assert plan.calling_timeout_s == time_s
+
+
 def test_members_bring_their_own_fallbacks_except_the_group_that_they_are_in() -> None:
     house = directory({"name": "family", "members": ["Anna", "Ben"], "fallback": "Gran"})
     anna, ben = house.plan("family").stages[0].recipients

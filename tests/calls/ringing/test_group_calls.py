@@ -405,6 +405,17 @@ def test_a_redirect_of_one_is_followed_for_it_alone() -> None:
     house.end()
 
 
+def test_who_is_rung_again_may_be_sent_elsewhere_again() -> None:
+    house = House()
+    house.person("anna", refuses(302, "<sip:mobile@192.168.1.99>"))
+    mobile = house.phone("mobile", "192.168.1.99", plan=busy)
+    house.press(plan(stage("anna"), stage("anna")))
+    house.wire.run(1.0)
+    assert len(mobile.of(sip.IncomingCall)) == 2
+    assert house.rang == ["0 anna busy", "0 anna busy"]
+    house.end()
+
+
 def test_a_redirect_to_nowhere_is_the_party_s_end() -> None:
     house = House()
     house.switch.reach_by(lambda uri, account, done: done((), house.wire.now))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from voipnode.calls.commands import PlaceCall, RingRecipients
-from voipnode.calls.errors import CallError, NotNowError
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.hooks import Tasks
 from voipnode.calls.outgoing import MAX_LEGS
 from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.ringing.parties import Found
 from voipnode.calls.ringing.plan import Recipient, RingPlan
+from voipnode.calls.settings import AccountSettings
 from voipnode.calls.switch import Switch
 from voipnode.calls.vms.ports import VMS, VMS_ACCOUNT
 from voipnode.calls.ways import Way, Ways
@@ -98,8 +100,15 @@ class Bell:
     def _hunt(self, plan: RingPlan, *, authorised: bool, button: str = "") -> str:
         recipients = [recipient for stage in plan.stages for recipient in stage.recipients]
         names = [recipient.account for recipient in recipients if recipient.address != VMS]
-        account = self._switch.account(names[0]) if names else VMS_ACCOUNT
+        account = self._account(names) if names else VMS_ACCOUNT
         return self._switch.hunt(plan, account, self._clock(), authorised=authorised, button=button)
+
+    def _account(self, names: Iterable[str]) -> AccountSettings:
+        """The first of these that is active: an account that is not silences its own recipients, and no others."""
+        for name in names:
+            with suppress(UnknownNameError):
+                return self._switch.account(name)
+        return self._switch.account("")
 
     # The parties, for the switch
 

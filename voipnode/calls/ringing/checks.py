@@ -41,6 +41,18 @@ def broken_groups(
                 at_once.add(party)
             if keep:
                 kept |= {party for _, party in parties}
+        yield from _too_late(index, group)
+
+
+def _too_late(index: int, group: GroupSettings) -> Iterator[Broken]:
+    """A stage that would begin when the group's time is over already."""
+    begins_s = 0
+    for number, lasts_s in enumerate(group.stage_times_s, 1):
+        if group.calling_timeout_s is not None and begins_s >= group.calling_timeout_s:
+            words = f"is over when stage {number} begins, after {begins_s} s; allow more, or shorten those before"
+            yield ("groups", index, "calling_timeout_s"), group.calling_timeout_s, words
+            return
+        begins_s += lasts_s
 
 
 def _stages(group: GroupSettings) -> Iterator[tuple[Sequence[tuple[Place, str]], bool]]:

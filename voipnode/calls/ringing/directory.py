@@ -94,9 +94,12 @@ class Directory:
 
     @staticmethod
     def _limited(plan: RingPlan, group: GroupSettings) -> RingPlan:
-        """The plan with the group's own times, where it has any."""
+        """The plan with the group's own times: without a limit of its own, those of its stages where all have one."""
+        stages_s = sum(stage.for_s for stage in plan.stages)
         if group.calling_timeout_s is not None:
             plan = replace(plan, calling_timeout_s=float(group.calling_timeout_s))
+        elif stages_s < math.inf:
+            plan = replace(plan, calling_timeout_s=stages_s)
         if group.max_call_duration_s is not None:
             longest = group.max_call_duration_s
             plan = replace(plan, max_call_duration_s=math.inf if longest == "infinite" else float(longest))

@@ -60,7 +60,7 @@ class Ringer:
         self._add_leg = add_leg
         self._parties: dict[int, _Party] = {}
         self._untold: list[RecipientRang] | None = []  # until the call itself is told of
-        self._told_stage = (plan, 1)
+        self._told_stage = self._begun = (plan, 1)
         self._end: Miss | None = None
 
     def begin(self) -> bool:
@@ -144,6 +144,9 @@ class Ringer:
 
     def _ring(self, ring: Ring) -> None:
         party = self._parties[ring.key] = _Party(ring)
+        if self._begun != (ring.plan, ring.stage):  # who was sent elsewhere before may be sent there again
+            self._begun = (ring.plan, ring.stage)
+            self._call.tried = [leg.target for leg in self._call.legs.values()]
         if ring.recipient.address == VMS:
             self._ring_vms(party)
             return

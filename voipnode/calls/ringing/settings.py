@@ -83,7 +83,9 @@ class GroupSettings(GroupSounds):
         default="only_this", description="... that one says 600 or 603, which speak for the person (RFC 3261 §21.6)."
     )
     calling_timeout_s: Seconds | None = Field(
-        default=None, description="How long the group rings, all stages together; without: sip.calling_timeout_s."
+        default=None,
+        description="How long the group rings at most, all stages together; without: as long as they say, or where they"
+        " say nothing as sip.calling_timeout_s.",
     )
     max_call_duration_s: int | Literal["infinite"] | None = Field(
         default=None, description='End its calls after so long, 1 to 3600 s, or "infinite"; without: as [sip] has it.'
@@ -99,6 +101,15 @@ class GroupSettings(GroupSounds):
         if isinstance(self.max_call_duration_s, int) and not 1 <= self.max_call_duration_s <= 3600:
             raise ValueError(f'group "{self.name}": a call may last 1 to 3600 seconds, or "infinite"')
         return self
+
+    @property
+    def stage_times_s(self) -> tuple[int, ...]:
+        """How long each stage, or each turn, lasts; none where all ring for as long as the group does."""
+        if self.stages:
+            return tuple([stage.for_s for stage in self.stages])
+        if self.strategy == "in_turn":
+            return (self.ring_s or IN_TURN_S,) * len(self.members)
+        return () if self.ring_s is None else (self.ring_s,)
 
     @property
     def rules(self) -> Rules:
