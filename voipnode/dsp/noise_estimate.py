@@ -42,6 +42,7 @@ class NoiseEstimate:
         self._mean_presence: Bins = np.zeros(bins, dtype=np.float32)
         self._presence: Bins = np.zeros(bins, dtype=np.float32)
         self._change: Bins = np.zeros(bins, dtype=np.float32)
+        self._every_bin: Bins = np.ones(bins, dtype=np.float32)  # what is added up
         self._least = LeastPower(bins)
         self.clearance = VoiceClearance()
         self.reset()
@@ -57,7 +58,7 @@ class NoiseEstimate:
     def update(self, heard: Bins, held: NDArray[np.bool_] | None = None) -> None:
         """Learn from the power of a frame. `held` is true in bins where something other than noise is known to
         sound."""
-        level = float(heard.sum())
+        level = float(heard.dot(self._every_bin))
         if level <= self._alive:
             return
         power, presence, mean = self.power, self._presence, self._mean_presence
@@ -76,7 +77,7 @@ class NoiseEstimate:
         mean += presence * (1 - _MEMORY)
         # Where all has seemed to be speech for long, it is noise that has risen.
         stuck = mean > _STUCK
-        if stuck.any():
+        if np.count_nonzero(stuck):
             np.multiply(presence, _STUCK, out=presence, where=stuck)
         if held is not None:
             np.maximum(presence, held, out=presence)

@@ -72,6 +72,11 @@ class ResidualEcho:
         self._nothing = bins * window_energy(rate_hz) * _NOTHING
         # Error, noise, echo, echo ringing on, late far end, far end held.
         self._powers = np.zeros((6, bins), dtype=np.float32)
+        # Weights of all that is added up: a product of rows takes a third of the time of a sum.
+        self._every_bin = np.ones(bins, dtype=np.float32)
+        self._every_band = np.ones(count, dtype=np.float32)
+        self._every_part = np.ones(4, dtype=np.float32)
+        self._weights = np.full(4, _QUANTILE_TO_MEAN, dtype=np.float32)
         self._past_far = np.zeros((_LATE_FRAMES, bins), dtype=np.float32)
         self._shapes = np.zeros((4, count), dtype=np.float32)
         # Four coefficients of the model, regression, coupling.
@@ -97,7 +102,8 @@ class ResidualEcho:
     def update(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> Bins | None:
         """The residual echo's power in this frame, a new array; None where the far end has been silent for so long that
         nothing can be left. All are powers, shape (bins,)."""
-        self._silent = 0 if float(far.sum()) > self._nothing or float(echo.sum()) > self._nothing else self._silent + 1
+        is_heard = far.dot(self._every_bin) > self._nothing or echo.dot(self._every_bin) > self._nothing
+        self._silent = 0 if is_heard else self._silent + 1
         if self._silent >= _SILENT_FRAMES:
             if self._silent == _SILENT_FRAMES:
                 self._powers[:] = self._past_far[:] = 0
@@ -105,18 +111,18 @@ class ResidualEcho:
         bands = self._follow(error, echo, far, noise)
         shapes = self._shapes
         shapes[:3] = bands[2:5]
-        distortion = self._distortion(float(bands[3].sum()))
+        distortion = self._distortion(float(bands[3].dot(self._every_band)))
         np.multiply(self._spread, distortion, out=shapes[3])
         parts = self._coefficients[:4] * shapes
-        expected = parts.sum(axis=0)
+        expected = self._every_part.dot(parts)
         played = bands[5] > self._audible
-        if played.any():
+        if np.count_nonzero(played):
             heard = bands[0] - bands[1]
             np.maximum(heard, 0, out=heard)
             if self._frames % 2:
                 active = expected * (2 * _QUANTILE_TO_MEAN) > bands[1]
                 active &= played
-                if active.any():
+                if np.count_nonzero(active):
                     self._learn(heard, parts, expected, active, bands[3])
             else:
                 self._regress(bands)
@@ -125,18 +131,19 @@ class ResidualEcho:
 
     def _follow(self, error: Bins, echo: Bins, far: Bins, noise: Bins) -> NDArray[np.float32]:
         """Take in a frame; returns the powers' sums over bands, shape (6, bands)."""
-        powers, past = self._powers, self._past_far
+        powers, past = self._powers, self._past_far[self._frames % _LATE_FRAMES]
+        ringing, late, held = powers[3:]
         powers[0], powers[1], powers[2] = error, noise, echo
-        powers[3] *= _RINGING
-        powers[3] += echo
-        at = self._frames % _LATE_FRAMES
-        powers[4] *= _REVERBERATION
-        powers[4] += past[at]
-        past[at] = far
-        powers[5] *= _HELD
-        np.maximum(powers[5], far, out=powers[5])
+        ringing *= _RINGING
+        ringing += echo
+        late *= _REVERBERATION
+        late += past
+        past[:] = far
+        held *= _HELD
+        np.maximum(held, far, out=held)
         self._frames += 1
-        return powers @ self._to_bands
+        bands: NDArray[np.float32] = powers.dot(self._to_bands)
+        return bands
 
     def _learn(
         self,
@@ -168,12 +175,15 @@ class ResidualEcho:
         """The error's power on the echo's, both without their means."""
         pair = bands[0:4:3]
         self._means += _MEAN_STEP * (pair - self._means)
-        error, echo = pair - self._means
-        loudness = float(bands[3].sum()) / (float(bands[0].sum()) + 1e-12)
+        apart = pair - self._means
+        error_power, echo_power = pair.dot(self._every_band).tolist()
+        loudness = echo_power / (error_power + 1e-12)
         step = np.float32(max(_REGRESSION_STEP * min(1.0, loudness), _LEAST_REGRESSION_STEP))
         products = self._products
-        products[0] += step * (error * echo - products[0])
-        products[1] += step * (echo * echo - products[1])
+        apart *= apart[1].copy()
+        apart -= products
+        apart *= step
+        products += apart
         leakage = products[0] / products[1]
         leakage *= _REGRESSION_TRUST
         np.minimum(np.maximum(leakage, 0, out=leakage), _REGRESSION_TRUST, out=self._coefficients[4])
@@ -199,10 +209,10 @@ class ResidualEcho:
     def _residual(self, distortion: float) -> Bins:
         """The model, bin by bin: never less than what regression says, and what the loudspeaker must be giving."""
         each, powers = self._coefficients.take(self._band_of_bin, axis=1), self._powers
-        residual: Bins = (each[:3] * powers[2:5]).sum(axis=0)
-        residual += each[3] * np.float32(distortion / len(residual))
-        residual *= _QUANTILE_TO_MEAN
-        least = each[4:]
+        parts, least = each[:4], each[4:]
+        parts[:3] *= powers[2:5]
+        self._weights[3] = float(_QUANTILE_TO_MEAN) * distortion / len(self._every_bin)
+        residual: Bins = self._weights.dot(parts)
         least *= powers[3::2]
         np.maximum(residual, least[0], out=residual)
         np.maximum(residual, least[1], out=residual)

@@ -20,9 +20,9 @@ _LEAST_XI = np.float32(10**-1.8)
 
 # A-priori SNR, averaged in time and frequency: below the first there is no speech, above the second there is.
 _ABSENT_DB, _PRESENT_DB = -10.0, -5.0
-_SLOPE = np.float32(10 / math.log(10) / (_PRESENT_DB - _ABSENT_DB))  # of the natural logarithm, the fastest one
-_OFFSET = np.float32(_ABSENT_DB / (_PRESENT_DB - _ABSENT_DB))
-_LEAST_AVERAGE = np.float32(1e-6)
+_ABSENT, _PRESENT = 10 ** (_ABSENT_DB / 10), 10 ** (_PRESENT_DB / 10)
+_SLOPE = 10 / math.log(10) / (_PRESENT_DB - _ABSENT_DB)  # of the natural logarithm, the fastest one
+_OFFSET = _ABSENT_DB / (_PRESENT_DB - _ABSENT_DB)
 _STEP = np.float32(0.3)
 _NEAR, _FAR = 1, 8  # bins to either side that are averaged
 _MOST_ABSENCE = np.float32(0.95)
@@ -62,7 +62,7 @@ class SpectralGain:
         np.minimum(v, _MOST_V, out=v)
         log_floor = np.log(floor)
         log_gain = np.log(wiener, out=wiener)
-        log_gain += self._table[v.view(np.int32) >> _SHIFT]
+        log_gain += self._table.take(v.view(np.int32) >> _SHIFT)
         np.minimum(log_gain, 0, out=log_gain)
         log_gain -= log_floor
         log_gain *= self._speech(xi, v)
@@ -100,16 +100,15 @@ class SpectralGain:
         np.subtract(sums[end : end + bins], sums[near : near + bins], out=averages[0])
         np.subtract(sums[2 * _FAR + 1 : 2 * _FAR + 1 + bins], sums[:bins], out=averages[1])
         averages *= self._shares
-        np.maximum(averages, _LEAST_AVERAGE, out=averages)
+        np.maximum(averages, _ABSENT, out=averages)
+        np.minimum(averages, _PRESENT, out=averages)
         np.log(averages, out=averages)
         averages *= _SLOPE
         averages -= _OFFSET
-        np.maximum(averages, 0, out=averages)
-        np.minimum(averages, 1, out=averages)
-        everywhere = max(float(smooth.sum()) / bins, float(_LEAST_AVERAGE))
-        likely: Bins = averages[0]
-        likely *= averages[1]
-        likely *= np.float32(min(max(math.log(everywhere) * float(_SLOPE) - float(_OFFSET), 0.0), 1.0))
+        everywhere = min(max((sums.item(_FAR + bins) - sums.item(_FAR)) / bins, _ABSENT), _PRESENT)
+        near_likely, likely = averages
+        likely *= near_likely
+        likely *= math.log(everywhere) * _SLOPE - _OFFSET
         return likely
 
 

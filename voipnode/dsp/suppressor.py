@@ -54,6 +54,7 @@ class Suppressor:
         self.noise = noise
         self.noise_floor_db = noise_floor_db
         self._echo = ResidualEcho(rate_hz) if echo else None
+        self._mean: Bins = np.full(bins, 1 / bins, dtype=np.float32)
         self._nothing: Frame = np.zeros(self._size, dtype=np.float32)
         self._frames: Frame = np.zeros((3 if echo else 1, self._size), dtype=np.float32)
         self._analysis = Analysis(rate_hz, len(self._frames))
@@ -115,7 +116,7 @@ class Suppressor:
         calm = min(max((self._noise.clearance.decibels - _CALM_DB) / _CALMING_DB, 0.0), 1.0)
         left = self._left(noise, calm)
         gains = self._gains(heard, noise, residual, left, calm)
-        self.gain = float(gains.sum()) / len(gains)
+        self.gain = float(gains.dot(self._mean))
         spectrum *= gains
         if residual is not None:
             spectrum += self._comfort.next_spectrum(self._missing(heard, noise, residual, left, gains))

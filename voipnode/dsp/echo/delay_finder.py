@@ -49,6 +49,7 @@ class DelayFinder:
         self._near_spectrum: Spectra = np.zeros(size + 1, dtype=np.complex64)
         self._far_power: Frame = np.zeros(count, dtype=np.float32)
         self._near_power: Frame = np.zeros(count, dtype=np.float32)
+        self._mean: Frame = np.full(count, 1 / count, dtype=np.float32)
         self._alike = round(_ALIKE_S * size * FRAMES_PER_S)
         self._audible = _AUDIBLE * size * size * 4
         self.reset()
@@ -83,11 +84,12 @@ class DelayFinder:
         powers = self._far.powers(1)[0]
         np.multiply(near, self._taper, out=self._near[size:])
         spectrum = to_spectra(self._near, self._near_spectrum)[bins]
-        self._far_power += (1 - _POWER_MEMORY) * (powers[bins] - self._far_power)
-        self._near_power += (1 - _POWER_MEMORY) * (
-            np.square(spectrum.real) + np.square(spectrum.imag) - self._near_power
-        )
-        if float(self._far_power.mean()) < self._audible:
+        heard = np.square(spectrum.real)
+        heard += np.square(spectrum.imag)
+        for mean, power in ((self._far_power, powers[bins]), (self._near_power, heard)):
+            mean *= _POWER_MEMORY
+            mean += power * (1 - _POWER_MEMORY)
+        if self._far_power.dot(self._mean) < self._audible:
             return False
         work = np.conjugate(self._far.spectra(self._rows)[:, bins], out=self._work)
         work *= spectrum / np.sqrt(self._far_power * self._near_power + _LEAST)
