@@ -112,7 +112,7 @@ class BlockFilter:
         given, made, order, block = self._given, self._made, self._order, self._block
         for at in range(0, self.size, block):
             given[order:] = frame[at : at + block]
-            np.dot(self._matrix, given, out=made)
+            self._matrix.dot(given, out=made)
             given[:order] = made[:order]
             self._output[at : at + block] = made[order:]
         return self._output

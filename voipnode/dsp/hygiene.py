@@ -9,12 +9,14 @@ import numpy as np
 
 from voipnode.dsp.frames import Frame
 
+_SINGLE = np.dtype(np.float32)
+
 
 def usable(samples: Any, size: int) -> Frame:
     """`samples` itself where it is a clean frame of `size`, else a new array that is one: what is no number counts as
     silence, what is louder than full scale as full scale, what is too short is followed by silence, and too much is
     left out. Never raises."""
-    if type(samples) is np.ndarray and samples.dtype == np.float32 and samples.shape == (size,):
+    if type(samples) is np.ndarray and samples.dtype == _SINGLE and samples.shape == (size,):
         return samples if peak_of(samples) <= 1.0 else _bounded(samples)
     frame = np.zeros(size, dtype=np.float32)
     given = _flat(samples)[:size]
@@ -25,7 +27,7 @@ def usable(samples: Any, size: int) -> Frame:
 def gathered(frames: Sequence[Any], into: Frame) -> Frame:
     """The frames as rows of `into`, each made `usable`, by one look at all of them."""
     for row, frame in zip(into, frames, strict=True):
-        is_frame = type(frame) is np.ndarray and frame.dtype == np.float32 and frame.shape == row.shape
+        is_frame = type(frame) is np.ndarray and frame.dtype == _SINGLE and frame.shape == row.shape
         row[:] = frame if is_frame else usable(frame, len(row))
     if not peak_of(into) <= 1.0:
         into[:] = _bounded(into)
@@ -40,7 +42,7 @@ def peak_of(samples: Frame) -> float:
 
 def clean(samples: Any) -> Frame:
     """As `usable`, for samples of any number."""
-    if type(samples) is np.ndarray and samples.dtype == np.float32 and samples.ndim == 1:
+    if type(samples) is np.ndarray and samples.dtype == _SINGLE and samples.ndim == 1:
         return samples if peak_of(samples) <= 1.0 else _bounded(samples)
     return _flat(samples)
 

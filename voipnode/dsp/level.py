@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from voipnode.dsp.frames import Frame
 from voipnode.dsp.hygiene import peak_of
 
@@ -23,7 +21,7 @@ def dbfs(power: float) -> float:
 
 def mean_square(frame: Frame) -> float:
     """The power of a frame; a sine of full scale has 0.5, an empty frame 0."""
-    return float(np.dot(frame, frame)) / len(frame) if len(frame) else 0.0
+    return float(frame.dot(frame)) / len(frame) if len(frame) else 0.0
 
 
 class LevelMeter:

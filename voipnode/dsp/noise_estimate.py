@@ -12,8 +12,9 @@ from voipnode.dsp.voice_clearance import VoiceClearance
 _SPEECH_XI = 10**1.5  # the SNR that speech has where there is speech
 _SLOPE = np.float32(_SPEECH_XI / (1 + _SPEECH_XI))
 _ODDS = np.float32(1 + _SPEECH_XI)
-_KEEP = np.float32(0.9)  # of the estimate from frame to frame, 95 ms; the paper's 0.8 is for frames of 16 ms
-_MEMORY = np.float32(0.9)
+# Of the estimate, and of the mean probability, from frame to frame: 95 ms; the paper's 0.8 is for frames of 16 ms.
+_KEEP = np.float32(0.9)
+_TAKE = 1 - _KEEP
 _STUCK = np.float32(0.99)
 _SETTLING_FRAMES = 8
 _CERTAIN = np.float32(80)
@@ -72,19 +73,17 @@ class NoiseEstimate:
         np.exp(presence, out=presence)
         presence *= _ODDS
         presence += 1
-        np.reciprocal(presence, out=presence)
-        mean *= _MEMORY
-        mean += presence * (1 - _MEMORY)
+        np.divide(_TAKE, presence, out=presence)  # the probability of speech, in parts of `_TAKE`
+        mean *= _KEEP
+        mean += presence
         # Where all has seemed to be speech for long, it is noise that has risen.
         stuck = mean > _STUCK
         if np.count_nonzero(stuck):
             np.multiply(presence, _STUCK, out=presence, where=stuck)
         if held is not None:
-            np.maximum(presence, held, out=presence)
+            np.putmask(presence, held, _TAKE)
         change = np.subtract(heard, power, out=self._change)
-        presence -= 1
-        change *= presence
-        change *= _KEEP - 1
+        change *= np.subtract(_TAKE, presence, out=presence)
         power += change
         np.minimum(power, self._bound(heard, level), out=power)
         np.maximum(power, self._floor, out=power)

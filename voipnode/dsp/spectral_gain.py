@@ -25,7 +25,7 @@ _SLOPE = 10 / math.log(10) / (_PRESENT_DB - _ABSENT_DB)  # of the natural logari
 _OFFSET = _ABSENT_DB / (_PRESENT_DB - _ABSENT_DB)
 _STEP = np.float32(0.3)
 _NEAR, _FAR = 1, 8  # bins to either side that are averaged
-_MOST_ABSENCE = np.float32(0.95)
+_LEAST_PRESENCE = np.float32(0.05)
 
 
 class SpectralGain:
@@ -41,7 +41,11 @@ class SpectralGain:
         self._smooth_xi: Bins = np.zeros(bins, dtype=np.float32)
         self._sums = np.zeros(bins + 2 * _FAR + 2, dtype=np.float32)
         self._averages = np.zeros((2, bins), dtype=np.float32)
-        self._shares = np.array([[1 / (2 * _NEAR + 1)], [1 / (2 * _FAR + 1)]], dtype=np.float32)
+        # Of the sums of so many bins: between these logarithms lies what speaks for speech.
+        counts = np.array([[2 * _NEAR + 1], [2 * _FAR + 1]])
+        self._absent, self._present, self._offsets = (
+            part.astype(np.float32) for part in (_ABSENT * counts, _PRESENT * counts, _SLOPE * np.log(_ABSENT * counts))
+        )
         self._table = _half_exponential_integral()
         self.reset()
 
@@ -55,9 +59,9 @@ class SpectralGain:
         powers. `floor` above zero."""
         xi = np.minimum(xi, _MOST_SNR)
         np.maximum(xi, _LEAST_XI, out=xi)
-        wiener = xi / (xi + 1)
-        v = np.minimum(gamma, _MOST_SNR)
-        v *= wiener
+        above = xi + 1
+        wiener = xi / above
+        v = gamma * wiener
         np.maximum(v, _LEAST_V, out=v)
         np.minimum(v, _MOST_V, out=v)
         log_floor = np.log(floor)
@@ -65,28 +69,25 @@ class SpectralGain:
         log_gain += self._table.take(v.view(np.int32) >> _SHIFT)
         np.minimum(log_gain, 0, out=log_gain)
         log_gain -= log_floor
-        log_gain *= self._speech(xi, v)
+        log_gain *= self._speech(xi, above, v)
         np.maximum(log_gain, 0, out=log_gain)
         log_gain += log_floor
         gains: Bins = np.exp(log_gain, out=log_gain)
         return gains
 
-    def _speech(self, xi: Bins, v: Bins) -> Bins:
-        """The probability of speech in each bin. `v` is used up."""
+    def _speech(self, xi: Bins, above: Bins, v: Bins) -> Bins:
+        """The probability of speech in each bin. All are used up; `above` is xi + 1."""
         smooth = self._smooth_xi
-        smooth += (xi - smooth) * _STEP
-        absence = 1 - self._among_neighbours()
-        np.minimum(absence, _MOST_ABSENCE, out=absence)
-        np.negative(v, out=v)
+        xi -= smooth
+        xi *= _STEP
+        smooth += xi
+        likely = np.maximum(self._among_neighbours(), _LEAST_PRESENCE, out=self.presence)
+        # p exp(v) / (p exp(v) + (1 - p) (1 + xi))
         np.exp(v, out=v)
-        xi += 1
-        v *= xi
-        v *= absence
-        presence = np.subtract(1, absence, out=self.presence)
-        # 1 / (1 + q / (1 - q) * (1 + xi) * exp(-v))
-        v += presence
-        presence /= v
-        return presence
+        v *= likely
+        above *= 1 - likely
+        above += v
+        return np.divide(v, above, out=likely)
 
     def _among_neighbours(self) -> Bins:
         """How far the averages of the a-priori SNR around each bin speak for speech, from 0 to 1."""
@@ -99,12 +100,11 @@ class SpectralGain:
         near, end = _FAR - _NEAR, _FAR + _NEAR + 1
         np.subtract(sums[end : end + bins], sums[near : near + bins], out=averages[0])
         np.subtract(sums[2 * _FAR + 1 : 2 * _FAR + 1 + bins], sums[:bins], out=averages[1])
-        averages *= self._shares
-        np.maximum(averages, _ABSENT, out=averages)
-        np.minimum(averages, _PRESENT, out=averages)
+        np.maximum(averages, self._absent, out=averages)
+        np.minimum(averages, self._present, out=averages)
         np.log(averages, out=averages)
         averages *= _SLOPE
-        averages -= _OFFSET
+        averages -= self._offsets
         everywhere = min(max((sums.item(_FAR + bins) - sums.item(_FAR)) / bins, _ABSENT), _PRESENT)
         near_likely, likely = averages
         likely *= near_likely

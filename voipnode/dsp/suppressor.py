@@ -115,11 +115,12 @@ class Suppressor:
         self._noise.update(heard, None if residual is None else residual > noise * _ECHO_ABOVE_NOISE)
         calm = min(max((self._noise.clearance.decibels - _CALM_DB) / _CALMING_DB, 0.0), 1.0)
         left = self._left(noise, calm)
-        gains = self._gains(heard, noise, residual, left, calm)
+        disturbance = noise if residual is None else noise + residual
+        gains = self._gains(heard, noise, residual, disturbance, left, calm)
         self.gain = float(gains.dot(self._mean))
         spectrum *= gains
         if residual is not None:
-            spectrum += self._comfort.next_spectrum(self._missing(heard, noise, residual, left, gains))
+            spectrum += self._comfort.next_spectrum(self._missing(heard, residual / disturbance, left, gains))
         return self._synthesis.next_frame(spectrum)
 
     def _left(self, noise: Bins, calm: float) -> Bins:
@@ -131,14 +132,15 @@ class Suppressor:
         np.maximum(left, np.minimum(noise, self._inaudible), out=left)
         return left
 
-    def _gains(self, heard: Bins, noise: Bins, residual: Bins | None, left: Bins, calm: float) -> Bins:
-        """What each bin is multiplied by, a new array."""
+    def _gains(
+        self, heard: Bins, noise: Bins, residual: Bins | None, disturbance: Bins, left: Bins, calm: float
+    ) -> Bins:
+        """What each bin is multiplied by, a new array; `disturbance` is noise and residual echo together."""
         least_db = _LEAST_SPEECH_DB + calm * (_CALM_LEAST_SPEECH_DB - _LEAST_SPEECH_DB)
         least = noise * np.float32(10 ** (least_db / 10))
-        disturbance, floor = noise, left
+        floor = left
         if residual is not None:
             least += residual * _LEAST_SPEECH
-            disturbance = noise + residual
             floor = residual * _ECHO_FLOOR
             floor += left
         speech = heard - disturbance
@@ -148,11 +150,12 @@ class Suppressor:
         floor = floor / disturbance
         return self._gain.gain(xi, heard / disturbance, np.sqrt(floor, out=floor))
 
-    def _missing(self, heard: Bins, noise: Bins, residual: Bins, left: Bins, gains: Bins) -> Bins:
-        """The power of the noise that is to take the place of echo which went below the noise that is left."""
+    def _missing(self, heard: Bins, share: Bins, left: Bins, gains: Bins) -> Bins:
+        """The power of the noise that is to take the place of echo which went below the noise that is left; `share` is
+        the echo's in what disturbs."""
         missing = gains * gains
         missing *= heard
         np.subtract(left, missing, out=missing)
         np.maximum(missing, 0, out=missing)
-        missing *= residual / (noise + residual)
+        missing *= share
         return missing

@@ -141,7 +141,7 @@ class EchoCanceller:
         self._since_break += 1
         if self._finder.listen(out.near, self._thrift()):
             self._found()
-        np.copyto(out.echo, self._filter.echo())
+        out.echo[:] = self._filter.echo()
         error_energy = self._subtract()
         self._filter.learn(out.error)
         if self._filter.lag is not None:
@@ -187,14 +187,14 @@ class EchoCanceller:
     def _subtract(self) -> float:
         out = self._out
         np.subtract(out.near, out.echo, out=out.error)
-        return float(np.dot(out.error, out.error))
+        return float(out.error.dot(out.error))
 
     def _compete(self, near_energy: float, error_energy: float) -> float:
         better = self._shadow.compete(self._out.near, near_energy, error_energy)
         if better is None:
             return error_energy
         self._drift.forget()
-        np.copyto(self._out.echo, better)
+        self._out.echo[:] = better
         return self._subtract()
 
     def _follow_drift(self) -> None:
@@ -240,8 +240,8 @@ def _admit(frame: Frame, into: Frame) -> float:
     """Copy `frame` as sound: finite, and not beyond all measure. Returns its energy."""
     np.minimum(frame, _LOUDEST, out=into)
     np.maximum(into, -_LOUDEST, out=into)
-    energy = float(np.dot(into, into))
+    energy = float(into.dot(into))
     if not math.isfinite(energy):
         np.nan_to_num(into, copy=False, nan=0.0)
-        energy = float(np.dot(into, into))
+        energy = float(into.dot(into))
     return energy

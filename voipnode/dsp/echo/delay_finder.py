@@ -86,9 +86,10 @@ class DelayFinder:
         spectrum = to_spectra(self._near, self._near_spectrum)[bins]
         heard = np.square(spectrum.real)
         heard += np.square(spectrum.imag)
-        for mean, power in ((self._far_power, powers[bins]), (self._near_power, heard)):
-            mean *= _POWER_MEMORY
-            mean += power * (1 - _POWER_MEMORY)
+        self._far_power *= _POWER_MEMORY
+        self._far_power += powers[bins] * (1 - _POWER_MEMORY)
+        self._near_power *= _POWER_MEMORY
+        self._near_power += heard * (1 - _POWER_MEMORY)
         if self._far_power.dot(self._mean) < self._audible:
             return False
         work = np.conjugate(self._far.spectra(self._rows)[:, bins], out=self._work)

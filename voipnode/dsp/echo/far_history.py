@@ -41,7 +41,7 @@ class FarHistory:
 
     def sound(self, lag: int, into: Frame) -> None:
         """The block that ends `lag` samples before the newest one's end."""
-        np.copyto(into, self._sound.last(self.size, later=lag))
+        into[:] = self._sound.last(self.size, later=lag)
 
     def spectra(self, count: int, age: int = 0) -> Spectra:
         """`count` rows from the one that is `age` blocks old, shape (count, size + 1). A view: read, not kept."""

@@ -85,7 +85,7 @@ class Loudspeaker:
             self._rescale(2.0 ** math.ceil(math.log2(self._peak)))
         if not self._bent or peak <= self._scale * _KNEES[0]:
             return block
-        bent: Frame = np.dot(self.bends, self._take(block, self._beyond))
+        bent: Frame = self.bends.dot(self._take(block, self._beyond))
         bent += block
         return bent
 
@@ -109,11 +109,11 @@ class Loudspeaker:
     def learn(self, direct: Spectra, delay: int, error: Frame) -> None:
         """Take the error of a block: `direct` are the taps of two partitions, the first one `delay` blocks late."""
         self._blocks += 1
-        power = float(np.dot(error, error))
+        power = float(error.dot(error))
         self._error_power = max(_ERROR_MEMORY * self._error_power + (1 - _ERROR_MEMORY) * power, power)
         size = self._size
         sound = self._sound.last(3 * size, later=delay * size)
-        if self._blocks % _LEARN_BLOCKS or self._error_power <= 0 or float(np.dot(sound, sound)) < self._audible:
+        if self._blocks % _LEARN_BLOCKS or self._error_power <= 0 or float(sound.dot(sound)) < self._audible:
             return
         self._heard_blocks += _LEARN_BLOCKS
         if self._heard_blocks < _WAITS_BLOCKS:

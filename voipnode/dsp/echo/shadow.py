@@ -8,8 +8,6 @@ Communications 25, 1977). It also tries delays that were found anew, before the 
 
 from __future__ import annotations
 
-import numpy as np
-
 from voipnode.dsp.echo.far_history import FarHistory
 from voipnode.dsp.echo.kalman import KalmanFilter
 from voipnode.dsp.frames import Frame
@@ -76,7 +74,7 @@ class Shadow:
         echo = shadow.echo()
         error = near - echo
         shadow.learn(error)
-        self._energy = _MEMORY * self._energy + float(np.dot(error, error))
+        self._energy = _MEMORY * self._energy + float(error.dot(error))
         self._blocks += 1
         if self._energy < _BETTER * self._main_energy:
             if fails and self._blocks > _SETTLES_BLOCKS:
