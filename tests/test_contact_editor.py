@@ -225,8 +225,9 @@ def test_an_import_that_replaces_removes_who_is_not_in_it(tmp_path: Path) -> Non
     async def test(room: Room) -> None:
         await room.take({"name": "Dora", "address": "104"}, {"name": "Bob", "address": "102"}, mode="replace")
         assert room.stored == ["Bob", "Dora"]
-        await room.take({"name": "Eve", "address": "105"}, mode="replace")
-        assert room.stored == ["Eve"]
+        await room.take({"name": "Eve", "address": "105"}, {"name": "Fay", "address": "106"})
+        await room.take({"name": "Fay", "address": "106"}, {"name": "Gus", "address": "107"}, mode="replace")
+        assert room.stored == ["Fay", "Gus"]
         await room.take(mode="replace")
         assert room.stored == []
         await room.take({"name": "Eve", "address": "105"}, mode="replace")

@@ -57,6 +57,7 @@ def test_who_answers_is_hung_up_and_told_about() -> None:
         "status": 0,
     }
     assert len(anna.of(sip.SessionEnded)) == 1
+    assert board.wire.ladder.times("BYE") == [1.0]
     assert board.states == ["Calling", "Active", "Terminating", "Terminated"]
 
 
@@ -67,6 +68,7 @@ def test_who_only_rings_is_given_up() -> None:
     assert (result["ok"], result["outcome"]) == (False, "no answer")
     assert result["words"] == "rang after 0 s, nobody answered within 10 s"
     assert board.states == ["Calling", "Ringing", "Terminating", "Terminated"]
+    assert board.wire.ladder.times("CANCEL") == [1.0]
 
 
 def test_who_is_busy_is_told_by_the_phones_own_words() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.exchange import ANNA_HOST, BERT_HOST, anna_and_bert, answer, heard_from, part, passes
 from tests.support.switchboard import DOOR, Phone, Switchboard, answers, busy, rings
+from tests.support.wire import Link
 from voipnode.calls.events import CallQuality, DoorOpened
 from voipnode.calls.history.recorder import HistoryRecorder
 from voipnode.sipstack import events as sip
@@ -104,6 +105,7 @@ def test_calls_that_nobody_answered(plan: Any, seconds: float, outcome: str, rin
     record = kept.only
     assert (record["outcome"], record["ring_s"], record["talk_s"]) == (outcome, ring_s, 0.0)
     assert (record["answered_utc"], record["answered_by"], record["heard"]) == ("", "", [])
+    assert (record["codec"], record["encryption"]) == ("", "")
     assert record["ended_utc"] != ""
 
 
@@ -115,6 +117,20 @@ def test_a_call_that_the_door_gave_up() -> None:
     board.switch.hang_up(call, board.wire.now)
     board.wire.run(3.0)
     assert (kept.only["outcome"], kept.only["ring_s"]) == ("given up", 2.0)
+
+
+def test_a_call_is_over_when_it_is_given_up_and_not_when_a_dead_phone_agrees() -> None:
+    board = Switchboard()
+    kept = Kept(board)
+    call = board.ring(board.phone("anna", "192.168.1.20", plan=rings))
+    board.wire.run(5.0)
+    board.wire.set_link("door", "anna", Link(loss=1.0))
+    board.switch.hang_up(call, board.wire.now)
+    board.wire.run(6.0)
+    assert kept.only["outcome"] == ""
+    board.wire.run(100.0)
+    assert (kept.only["outcome"], kept.only["ring_s"]) == ("given up", 5.0)
+    assert kept.only["ended_utc"] == "2026-11-22T12:00:05.000Z"
 
 
 def test_who_calls_the_door_is_the_caller() -> None:

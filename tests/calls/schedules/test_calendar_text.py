@@ -34,6 +34,11 @@ def test_the_lines_of_one_event_are_enough_and_are_of_the_zone_of_the_schedule()
     assert spans(EVENT, "2026-07-06", "2026-07-07") == [("20260706T0600", "20260706T1600")]  # an hour earlier in summer
 
 
+def test_an_event_beside_midnight_is_found_by_the_zone_that_it_is_in() -> None:
+    text = "DTSTART:20261123T003000\nDURATION:PT15M"
+    assert spans(text, "2026-11-22T23:00", "2026-11-23T00:00") == [("20261122T2330", "20261122T2345")]
+
+
 def test_an_event_before_it_first_takes_place_is_none() -> None:
     assert spans(EVENT, "2025-11-22", "2025-11-26") == []
 

@@ -68,6 +68,7 @@ class _Open:
     record: CallRecord
     began_at: float
     answered_at: float | None = None
+    over_at: float | None = None
 
 
 class HistoryRecorder:
@@ -109,12 +110,10 @@ class HistoryRecorder:
         if call is None:
             call = self._open[event.call] = _Open(self._begun(told), event.at)
             self._store.keep(call.record.to_dict())
-        record = call.record
-        record.codec = told.codec or record.codec
-        record.encryption = told.encryption or record.encryption
-        record.cipher = told.cipher or record.cipher
         if event.state is CallState.ACTIVE:
             self._answered(call, told)
+        elif event.state is CallState.TERMINATING:  # its parties may take their time to agree to that
+            call.over_at, call.record.ended_utc = event.at, self._now()
         elif event.state is CallState.TERMINATED:
             del self._open[event.call]
             self._ended(call, event)
@@ -133,8 +132,10 @@ class HistoryRecorder:
 
     def _answered(self, call: _Open, told: _Told) -> None:
         record, event = call.record, told.event
-        record.answered_by = told.answered_by
-        record.account = event.account
+        record.answered_by, record.account = told.answered_by, event.account
+        record.codec = told.codec or record.codec
+        record.encryption = told.encryption or record.encryption
+        record.cipher = told.cipher or record.cipher
         if call.answered_at is None:
             call.answered_at = event.at
             record.answered_utc = self._now()
@@ -143,14 +144,15 @@ class HistoryRecorder:
 
     def _ended(self, call: _Open, event: CallChanged | ExchangeCallChanged) -> None:
         record = call.record
-        record.ended_utc = self._now()
+        over_at = event.at if call.over_at is None else call.over_at
+        record.ended_utc = record.ended_utc or self._now()
         record.reason, record.status, record.detail = event.reason.value, event.status, event.detail
         if call.answered_at is not None:
             record.outcome = "answered"
-            record.talk_s = round(event.at - call.answered_at, 3)
+            record.talk_s = round(over_at - call.answered_at, 3)
         else:
             record.outcome = OUTCOMES.get(event.reason, "given up")
-            record.ring_s = round(event.at - call.began_at, 3)
+            record.ring_s = round(over_at - call.began_at, 3)
         self._store.keep(record.to_dict())
 
     def _quality(self, event: CallQuality) -> None:
