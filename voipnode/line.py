@@ -9,6 +9,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from voipnode import __version__
@@ -29,6 +30,7 @@ from voipnode.calls.switch import OPTION_TAGS, Switch
 from voipnode.calls.vms.settings import VmsSettings
 from voipnode.calls.ways import Ways
 from voipnode.door import Door
+from voipnode.net.connection import ConnectionLimits
 from voipnode.net.dns import Dns
 from voipnode.net.dns_servers import DnsServers, system_servers
 from voipnode.net.driver import EngineDriver
@@ -46,7 +48,7 @@ from voipnode.net.rtp_ports import RtpPorts
 from voipnode.net.sip_sockets import MorePorts, SipSockets
 from voipnode.net.stream_layers import StreamLayers
 from voipnode.net.web_socket import Origins
-from voipnode.sipstack.config import MAX_TRANSACTIONS
+from voipnode.sipstack.config import MAX_CONNECTIONS, MAX_TRANSACTIONS
 from voipnode.sipstack.endpoint import Endpoint, EndpointConfig
 from voipnode.sipstack.own_address import Inside
 from voipnode.sipstack.routing import DEFAULT_PORTS
@@ -60,6 +62,7 @@ TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 LONGEST_DATAGRAM = 1300  # bytes of a request whose way has an unknown MTU (RFC 3261 §18.1.1)
 TRANSACTIONS_PER_CALL = 80  # calls of one second, one after the other: two transactions each, known for 32 s
 SESSIONS_PER_THROUGH_CALL = 4  # two that talk, and those of others that ring or are ending
+CONNECTIONS_PER_EXTENSION = 2  # telephones that register over TCP, TLS or WebSocket
 HANG_UP_S = 1.0  # how long goodbyes may take when the node stops
 
 
@@ -101,7 +104,13 @@ class Line:
         port = settings.port if port is None else port
         layers = _stream_layers(settings, accounts, own_certificate)
         self._sockets = SipSockets(
-            settings.hosts, port, resolver=resolver, dscp=settings.qos.signalling_dscp, more=more, layers=layers
+            settings.hosts,
+            port,
+            _connection_limits(len(extensions)),
+            resolver=resolver,
+            dscp=settings.qos.signalling_dscp,
+            more=more,
+            layers=layers,
         )
         self._streams = RelayStreams(StreamLayers(relay_profiles(settings)), dscp=settings.qos.media_dscp)
         self._servers = RelayServers(wanted_servers(settings), resolver, dns, entropy.draw)
@@ -119,6 +128,7 @@ class Line:
             supported=OPTION_TAGS,
             max_sessions=settings.max_calls + SESSIONS_PER_THROUGH_CALL * switching.max_calls + 64,
             max_transactions=max(MAX_TRANSACTIONS, TRANSACTIONS_PER_CALL * settings.max_calls),
+            max_connections=MAX_CONNECTIONS + CONNECTIONS_PER_EXTENSION * len(extensions),
             reliable=settings.session.reliable_extension,
             session_timer=settings.session.timer_extension,
             session_expires_s=settings.session.expires_s,
@@ -270,6 +280,17 @@ def _more_ports(settings: SipSettings) -> MorePorts:
         tls=tls.port if tls.enabled else None,
         ws=websocket.port if websocket.enabled else None,
         wss=websocket.secure_port if websocket.enabled else None,
+    )
+
+
+def _connection_limits(extensions: int) -> ConnectionLimits:
+    """Room for the telephones that register here, all of whom may be behind one NAT, beside that for everybody else."""
+    usual, more = ConnectionLimits(), CONNECTIONS_PER_EXTENSION * extensions
+    return replace(
+        usual,
+        max_connections=usual.max_connections + more,
+        max_incoming=usual.max_incoming + more,
+        per_host=usual.per_host + more,
     )
 
 

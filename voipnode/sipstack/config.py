@@ -14,6 +14,7 @@ from voipnode.sipstack.uri import SipUri
 
 RELIABLE = "100rel"  # the option tag of RFC 3262
 MAX_TRANSACTIONS = 40_000
+MAX_CONNECTIONS = 1000
 TIMER = "timer"  # that of RFC 4028
 # On this side of any router (RFC 1918, RFC 4193), as long as nobody says otherwise.
 PRIVATE_NETWORKS = (
@@ -64,7 +65,7 @@ class EndpointConfig:
     min_se_s: int = 90
     max_sessions: int = 1000
     max_transactions: int = MAX_TRANSACTIONS
-    max_connections: int = 1000
+    max_connections: int = MAX_CONNECTIONS
     message_within_s: float = 32.0
     max_body_bytes: int = 32_768
     tcp_above_bytes: int = 1300

@@ -388,6 +388,14 @@ def test_over_a_connection_a_telephone_is_reached_by_it_and_gone_with_it() -> No
     assert (len(bindings._by_connection), len(bindings._by_host)) == (0, 0)
 
 
+def test_over_a_connection_that_nobody_keeps_alive_a_telephone_registers_more_often() -> None:
+    house = board()
+    anna = Telephone(house, "101", ANNA, transport="TCP")
+    assert expires_of(anna.register(expires=3600)) == [540]
+    answer = anna.register(anna.contact(params=f"{INSTANCE};reg-id=1"), expires=3600, headers=OUTBOUND)
+    assert max(expires_of(answer)) == 3600
+
+
 def test_over_a_new_connection_the_flow_is_the_new_one() -> None:
     house = board()
     anna = Telephone(house, "101", ANNA, transport="TCP")

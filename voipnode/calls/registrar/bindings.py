@@ -13,6 +13,8 @@ from voipnode.sipstack.timers import DeadlineQueue
 from voipnode.sipstack.transport import Hop
 
 HOUR_S = 3600
+# Who keeps no flow alive by himself (RFC 5626 §4.4) does so by registering: idle connections are closed after 600 s.
+OVER_CONNECTION_S = 540
 K = TypeVar("K", bound=Hashable)
 
 Changed = Callable[[str, tuple[Device, ...], tuple[Device, ...], float], None]
@@ -131,7 +133,7 @@ class Bindings:
         """What there is after the contacts of the request, in their turn (step 7)."""
         after = list(before)
         for contact in request.contacts:
-            expires_s = self._granted_s(contact)
+            expires_s = self._granted_s(contact, source)
             known = next((device for device in before if device.is_of(contact)), None)
             if known is not None:
                 _check_order(known, request)
@@ -140,8 +142,10 @@ class Bindings:
                 after.insert(0, Device.of(contact, request, source, now + expires_s))
         return tuple(after)
 
-    def _granted_s(self, contact: WantedContact) -> int:
+    def _granted_s(self, contact: WantedContact, source: Hop) -> int:
         least_s, most_s = self._settings.min_expires_s, self._settings.max_expires_s
+        if source.reliable and not contact.reg_id:
+            most_s = min(most_s, max(least_s, OVER_CONNECTION_S))
         asked_s = most_s if contact.expires_s is None else contact.expires_s
         if 0 < asked_s < min(least_s, HOUR_S):
             raise RemoteError(423, "Interval Too Brief", (("Min-Expires", str(least_s)),))
