@@ -5,6 +5,7 @@ source: whose it is, what it counts, digits told  ->  PacketRelay: its number th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from voipnode.media.stream import AudioStream
 from voipnode.media.values import StreamConfig
 
 MAX_PAYLOAD = 1400  # what fits a datagram with whatever protects and carries it; 20 ms of L16 at 16 kHz are 640
+MAX_AT_ONCE = (
+    250  # packets of one direction within a second: a hundred are sound of 10 ms, more were held up, or a flood
+)
 # What a far side may ask of its sender that a packet made for somebody else need not fulfil: then it is coded anew. All
 # else that fmtp says of a decoder is a wish (RFC 7587 §6.1), or the same for everybody.
 _BINDING = {"OPUS": {"cbr": "1"}, "G723": {"annexa": "no"}}
@@ -89,18 +93,30 @@ class PacketRelay:
         self._pass_on = target.pass_on
         self._send = send
         self._on_foreign = on_foreign
+        self._count = 0
+        self._counted_since = -math.inf
         target.another_source()
 
     def take(
         self, kind: int, sequence: int, timestamp: int, payload: bytes, now: float, *, marker: bool = False
     ) -> None:
         number = self._numbers.get(kind)
-        if number is None or not 0 < len(payload) <= MAX_PAYLOAD:
+        self._count += 1
+        if self._count > MAX_AT_ONCE and self._is_flood(now):
+            self._target.leave_out(sequence)
+        elif number is None or not 0 < len(payload) <= MAX_PAYLOAD:
             self._target.leave_out(sequence)
             if kind in self._foreign:
                 self._on_foreign(now)
         elif self._pass_on(number, sequence, timestamp, payload, now, marker=marker, timed=kind != self._event):
             self._send(now)
+
+    def _is_flood(self, now: float) -> bool:
+        """Whether the packets that were counted came within a second; else the count begins anew."""
+        if now - self._counted_since < 1.0:
+            return True
+        self._count, self._counted_since = 1, now
+        return False
 
     def another_source(self) -> None:
         self._target.another_source()

@@ -16,6 +16,7 @@ from voipnode.calls.hooks import Frame
 from voipnode.calls.settings import AccountSettings
 from voipnode.dsp.tones import Tone
 from voipnode.media.events import DigitStarted, RemoteSilent
+from voipnode.media.relay import MAX_AT_ONCE
 from voipnode.media.rtcp import ReceiverReport, SenderReport, parse
 from voipnode.media.rtp import RtpPacket
 from voipnode.media.srtp import ReceiveKey, SrtpProtection
@@ -515,6 +516,20 @@ def test_what_strangers_and_the_mad_send_goes_nowhere() -> None:
     assert len(bert.path.sent) == got
     feed(rig, anna, rtp(5), rtp(6))
     assert len(bert.path.sent) == got + 2
+
+
+def test_a_flood_is_not_passed_on_and_who_made_it_is_heard_afterwards() -> None:
+    rig, anna, bert = pair()
+    feed(rig, anna, *[rtp(number) for number in range(300)])  # six seconds
+    assert len(bert.got) == 300
+    for number in range(300, 3300):
+        anna.send(rtp(number), rig.now)
+    bert.fetch(rig.now)
+    assert len(bert.got) <= 300 + 2 * MAX_AT_ONCE
+    rig.now += 1.0
+    feed(rig, anna, *[rtp(number) for number in range(3300, 3350)])
+    assert [packet.payload for packet in bert.got[-50:]] == [rtp(0).payload] * 50
+    assert set(steps(bert)) == {1}
 
 
 # --- with the door
