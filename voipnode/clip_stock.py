@@ -20,10 +20,12 @@ class ClipStock:
         self._bus = bus
         self._work = Tasks("clips")
         self._registered: list[Subscription] = []
+        self._desk: ClipDesk | None = None
 
     def start(self, door: DoorBridge, commands: Commands) -> None:
         """Play at this door what commands ask for."""
-        self._registered = ClipDesk(self.library, door, self._bus).register(commands)
+        self._desk = ClipDesk(self.library, door, self._bus)
+        self._registered = self._desk.register(commands)
 
     def use(self, settings: NodeSettings) -> None:
         """These are the clips from now on; those that calls play are read in the background."""
@@ -36,4 +38,6 @@ class ClipStock:
         for subscription in self._registered:
             subscription.cancel()
         self._registered = []
+        if self._desk is not None:
+            self._desk.close()
         await self._work.close()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.switchboard import DOOR, Switchboard, busy, rings, sdp
 from voipnode.calls.clips.settings import GroupSounds, IncomingSettings, SoundsSettings
-from voipnode.calls.events import ScheduleChanged
+from voipnode.calls.events import CallChanged, CallReason, CallState, ScheduleChanged
 from voipnode.calls.session_settings import RingbackSettings
 from voipnode.calls.settings import AccountSettings, SipSettings
 
@@ -171,6 +171,20 @@ def test_a_caller_who_leaves_during_the_clip_is_not_answered() -> None:
     at.wire.run(60.0)
     assert at.states == ["Ringing", "Terminated"]
     at.assert_quiet()
+
+
+def test_a_switch_that_is_let_go_of_leaves_the_door_to_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    at = board(incoming=IncomingSettings(ringtone_clip="bell"))
+    at.switch.abandon(at.wire.now)
+    for state, direction in ((CallState.RINGING, "incoming"), (CallState.CALLING, "outgoing")):
+        at.bus.publish(
+            CallChanged(
+                call="c7", state=state, reason=CallReason.INITIATED, direction=direction, remote="sip:a@b", account=""
+            )
+        )
+    at.wire.run(1.0)
+    assert not at.device.running
+    assert not caplog.records
 
 
 def test_nobody_rings_while_nobody_is_to_be_disturbed() -> None:

@@ -86,10 +86,12 @@ def test_a_clip_from_its_upload_to_its_end(tmp_path: Path) -> None:
             assert (await client.get("/api/v1/clips")).json()["playing"] == "Good morning"
             assert [(event.clip, event.to) for event in made.told] == [("Good morning", "door")]
             assert (await client.post("/api/v1/clips/stop")).status_code == 204
+            assert (await client.get(f"{url}/play?repeat=1000")).status_code == 204
             assert (await client.patch(url, json={"name": "Morning"})).status_code == 204
             assert (await client.delete("/api/v1/clips/Morning")).status_code == 204
             assert (await client.delete("/api/v1/clips/Morning")).status_code == 404
         assert [each.name for each in made.folder.iterdir()] == ["music.wav"]
+        assert (made.told[-1].playing, made.told[-1].why) == (False, "stopped"), "when the node stops"
         assert made.path.read_text().strip() == SETTINGS.strip()
 
     run_test(test())

@@ -10,7 +10,7 @@ from voipnode.calls.call_table import CallTable
 from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import CallReason, CallState, Problem
-from voipnode.calls.hooks import Bus
+from voipnode.calls.hooks import Bus, E, Listener, Subscription
 from voipnode.calls.leg_quality import leg_quality
 from voipnode.calls.outcome import reason_of
 from voipnode.calls.ports import LocalAddress
@@ -55,6 +55,7 @@ class CallCore:
         self.clips = clips
         self.table = CallTable(bus)
         self.now = 0.0
+        self._places: list[Subscription] = []
         self.reach: Reach = lambda uri, account, done: done(())
         self.parties: Parties = NoParties()
         self.vms: VmsRinging = NoVms()
@@ -64,6 +65,16 @@ class CallCore:
         self.on_leg_failed: Callable[[Call, SipLeg, Outcome], None] = lambda call, leg, outcome: None
         self.on_leg_leaving: Callable[[str], None] = lambda session: None  # before it is taken off its call
         self._media = media
+
+    def listen(self, kind: type[E], listener: Listener[E], *, who: str) -> None:
+        """Hear events of the bus, which outlives this switch, until it is closed."""
+        self._places.append(self.bus.subscribe(kind, listener, who=who))
+
+    def close(self) -> None:
+        """Hear nothing any more: another switch has the calls from now on."""
+        for place in self._places:
+            place.cancel()
+        self._places = []
 
     def open_leg(
         self,

@@ -34,7 +34,7 @@ class DoorSounds:
         self._watched: dict[str, Call] = {}  # placed for a visitor, and not answered yet
         self._ringing: dict[str, ClipPlayer] = {}  # by call
         self._after: ClipPlayer | None = None
-        core.bus.subscribe(CallChanged, self._on_changed, who="door sounds")
+        core.listen(CallChanged, self._on_changed, who="door sounds")
 
     def _on_changed(self, event: CallChanged) -> None:
         if event.state is CallState.RINGING and event.direction == "incoming":

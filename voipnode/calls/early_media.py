@@ -33,7 +33,7 @@ class EarlyMedia:
     def __init__(self, core: CallCore) -> None:
         self._core = core
         self._sounds: dict[str, EarlySound] = {}  # by call
-        core.bus.subscribe(CallChanged, self._on_changed, who="early media")
+        core.listen(CallChanged, self._on_changed, who="early media")
 
     def on_progress(self, call: Call, event: sip.CallProgress) -> None:
         """A party rings, or sends SDP before it answers."""

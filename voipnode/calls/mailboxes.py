@@ -31,7 +31,7 @@ class Mailboxes:
         self._subscriptions: dict[str, AccountSettings] = {}  # by name of the subscription
         self._last: dict[str, MessageSummary] = {}  # by account
         self._deadlines: DeadlineQueue[str] = DeadlineQueue()
-        core.bus.subscribe(RegistrationChanged, self._on_registration, who="mailboxes")
+        core.listen(RegistrationChanged, self._on_registration, who="mailboxes")
         core.endpoint.welcome_notices(PACKAGE, self._is_server)
 
     def _is_server(self, source: Hop) -> bool:

@@ -33,7 +33,7 @@ class Outgoing:
         self._core = core
         self._ringers: dict[str, Ringer] = {}  # by call
         core.on_leg_failed = self._leg_failed
-        core.bus.subscribe(CallChanged, self._on_changed, who="outgoing calls")
+        core.listen(CallChanged, self._on_changed, who="outgoing calls")
 
     def ring(self, ways: Sequence[Way], *, authorised: bool, button: str, vms: bool = False) -> str:
         """Call 1 to 6 parties at once; returns the call's id. Raises CallError when it cannot be tried.

@@ -320,11 +320,13 @@ class Switch:
             self.hang_up(call_id, now, "the node stops")
 
     def abandon(self, now: float) -> None:
-        """Let go of calls whose far side has not agreed to their end: of ports, and of relays at servers."""
+        """Let go of calls whose far side has not agreed to their end: of ports, and of relays at servers; and of the
+        bus, where another switch may follow."""
         for call in self.calls:
             for leg in call.legs.values():
                 leg.close(now)
         self.exchange.abandon(now)
+        self._core.close()
 
     def send_digits(self, call_id: str, digits: str, now: float) -> None:
         """Send digits by the first road of the account that the far side takes. Raises CallError, NotNowError."""

@@ -14,7 +14,7 @@ SILENCE_LUFS = -70.0  # the absolute gate: what is below has no loudness
 _RELATIVE_GATE_LU = -10.0
 _OFFSET_LU = -0.691
 _BLOCK_S = 0.1  # a gating block is four of these, and the next begins one later (75 % overlap)
-_SEGMENT = 1 << 18
+_SEGMENT = 1 << 15  # small enough that nobody waits long for the interpreter
 _RUN_IN_S = 0.25  # the 38 Hz high-pass has forgotten by then
 
 

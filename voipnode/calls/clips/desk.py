@@ -52,6 +52,10 @@ class ClipDesk:
             commands.register(ReadClip, self._read, who="clips"),
         ]
 
+    def close(self) -> None:
+        """Let the door fall silent, because the node stops."""
+        self._end("stopped")
+
     async def _play(self, command: PlayClip) -> str:
         gain_db = _checked(command)
         self._wishes += 1

@@ -179,7 +179,7 @@ class LookOuts:
         self._core = core
         self._settings = settings
         self._rooms: set[LookOutRoom] = set()
-        core.bus.subscribe(CallChanged, self._on_changed, who="look out")
+        core.listen(CallChanged, self._on_changed, who="look out")
 
     def room(self, to: Destination) -> LookOutRoom | None:
         """Where the caller listens; None while somebody talks at the door."""

@@ -45,7 +45,7 @@ class VmsCalls:
         self._settings = settings
         self._offered: dict[str, Offered] = {}  # by call
         self._deadlines: DeadlineQueue[str] = DeadlineQueue()
-        core.bus.subscribe(CallChanged, self._on_changed, who="vms")
+        core.listen(CallChanged, self._on_changed, who="vms")
 
     # For the one who rings
 
