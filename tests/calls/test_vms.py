@@ -175,6 +175,21 @@ def test_telephones_that_fail_leave_it_ringing_until_nobody_has_answered() -> No
     at.assert_quiet()
 
 
+def test_telephones_go_on_alone_when_clients_are_asked_no_more() -> None:
+    """As with a stage of a group that does not go on ringing."""
+    at = board(sounds=SoundsSettings(busy_tone=False))
+    anna = at.phone("anna", ANNA, plan=rings)
+    call = at.ring(anna, vms=True)
+    at.wire.run(1.0)
+    at.switch.vms.stop(at.switch.call(call))
+    with pytest.raises(NotNowError, match="no call rings"):
+        at.switch.speak("PCMU/8000", CLIENT, "", at.wire.now)
+    assert at.switch.call(call).searching == 0
+    anna.endpoint.accept(anna.session, sdp(ANNA), at.wire.now)
+    at.wire.run(2.0)
+    assert at.states[-1] == "Active"
+
+
 def test_one_client_has_the_call_and_what_cannot_be_is_said() -> None:
     at = board()
     with pytest.raises(NotNowError, match="no call rings"):

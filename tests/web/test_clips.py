@@ -14,6 +14,7 @@ from tests.support.aio import PATIENCE_S, run_test
 from tests.support.clip_files import clip_file
 from tests.support.free_ports import free_port
 from tests.support.switchboard import Clock, Device
+from voipnode import clip_editor
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.events import ClipChanged
 from voipnode.calls.hooks import Bus, Commands, House
@@ -133,6 +134,9 @@ def test_what_is_refused_leaves_nothing(
             assert link.status_code == 403
             assert (await client.get("/api/v1/clips/Music/play?volume=0")).status_code == 422
             assert (await client.get("/api/v1/clips/Nobody/play")).status_code == 404
+            monkeypatch.setattr(clip_editor, "MAX_FOLDER_BYTES", 10_000)
+            full = await client.put("/api/v1/clips/x", content=clip_file("mp3"), headers={"content-type": "audio/mpeg"})
+            assert full.json()["detail"].startswith("the folder of the clips has 8")
             assert made.told == []
         assert [each.name for each in made.folder.iterdir()] == ["music.wav"]
 

@@ -75,8 +75,8 @@ class DoorSounds:
                 self._core.door.play(clip)
 
     def _attention_paid(self, call: str, now: float) -> None:
-        if self._ringing.pop(call, None) is not None:
-            self._answer(call, now)
+        del self._ringing[call]  # what ends before its clip does silences it
+        self._answer(call, now)
 
     def _stop_ringing(self, call: str) -> None:
         player = self._ringing.pop(call, None)

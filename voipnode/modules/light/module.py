@@ -65,7 +65,7 @@ class LightModule:
                 self._ringing_out.add(event.call)
         elif event.call in self._ringing_out:
             self._ringing_out.discard(event.call)
-            if event.state is not CallState.ACTIVE and event.reason in NOT_REACHED and self._settings.not_reached_s:
+            if event.reason in NOT_REACHED and self._settings.not_reached_s:
                 self._end_red()
                 self._red = asyncio.get_running_loop().call_later(self._settings.not_reached_s, self._red_is_over)
 
