@@ -1,4 +1,4 @@
-"""A call between two real telephones through the node: SRTP on one side, plain RTP on the other, nothing coded anew."""
+"""Real telephones at the node: from SRTP to plain RTP and back, nothing coded anew; and at the door without a ring."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ EXTENSIONS = (
     f'[[extensions]]\nnumber = "102"\npassword = "{PASSWORD}"\n'
 )
 ANNA_HZ, BEN_HZ = 440.0, PCM_TONE_HZ
+DOOR_HZ = BEN_HZ
 HEARD_S = 3.0
 
 
@@ -62,5 +63,37 @@ def test_srtp_to_rtp_and_back_with_a_key(tmp_path: Path) -> None:
                 await ben.event("CALL_CLOSED")
             assert_tone(anna.heard(), BEN_HZ)
             assert_tone(ben.heard(), ANNA_HZ)
+
+    run_test(play())
+
+
+def test_an_announcement_at_the_door_and_a_look_outside(tmp_path: Path) -> None:
+    loudspeaker = tmp_path / "loudspeaker.wav"
+    plan = '[switch]\ndial_plan = ["700 -> page", "99 -> look out"]\npage = { attention_tone = false }\n'
+    audio = f'device = "files"\nmicrophone = "tone:{DOOR_HZ:.0f}"\nloudspeaker_recording = "{loudspeaker}"'
+
+    async def play() -> None:
+        async with running(Node.start(tmp_path / "node", audio=audio, more=plan + EXTENSIONS)) as node:
+            ben_calls = Baresip.start(
+                tmp_path / "ben",
+                microphone=write_tone(tmp_path / "ben.wav", ANNA_HZ),
+                user="102",
+                password=PASSWORD,
+                servers=(f"127.0.0.1:{node.sip_port}",),
+            )
+            async with running(ben_calls) as ben:
+                await ben.registered()
+                for number in ("700", "99"):
+                    ben.command("dial", f"sip:{number}@127.0.0.1:{node.sip_port}")
+                    await ben.event("CALL_ESTABLISHED")
+                    await ben.hear(HEARD_S)
+                    ben.command("hangup")
+                    await ben.event("CALL_CLOSED")
+                    heard = ben.heard().rename(tmp_path / f"{number}.wav")
+                told = {event["event"] for event in node.events}
+                assert "exchange_call.changed" in told
+                assert "call.changed" not in told, "it is no call of the door"
+        assert_tone(loudspeaker, ANNA_HZ)
+        assert_tone(heard, DOOR_HZ)
 
     run_test(play())
