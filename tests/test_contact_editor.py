@@ -132,10 +132,31 @@ stages = [{ ring = ["102", "Anna"], for_s = 10 }, { ring = ["Bob"] }]
 """
 
 
-def test_groups_ring_a_contact_by_its_new_name(tmp_path: Path) -> None:
+BUTTONS = """
+[[inputs]]
+name = "a"
+[[inputs]]
+name = "b"
+[[buttons]]
+name = "a"
+input = "a"
+ring = "Anna"
+[[buttons]]
+name = "b"
+input = "b"
+rings = [{ ring = "Bob", schedule = "always" }, { ring = "Anna" }]
+fallback = "Anna"
+"""
+
+
+def test_groups_and_buttons_ring_a_contact_by_its_new_name(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
-        room.path.write_text(BEFORE + GROUPS)
+        room.path.write_text(BEFORE + BUTTONS + GROUPS)
         await room.change("Anna", name="Hannah")
+        assert [(each.ring, [r.ring for r in each.rings], each.fallback) for each in room.settings.buttons] == [
+            ("Hannah", [], ""),
+            ("", ["Bob", "Hannah"], "Hannah"),
+        ]
         family, guards = room.settings.groups
         assert (family.members, family.fallback) == (("Hannah", "101", "Bob"), "Hannah")
         assert [stage.ring for stage in guards.stages] == [("102", "Hannah"), ("Bob",)]
@@ -146,6 +167,7 @@ def test_groups_ring_a_contact_by_its_new_name(tmp_path: Path) -> None:
             "contacts[0].fallback",
             "groups[0].members[2]",
             "groups[1].stages[1].ring[0]",
+            "buttons[1].rings[0].ring",
         }
 
     with_room(test, tmp_path)

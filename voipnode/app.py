@@ -40,6 +40,7 @@ from voipnode.door import Door
 from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
+from voipnode.modules.button.module import ButtonModule
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
 from voipnode.modules.entry.holder import HolderFields
 from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
@@ -80,6 +81,7 @@ WHILE_IT_RUNS = {
     "vms",
     "contacts",
     "groups",
+    "buttons",
     "schedules",
     "multicast",
 }  # parts of the settings that may change then
@@ -136,6 +138,7 @@ class Node:
         self._history = CallHistory(
             settings, self._house, self._log.run_id, on_problem=self._store_problem, utc_now=utc_now
         )
+        self._buttons: ButtonModule | None = None
         self._directory = Directory(self._book, settings.groups, settings.sip)
         self._bindings = BindingStore(settings.state, state_dir, on_problem=self._store_problem)
         self._keeper = LineKeeper(
@@ -192,12 +195,14 @@ class Node:
             module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
             self._started.append(module)
             await module.start()
+            if isinstance(module, ButtonModule):
+                self._buttons = module
 
     async def reload(self) -> None:
         """Read certificates, keys and the settings file again; what is wrong with them is told, and the old ones serve.
 
         Changed accounts and SIP settings are used at once, or after the call that is on; the door's gains and switches,
-        and the multicast sources, at once; others with the next start.
+        whom the buttons ring, and the multicast sources, at once; others with the next start.
         """
         self._keeper.reload_certificates()
         if not self._settings_path.exists():
@@ -229,6 +234,8 @@ class Node:
         self._watch.replace(schedules)
         self._book.replace(settings.contacts, schedules)
         self._directory.replace(settings.groups, settings.sip)
+        if self._buttons is not None:
+            self._buttons.use(settings)
         self._clips.use(settings)
         return used
 

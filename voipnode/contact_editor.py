@@ -98,13 +98,16 @@ def _index(settings: NodeSettings, name: str) -> int:
 
 
 def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
-    """Whoever falls back on a contact, and the groups that ring it, do so by its new name."""
+    """Whoever falls back on a contact, and the groups and buttons that ring it, do so by its new name."""
     places = [(f"contacts[{index}].fallback", each.fallback) for index, each in enumerate(settings.contacts)]
     for index, group in enumerate(settings.groups):
         places.append((f"groups[{index}].fallback", group.fallback))
         places += [(f"groups[{index}].members[{at}]", member) for at, member in enumerate(group.members)]
         for number, stage in enumerate(group.stages):
             places += [(f"groups[{index}].stages[{number}].ring[{at}]", party) for at, party in enumerate(stage.ring)]
+    for index, button in enumerate(settings.buttons):
+        places += [(f"buttons[{index}].{key}", getattr(button, key)) for key in ("ring", "fallback")]
+        places += [(f"buttons[{index}].rings[{at}].ring", choice.ring) for at, choice in enumerate(button.rings)]
     return [(place, new) for place, name in places if name == old]
 
 

@@ -121,6 +121,24 @@ def test_a_button_rings_a_contact_or_group_by_name_or_by_schedule(name: str, wis
     play(scenario)
 
 
+def test_buttons_may_change_while_a_call_is_on() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.press("bell")
+        changed = {**SETTINGS, "buttons": [{"name": "front", "input": "bell", "ring": "family"}]}
+        scene.module.use(ButtonsSettings.model_validate(changed))
+        assert await scene.press("bell") == "call-1", "the call is still the button's"
+        assert await scene.press("spare") == "", "and the other input is no button any more"
+        scene.call("call-1", CallState.TERMINATED)
+        assert await scene.press("bell") == "call-2"
+        assert scene.rung[1] == RingRecipients(button="front", plan="family")
+        more = {"inputs": [*SETTINGS["inputs"], {"name": "new"}], "buttons": [{"name": "new", "input": "new"}]}
+        scene.module.use(ButtonsSettings.model_validate(more))  # an input comes with the next start
+        with pytest.raises(UnknownNameError):
+            await scene.press("new")
+
+    play(scenario)
+
+
 def test_a_button_that_is_off_rings_nobody_and_is_told_all_the_same() -> None:
     async def scenario(scene: Scene) -> None:
         assert await scene.press("off") == ""

@@ -82,6 +82,14 @@ class ButtonModule:
                 item.debouncer.cancel()
         await self._tasks.close()
 
+    def use(self, settings: ButtonsSettings) -> None:
+        """Have these buttons from now on, on the inputs of the start. A call stays with the button of its input."""
+        before, self._buttons = self._buttons, {}
+        for button in settings.buttons:
+            if button.input in self._inputs:
+                found = self._buttons[button.input] = before.get(button.input) or Button(button)
+                found.settings = button
+
     def driver(self, name: str) -> InputDriver:
         """The driver of an input, for instance to move a simulated contact; raises `UnknownNameError`."""
         return self._input(name).driver
