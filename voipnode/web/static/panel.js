@@ -13,7 +13,7 @@ const MAX_LOG = 200;
 const FIRST_EVENTS = 60;
 const PAGES = [
   ["/accounts", "Edit accounts"], ["/contacts", "Contacts"], ["/history", "Call history"], ["/entry", "Entry list"],
-  ["/clips", "Audio clips"],
+  ["/extensions", "Extensions"], ["/clips", "Audio clips"],
 ];
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 

@@ -61,6 +61,28 @@ function callSentence(event) {
   }
 }
 
+// A party that rang is worth a line where the call did not tell it already.
+function rangSentence(event) {
+  const known = ["answered", "elsewhere", "given up"];
+  return known.includes(event.outcome) ? "" : `${event.recipient}: ${withDetail(event.outcome, event.detail)}`;
+}
+
+function exchangeSentence(event) {
+  const [from, to] = [bare(event.caller), bare(event.callee)];
+  switch (event.state) {
+    case "Calling": return `${from} calls ${to}`;
+    case "Active": return event.detail ? capital(event.detail) : `${from} talks with ${to}`;
+    case "Terminated": return `${from} and ${to}: ${withDetail(ENDED[event.reason] || "ended", event.detail)}`;
+    default: return "";
+  }
+}
+
+function accessSentence(event, isIn) {
+  const by = event.by.replace("_", " ");
+  const who = event.holder || "Somebody";
+  return isIn ? `${who} was let in by ${by} at ${event.reader}` : `${who} was not let in by ${by} at ${event.reader}: ${event.why}`;
+}
+
 function qualitySentence(event) {
   const words = [event.codec, event.mos && `MOS ${event.mos.toFixed(1)}`];
   if (event.packets_received) words.push(`loss ${event.loss_percent} %`, `jitter ${Math.round(event.jitter_ms)} ms`);
@@ -136,6 +158,23 @@ const SENTENCES = {
   "sound_level.passed": (e) => ["input", e.above ? `It is loud at the door: ${e.level} of 100` : "It is quiet at the door again"],
   "light.changed": () => ["light", ""], // the light itself shows it
   "call.quality": (e) => ["call", e.answered ? qualitySentence(e) : ""],
+  "recipient.rang": (e) => ["call", rangSentence(e)],
+  "exchange_call.changed": (e) => ["call", exchangeSentence(e)],
+  "extension.changed": (e) => ["node", `Extension ${e.number}: ${e.devices.length === 1 ? "1 telephone" : `${e.devices.length || "no"} telephones`}`],
+  "button.pressed": () => ["input", ""], // the input tells it
+  "access.granted": (e) => [e.duress ? "bad" : "open", withDetail(accessSentence(e, true), e.duress && "under duress")],
+  "access.denied": (e) => ["bad", accessSentence(e, false)],
+  "reader.prompt": () => ["input", ""],
+  "multicast.changed": (e) => ["node", `Announcement ${e.source}: ${e.state}`],
+  "rule.fired": (e) => ["node", `Rule ${e.rule}: ${e.because}`],
+  "trigger.pulled": (e) => ["input", `Trigger ${e.trigger} was pulled (${e.source})`],
+  "message.delivered": (e) => ["node", withDetail(`${e.recipient} was told`, e.late_s > 1 && `${seconds(e.late_s)} late`)],
+  "mqtt.received": (e) => ["node", `MQTT ${e.subscription}: ${e.payload}`],
+  "mqtt.changed": (e) => ["node", `MQTT ${e.subscription} is ${e.on ? "on" : "off"}`],
+  "call.held": (e) => ["call", withDetail(`The call is ${e.held ? "on hold" : "taken back"}${e.by === "here" ? "" : " by the far side"}`, e.detail)],
+  "call.transfer": (e) => ["call", e.final ? withDetail(`The call was ${e.status < 300 ? "" : "not "}handed on to ${bare(e.to)}`, e.detail) : ""],
+  "mailbox.changed": (e) => ["node", `Mailbox of ${e.account}: ${e.new ? `${e.new} new` : "nothing new"}`],
+  "text.received": (e) => ["call", `${bare(e.sender)} wrote: ${e.text}`],
   "contacts.changed": (e) => ["node", `Contacts: ${e.detail}`],
   "schedule.changed": (e) => ["node", `Schedule ${e.schedule}: ${e.active ? "is active" : "is not active"}`],
   "clip.changed": (e) => ["node", withDetail(`Clip ${e.clip} ${e.playing ? "plays" : "is over"}`, e.why === "ended" ? "" : e.why)],
