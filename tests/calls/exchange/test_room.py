@@ -570,3 +570,22 @@ def test_who_only_speaks_at_the_door_hears_nothing_of_it() -> None:
     assert float(np.abs(anna.sound(0.8)).max()) == 0.0
     assert len(anna.got) > 40, "silence is sent, too"
     assert find_tone_hz(np.concatenate(rig.device.heard[-40:])) == pytest.approx(500, abs=1)
+
+
+@pytest.mark.parametrize(("codec", "numbers"), [("opus/48000/2", (111, 96)), ("G722/8000", (9, 9))])
+def test_packets_of_any_codec_are_passed_on(codec: str, numbers: tuple[int, int]) -> None:
+    rig = RoomRig(rate_hz=16000)
+    name, clock_hz = codec.split("/")[0], int(codec.split("/")[1])
+    account = AccountSettings(audio_codecs=(name,))
+    for number in numbers:
+        rig.party(str(number), f"a=rtpmap:{number} {codec}\r\n", account=account)
+    anna, bert = rig.fars
+    assert rig.room.exchange is Exchange.PACKETS
+    step = clock_hz // 50
+    said = [RtpPacket(numbers[0], n, step * n, 77, bytes([n]) * (20 + n)) for n in range(10)]
+    feed(rig, anna, *said)
+    assert [(packet.payload_type, packet.payload) for packet in bert.got] == [
+        (numbers[1], each.payload) for each in said
+    ]
+    first = bert.got[0].timestamp
+    assert [(packet.timestamp - first) & 0xFFFFFFFF for packet in bert.got] == [step * n for n in range(10)]
