@@ -14,6 +14,7 @@ from pathlib import Path
 
 from voipnode import __version__
 from voipnode.calls.desk import Desk
+from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.events import Event
 from voipnode.calls.exchange.ports import GroupsOf
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
@@ -92,6 +93,7 @@ class Line:
         directory: Directory | None = None,
         memory: BindingMemory | None = None,
         vms: VmsSettings | None = None,
+        quiet: DoNotDisturb | None = None,
     ) -> None:
         self._bus = bus = bus.part()  # who listens for this line does not outlive it
         self._loop = asyncio.get_running_loop()
@@ -172,6 +174,7 @@ class Line:
             bus=bus,
             clips=door.clips,
             vms=vms,
+            quiet=quiet,
             is_active=door.schedules.holds,
             find=self._finder,
             instance=instance_urn(f"{settings.hosts[0]} {port}"),

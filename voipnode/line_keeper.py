@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voipnode.calls.commands import Command, PlaceCall, RingRecipients
+from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState, ExchangeCallChanged, LineSettingsChanged, Problem
 from voipnode.calls.hooks import House, Subscription, Tasks
@@ -58,6 +59,7 @@ class LineKeeper:
         self._changed = changed
         self._memory = memory
         self._directory = directory
+        self._quiet = DoNotDisturb(house.bus)
         self._work = Tasks("line")
         self._one_at_a_time = asyncio.Lock()
         self._listening: list[Subscription] = []
@@ -161,6 +163,7 @@ class LineKeeper:
                 commands=self._commands,
                 own_certificate=self._own_certificate(sip) if sip.enabled else None,
                 switching=settings.switch,
+                quiet=self._quiet,
                 extensions=settings.extensions,
                 memory=self._memory,
                 vms=settings.vms,

@@ -60,8 +60,10 @@ class Admission:
         extensions: Sequence[ExtensionSettings] = (),
         homes: Homes = lambda host: (),
         is_active: Callable[[str], bool] = lambda schedule: False,
+        is_quiet: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
+        self._is_quiet = is_quiet
         self._is_active = is_active  # a schedule
         self._accounts = accounts
         self._networks = Networks(settings.incoming_networks)
@@ -99,6 +101,8 @@ class Admission:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
         if self._is_active(self._settings.incoming.do_not_disturb):
             return Refusal(480, CallReason.DENIED, "nobody is to be disturbed now (sip.incoming.do_not_disturb)")
+        if self._is_quiet():
+            return Refusal(480, CallReason.DENIED, "the door is not to be disturbed (sip.do_not_disturb)")
         if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         return None

@@ -463,6 +463,14 @@ class PublishMqtt(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetDoNotDisturb(Command):
+    """Have an extension, or the door (""), not be rung from now on, or be rung again. Raises UnknownNameError."""
+
+    on: bool
+    extension: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadExtensions(Command):
     """The extensions and their telephones, as JSON: a list of number, name, do_not_disturb, devices (as in
     `ExtensionChanged`) and calls (state, direction, remote)."""

@@ -17,6 +17,7 @@ from voipnode.calls.commands import (
     ResumeCall,
     RingRecipients,
     SendDtmf,
+    SetDoNotDisturb,
     TransferCall,
 )
 from voipnode.calls.errors import CallError
@@ -67,6 +68,7 @@ class Desk:
             commands.register(TransferCall, self._transfer, who="calls"),
             commands.register(RegisterAccount, self._register, who="calls"),
             commands.register(ReadExtensions, self._extensions, who="calls"),
+            commands.register(SetDoNotDisturb, self._do_not_disturb, who="calls"),
         ]
 
     def _reach(self, uri: SipUri, account: AccountSettings, done: Reached) -> None:
@@ -100,6 +102,10 @@ class Desk:
 
     def _register(self, command: RegisterAccount) -> str:
         self._switch.refresh(command.account, self._clock())
+        return ""
+
+    def _do_not_disturb(self, command: SetDoNotDisturb) -> str:
+        self._switch.do_not_disturb(command.extension, on=command.on)
         return ""
 
     def _extensions(self, command: ReadExtensions) -> str:

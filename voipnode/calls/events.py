@@ -167,6 +167,15 @@ class ExchangeCallChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoNotDisturbChanged(Event):
+    """The door ("" as `extension`), or an extension of the node, is not to be rung from now on, or is again."""
+
+    name: ClassVar[str] = "do_not_disturb.changed"
+    extension: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationChanged(Event):
     """An account stands otherwise than before; repetitions of the same problem are not told.
 

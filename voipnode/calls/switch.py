@@ -17,8 +17,10 @@ from voipnode.calls.admission import Admission
 from voipnode.calls.call import Call
 from voipnode.calls.clips.ports import NO_CLIPS, Clips
 from voipnode.calls.core import CallCore, Found
+from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_calls import DoorCalls
+from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.build import build_exchange
 from voipnode.calls.exchange.lamps import BusyLamps
@@ -81,7 +83,10 @@ class Switch:
         utc_s: Callable[[], float] = lambda: 0.0,
         vms: VmsSettings | None = None,
         is_active: Callable[[str], bool] = lambda schedule: schedule == ALWAYS,
+        quiet: DoNotDisturb | None = None,
     ) -> None:
+        self._quiet = quiet or DoNotDisturb(bus)
+        self._quiet.settle(door=settings.do_not_disturb, extensions=extensions)
         self.accounts = Accounts(
             settings,
             accounts,
@@ -104,6 +109,7 @@ class Switch:
             extensions=extensions,
             homes=self._at_home,
             is_active=is_active,
+            is_quiet=self._quiet.holds,
         )
         self.registrar = Registrar(
             settings.registrar,
@@ -115,6 +121,7 @@ class Switch:
             utc_s=utc_s,
             proven=admission.guard.proven,
             user_id=next((each.user_id for each in accounts if each.default), "door"),
+            quiet=self._quiet,
         )
         if extensions:
             endpoint.serve_registrations(self.registrar)
@@ -349,6 +356,12 @@ class Switch:
         else:
             self._door.transfers.attended(call, self._table.known(with_call))
         self._after_command()
+
+    def do_not_disturb(self, extension: str, *, on: bool) -> None:
+        """Have an extension, or the door (""), not be rung, or be rung again. Raises UnknownNameError."""
+        if extension and extension not in self.registrar.extensions:
+            raise UnknownNameError(f'extension "{extension}": there is none of that number')
+        self._quiet.set(extension, on=on)
 
     def extensions(self, now: float) -> list[dict[str, Any]]:
         """The extensions with their telephones and calls, as JSON-ready data."""

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from fastapi import FastAPI, Path
 from pydantic import BaseModel, Field
 
-from voipnode.calls.commands import ReadExtensions
+from voipnode.calls.commands import ReadExtensions, SetDoNotDisturb
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.web import problems
+from voipnode.web.models import Request as Body
 
 Number = Annotated[str, Path(min_length=1, max_length=32, description="Number of the extension", examples=["101"])]
 
@@ -45,6 +46,12 @@ class ExtensionNow(BaseModel):
     calls: list[ExtensionCall]
 
 
+class QuietRequest(Body):
+    """Whether somebody is not to be disturbed."""
+
+    on: bool
+
+
 def add_extensions(app: FastAPI, commands: Commands) -> None:
     """Add the paths."""
 
@@ -60,6 +67,28 @@ def add_extensions(app: FastAPI, commands: Commands) -> None:
     )
     async def extensions() -> list[ExtensionNow]:
         return await all_of_them()
+
+    @app.put(
+        "/api/v1/extensions/{number}/do-not-disturb",
+        status_code=204,
+        tags=["extensions"],
+        summary="Have an extension not be rung, or be rung again",
+        description="Until it is set otherwise or the node starts anew; `do_not_disturb.changed` tells.",
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def extension_quiet(number: Number, wish: QuietRequest) -> None:
+        await commands.execute(SetDoNotDisturb(extension=number, on=wish.on))
+
+    @app.put(
+        "/api/v1/do-not-disturb",
+        status_code=204,
+        tags=["calls"],
+        summary="Have the door not ring for callers, or ring again",
+        description="Visitors can call all the same. Until it is set otherwise or the node starts anew.",
+        responses=problems.documented(409, 415, 422),
+    )
+    async def door_quiet(wish: QuietRequest) -> None:
+        await commands.execute(SetDoNotDisturb(on=wish.on))
 
     @app.get(
         "/api/v1/extensions/{number}",

@@ -196,6 +196,8 @@ class Exchange:
     def _take_next_early(self, call: ThroughCall, search: Search) -> None:
         """Whom the caller heard is gone: another one that sends sound before its answer takes its place."""
         for party in search.ringing.values():
+            if call.early is None and party.leg.agreed is not None:
+                call.early = party  # it was in force before, and what was agreed with it stands
             for tag, body in party.leg.early_bodies.items():
                 if call.early is None and not search.over:
                     self._take_early(call, party, tag, body)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import ExtensionChanged
 from voipnode.calls.hooks import Bus
@@ -73,7 +74,9 @@ class Registrar:
         utc_s: Callable[[], float],
         proven: Proven,
         user_id: str,
+        quiet: DoNotDisturb,
     ) -> None:
+        self._quiet = quiet
         self.user_id = user_id
         self.extensions = {each.number: Extension(each, user_id) for each in extensions}
         self.bindings = Bindings(settings, self._changed)
@@ -130,8 +133,7 @@ class Registrar:
 
     def reach(self, number: str) -> tuple[Way, ...]:
         """As `ways_to`; raises NotNowError, in words, where its telephones do not ring now."""
-        extension = self.extensions[number]
-        if extension.settings.do_not_disturb:
+        if self._quiet.holds(number):
             raise NotNowError(f'extension "{number}" does not want to be disturbed')
         ways = self.ways_to(number)
         if not ways:
@@ -196,7 +198,7 @@ class Registrar:
         return {
             "number": number,
             "name": extension.name,
-            "do_not_disturb": extension.do_not_disturb,
+            "do_not_disturb": self._quiet.holds(number),
             "devices": self._devices(number, now),
         }
 
