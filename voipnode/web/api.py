@@ -29,6 +29,7 @@ from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
 from voipnode.web.entry import add_entry
+from voipnode.web.exchange import add_exchange
 from voipnode.web.extensions import add_extensions
 from voipnode.web.history import add_history
 from voipnode.web.rules import add_rules
@@ -81,6 +82,7 @@ def build_app(
     add_contacts(app, view, commands, about)
     add_history(app, commands)
     add_extensions(app, commands)
+    add_exchange(app, view.through_calls)
     add_speaker_test(app, view, commands)
     add_clips(app, commands)
     add_entry(app, commands, about)

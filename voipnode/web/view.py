@@ -13,6 +13,7 @@ from voipnode.calls.events import (
     CallPath,
     CallState,
     Event,
+    ExchangeCallChanged,
     GuardianChanged,
     InputChanged,
     LightChanged,
@@ -27,6 +28,7 @@ from voipnode.calls.events import (
     SpeakerTestChanged,
     SpeakerTestFinished,
 )
+from voipnode.web.exchange import ThroughCalls
 
 MAX_CALLS = 200
 MAX_ENDED_CALLS = 20
@@ -74,12 +76,15 @@ class View:
         self._tested: SpeakerTestFinished | None = None
         self._started: NodeStarted | None = None
         self._started_utc = ""
+        self.through_calls = ThroughCalls(self._time)
 
     def on_event(self, event: Event) -> None:
         """Take in one event; those that change nothing here are passed over."""
         match event:
             case CallChanged():
                 self._call(event)
+            case ExchangeCallChanged():
+                self.through_calls.on_event(event)
             case CallPath():
                 self._path(event)
             case PortChanged():
