@@ -159,7 +159,7 @@ class Outgoing:
             core.bus.publish(Problem(where="calls", detail=call.hindrance))
             then(None)
             return
-        leg.remote, leg.target, leg.key = str(way.target), way.target, key
+        leg.remote, leg.target, leg.key, leg.opens = str(way.target), way.target, key, way.opens
 
         def invite() -> None:
             if not wanted():
@@ -210,7 +210,7 @@ class Outgoing:
             core.hang_up(event.session)
             return
         ringer.answered(leg)
-        call.remote = leg.remote
+        call.remote, call.authorised = leg.remote, call.authorised and leg.opens
         leg.proven = True  # the answer carried what only the INVITE that we sent to its address told
         core.activate(call, leg, CallReason.ACCEPTED_BY_REMOTE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore, Found
@@ -26,6 +26,7 @@ class Trail:
     to: SipUri
     account: AccountSettings
     key: int  # whom of the call's hunt it rings for
+    opens: bool  # its digits may act, and so may those of whom it sends us to
     left: list[SipUri] = field(default_factory=list)
     tried: int = 0
     latest: SipUri | None = None
@@ -53,7 +54,7 @@ class Redirects:
             return False
         if event.status in FOLLOWED:
             leg = call.legs[event.session]
-            trail = trail or Trail(leg.target, leg.account, leg.key)
+            trail = trail or Trail(leg.target, leg.account, leg.key, leg.opens)
             trail.left = [*usable_contacts(event.contacts), *trail.left]
         if trail is None:
             return False
@@ -81,7 +82,7 @@ class Redirects:
         if ways:
             self._outgoing.add_leg(
                 call,
-                ways[0],
+                replace(ways[0], opens=ways[0].opens and trail.opens),
                 key=trail.key,
                 to=trail.to,
                 wanted=lambda: self._outgoing.wants(call, trail.key),

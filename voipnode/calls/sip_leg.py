@@ -110,6 +110,7 @@ class SipLeg:
         self.remote = ""
         self.target = NOBODY  # the address that was called
         self.key = 0  # whom of its call's hunt it rings for
+        self.opens = True  # where its call's digits may act, its own may, too
         self.on_hold = False  # by us: the door is silent for it
         self.local_host = local_host
         self.account = account

@@ -41,7 +41,8 @@ class Way:
 
     `no_answer_s`: the next hop is tried after so long without any response; None leaves it to timer B. `detours`: the
     account's other servers, which may know callee and caller by another domain. `account`: whose call it is, and whose
-    settings its leg has. `only_hop`: a telephone that is reached there alone, whatever its Contact says.
+    settings its leg has. `only_hop`: a telephone that is reached there alone, whatever its Contact says. `opens`: the
+    digits of who is called there by the node's own wish may act.
     """
 
     target: SipUri
@@ -55,6 +56,7 @@ class Way:
     no_answer_s: float | None = None
     detours: tuple[Detour, ...] = ()
     only_hop: bool = False
+    opens: bool = True
 
     @property
     def confidential(self) -> bool:

@@ -144,7 +144,8 @@ class Registrar:
         hop = device.hop
         way = straight(device.uri, [hop], extension.account, self._local_address(hop).host)
         detours = tuple([Detour((each.hop,), each.uri, way.from_, each.path) for each in others])
-        return replace(way, routes=device.path, detours=detours, only_hop=device.is_behind_nat)
+        opens = extension.settings.opens
+        return replace(way, routes=device.path, detours=detours, only_hop=device.is_behind_nat, opens=opens)
 
     # ---- verbs
 

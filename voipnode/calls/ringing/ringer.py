@@ -187,7 +187,7 @@ class Ringer:
         if not ways:
             self._one_less(party, Miss(Cause.UNREACHABLE, words=why or f"{MAX_AT_ONCE} telephones ring already"))
         for way in ways:
-            if call.authorised:
+            if call.authorised and way.opens:
                 call.own = (*call.own, way.target)
             wanted, then = (lambda: not party.out), (lambda leg: self._called(party, leg))
             self._add_leg(call, way, key=key, wanted=wanted, then=then)
