@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.aio import run_test
+from tests.support.aio import PATIENCE_S, run_test
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
 from tests.support.running import running
+from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
 pytestmark = pytest.mark.interop
@@ -33,6 +34,12 @@ async def telephone(folder: Path, node: Node, number: str, *, server: str, media
         modules=("uuid",) if media else (),  # what a flow is named by
         media=media,
     )
+
+
+async def on_the_disk(node: Node) -> None:
+    """Wait until a binding is in the database."""
+    with FileWatch(node.state_dir / "state.db-wal") as watch:
+        await asyncio.to_thread(watch.until_it, lambda data: b'"expires_utc_s"' in data, PATIENCE_S)
 
 
 def test_telephones_register_survive_the_node_and_are_rung(tmp_path: Path) -> None:
@@ -57,6 +64,7 @@ def test_telephones_register_survive_the_node_and_are_rung(tmp_path: Path) -> No
                 await anna.event("CALL_CLOSED")
                 ben.command("hangup")
                 await node.event("call.changed", state="Terminated")
+                await on_the_disk(node)
                 node.kill(signal.SIGKILL)
                 await node.process.wait()
                 async with running(node.again()) as second:

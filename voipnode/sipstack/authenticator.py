@@ -68,6 +68,8 @@ class Authenticator:
         self._uses: dict[str, int] = {}  # nonce -> the highest count seen, oldest nonce in use first
         self._none_before_ms = 0  # nonces made before this may have been used and forgotten
         self._made = 0
+        self._read: list[str] = []
+        self._given: dict[str, str] | None = None  # what was found in that
 
     def challenge(self, source: str, now: float, *, stale: bool = False) -> tuple[Header, ...]:
         """The fields of a 401 to a request from `source` (an IP address)."""
@@ -120,7 +122,13 @@ class Authenticator:
         given = self._find(request.headers.get_all("Authorization"))
         return given.get("username", "") if given is not None else ""
 
-    def _find(self, values: Iterable[str]) -> dict[str, str] | None:
+    def _find(self, values: list[str]) -> dict[str, str] | None:
+        """The credentials for our realm; those of one request are asked for twice, and read once."""
+        if values != self._read:
+            self._read, self._given = values, self._search(values)
+        return self._given
+
+    def _search(self, values: Iterable[str]) -> dict[str, str] | None:
         for value in values:
             for scheme, parameters in split_auth(value):
                 if scheme == "digest" and parameters.get("realm") == self._realm:
