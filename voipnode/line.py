@@ -95,7 +95,6 @@ class Line:
         vms: VmsSettings | None = None,
         quiet: DoNotDisturb | None = None,
     ) -> None:
-        self._bus = bus = bus.part()  # who listens for this line does not outlive it
         self._loop = asyncio.get_running_loop()
         entropy = SystemEntropy()
         dns = dns_of(settings.dns)
@@ -193,6 +192,7 @@ class Line:
         self._has_sip = settings.enabled
         self._registers = registers and settings.enabled
         self._clients = door.vms
+        self._bus = bus
         self._commands = commands
         self._registered: list[Subscription] = []
 
@@ -254,7 +254,6 @@ class Line:
         await self._streams.close_all()
         self._driver.close()
         await self._sockets.close()
-        self._bus.close()
 
     async def _all_over(self) -> None:
         quiet = asyncio.Event()

@@ -54,25 +54,6 @@ def test_a_listener_may_leave_while_it_is_told() -> None:
     assert len(seen) == 3
 
 
-def test_a_part_of_the_bus_speaks_to_all_and_is_gone_as_a_whole() -> None:
-    bus, heard = Bus(lambda: 1.0), []
-    part = bus.part()
-    bus.subscribe(Problem, lambda event: heard.append("house"), who="house")
-    part.subscribe(Problem, lambda event: heard.append("part"), who="part")
-    part.on_decide(MayOpen, lambda question: YES, who="part")
-    part.subscribe(Problem, lambda event: heard.append("left"), who="part").cancel()
-    part.publish(Problem(where="here", detail="x"))
-    assert sorted(heard) == ["house", "part"]
-    assert asyncio.run(bus.decide(QUESTION)) == asyncio.run(part.decide(QUESTION)) == YES
-    part.close()
-    part.close()
-    heard.clear()
-    bus.publish(Problem(where="here", detail="x"))
-    part.publish(Problem(where="here", detail="x"))
-    assert heard == ["house", "house"]
-    assert not asyncio.run(bus.decide(QUESTION)).allowed
-
-
 def test_the_first_answer_by_priority_decides() -> None:
     async def ask() -> Verdict:
         bus = Bus(lambda: 0.0)

@@ -110,10 +110,6 @@ class Bus:
 
         return Subscription(cancel)
 
-    def part(self) -> BusPart:
-        """The same bus for those who come and go together."""
-        return BusPart(self)
-
     async def decide(self, question: Question) -> Verdict:
         """The first answer wins; nobody answering, an exception or a time-out (2 s each) is a denial."""
         for _, kind, who, decider in self._deciders:
@@ -132,46 +128,6 @@ class Bus:
             if verdict is not None:
                 return verdict
         return Verdict(allowed=False, why="nobody allowed it")
-
-
-class BusPart(Bus):
-    """A bus for a part of the house that is made anew while the house stands: what is said goes to all, and after
-    `close` nobody of the part listens any more."""
-
-    def __init__(self, bus: Bus) -> None:
-        super().__init__(bus.clock)
-        self._bus = bus
-        self._places: list[Subscription] = []
-
-    def subscribe(self, kind: type[E], listener: Listener[E], *, who: str) -> Subscription:
-        """As on the bus, until `close` at the latest."""
-        return self._keep(self._bus.subscribe(kind, listener, who=who))
-
-    def publish(self, event: Event) -> None:
-        """Tell every listener of the whole bus; never raises."""
-        self._bus.publish(event)
-
-    def on_decide(self, kind: type[Question], decider: Decider, *, who: str, priority: int = 0) -> Subscription:
-        """As on the bus, until `close` at the latest."""
-        return self._keep(self._bus.on_decide(kind, decider, who=who, priority=priority))
-
-    async def decide(self, question: Question) -> Verdict:
-        """Ask all who decide."""
-        return await self._bus.decide(question)
-
-    def close(self) -> None:
-        """Take all of the part off the bus; may be called twice."""
-        for place in self._places:
-            place.cancel()
-        self._places = []
-
-    def _keep(self, place: Subscription) -> Subscription:
-        def cancel() -> None:
-            place.cancel()
-            self._places = [other for other in self._places if other is not place]
-
-        self._places.append(place)
-        return Subscription(cancel)
 
 
 Frame = NDArray[np.float32]
