@@ -86,9 +86,7 @@ def comes_in(board: Switchboard, pbx: Phone, user: str = "100", **more: Any) -> 
         target=SipUri(user=user, host=DOOR.host),
         from_=NameAddr("Otto", SipUri(user="+43123", host="pbx.example")),
         contact_user="pbx",
-        offer=sdp(PRIMARY.host),
-        hop=Hop("UDP", DOOR),
-        **more,
+        **{"offer": sdp(PRIMARY.host), "hop": Hop("UDP", DOOR), **more},
     )
     pbx.session = pbx.endpoint.invite(call, board.wire.now)
     passes(board, 0.5)
@@ -262,3 +260,45 @@ def test_a_telephone_that_sends_its_callers_elsewhere_sends_nobody_further_than_
     assert len(carl.of(sip.IncomingCall)) == 1
     assert pbx.of(sip.IncomingCall) == []
     part(board, pbx, anna, bert, carl)
+
+
+def test_a_caller_by_a_server_hears_who_sends_sound_before_the_answer() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    comes_in(board, pbx)
+    bert.endpoint.ring(bert.session, board.wire.now, 183, body=sdp(BERT_HOST))
+    passes(board, 0.5)
+    assert heard_from(board, BERT_HOST, to=PRIMARY.host) == 5
+    part(board, pbx, anna, bert)
+
+
+def test_a_caller_who_wants_his_sound_elsewhere_has_to_prove_himself_first() -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    comes_in(board, pbx, offer=sdp("203.0.113.99"))
+    bert.endpoint.ring(bert.session, board.wire.now, 183, body=sdp(BERT_HOST))
+    passes(board, 0.5)
+    assert heard_from(board, BERT_HOST, to="203.0.113.99") == 0
+    answer(board, bert)
+    assert heard_from(board, BERT_HOST, to="203.0.113.99") == 5
+    part(board, pbx, anna, bert)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_two_calls_by_servers_are_not_joined_by_an_extension_that_leaves(answered: bool) -> None:
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    comes_in(board, pbx)
+    came = pbx.session
+    answer(board, bert)
+    first = bert.session
+    second = bert.call_as("0123")
+    passes(board, 0.5)
+    if answered:
+        answer(board, pbx)
+        bert.endpoint.refer(first, None, board.wire.now, replaces=second)
+    else:
+        bert.endpoint.refer(first, SipUri(user="0123", host=DOOR.host), board.wire.now)
+    passes(board, 0.5)
+    assert [(event.status, event.final) for event in bert.of(sip.TransferProgress)] == [(603, True)]
+    assert len(board.switch.exchange.board.calls) == 2
+    pbx.endpoint.hang_up(came, board.wire.now)
+    bert.session = second
+    part(board, bert, anna)

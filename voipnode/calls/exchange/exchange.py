@@ -112,7 +112,7 @@ class Exchange:
             core.endpoint.reject(event.session, 503, core.now)
             return
         leg.session, leg.remote = event.session, str(event.request.from_.uri)
-        # A password proves the address: its challenge went there. A server's is proven with the ACK.
+        # A password proves the address: its challenge went there. Others prove theirs with the ACK.
         leg.proven = caller.kind == "extension"
         name = caller.name if caller.kind == "extension" else shown.user or leg.remote
         party = Party(leg, name, caller, shown, event.offer)
@@ -121,6 +121,8 @@ class Exchange:
         call = self.board.new(party, to, event, (MAX_FORWARDS if hops is None else hops) - 1)
         if event.offer is not None and not self._agree(call, event.offer):
             return
+        # One that wants its sound where it calls from cannot have it sent to anybody else: it hears who rings.
+        leg.proven |= leg.agreed is not None and leg.agreed.remote_host == hop.remote.host
         if to.kind != "group":  # which has times of its own
             self.board.limits.set(call.id, core.now + self._settings.ring_s)
         self.board.announce(call)
@@ -214,6 +216,8 @@ class Exchange:
         body = call.answer if call.early is not None or required else None
         call.told_status = status
         endpoint.ring(caller.session, core.now, status, reason, body or None, reliable=bool(body))
+        if body:
+            caller.leg.answer_sent(core.now)
 
     def _describe(self, call: ThroughCall, other: Party | None) -> None:
         """Our description for the caller: with the codec of whom it is to hear, and as that one wants sound to flow."""
@@ -237,6 +241,9 @@ class Exchange:
         if not core.endpoint.is_waiting(caller.session):  # it gave up in the same moment
             core.hang_up(party.session, reason_fields(None, hung_up(caller.name)))
             return
+        if party.session not in call.parties:  # it hung up while our addresses were being found out
+            self._refuse(call, UNAVAILABLE, None)
+            return
         if not call.answer:
             self._describe(call, party)
         core.endpoint.accept(caller.session, call.answer, core.now)
@@ -252,8 +259,10 @@ class Exchange:
 
     def on_exhausted(self, search: Search, status: int, event: sip.SessionEnded | None) -> None:
         """Nobody answered: the caller is told what says most."""
-        call, core = search.call, self._core
-        outcome = outcome_of_rejection(status, "")
+        self._refuse(search.call, status, event)
+
+    def _refuse(self, call: ThroughCall, status: int, event: sip.SessionEnded | None) -> None:
+        core, outcome = self._core, outcome_of_rejection(status, "")
         if self.board.happens(call, Input.EXHAUSTED, outcome) is None:
             return
         if core.endpoint.is_waiting(call.caller.session):

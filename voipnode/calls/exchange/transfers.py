@@ -107,20 +107,23 @@ class Transfers:
         if rule == "never" or (rule == "trusted" and party.who.kind != "extension"):
             return refused(DECLINED, f"sip.allow_transfer is {rule}")
         if event.replaces is not None:
-            return self._replaceable(party, self._core.endpoint.session_replaced_by(event.replaces))
+            return self._replaceable(party, other, self._core.endpoint.session_replaced_by(event.replaces))
         found = self._plan.onward(party.who, event.refer_to)
         if found.kind == "trunk" and other.who.kind == "trunk":
             return refused(DECLINED, "who came by a trunk does not leave by one")
         return found if found.kind in CALLED else refused(DECLINED, found.why or f"nobody is called by {found.kind}")
 
-    def _replaceable(self, party: Party, session: str) -> Destination:
-        """The call that it names has to be its own: nobody joins others' calls."""
+    def _replaceable(self, party: Party, remaining: Party, session: str) -> Destination:
+        """The call that it names has to be its own: nobody joins others' calls, nor two who came by trunks."""
         found = self._board.of_session(session)
         if found is not None and found[1].who == party.who and party is not found[1]:
-            other = found[0].other(found[1])
-            return Destination("extension", other.name if other is not None else found[0].to.name)
-        call = self._core.table.of_session(session)
-        winner = call.winner if call is not None else None
+            call, other = found[0], found[0].other(found[1])
+            by_trunk = call.to.kind == "trunk" if other is None else other.who.kind == "trunk"
+            if by_trunk and remaining.who.kind == "trunk":
+                return refused(DECLINED, "who came by a trunk does not leave by one")
+            return Destination("extension", other.name if other is not None else call.to.name)
+        at_door = self._core.table.of_session(session)
+        winner = at_door.winner if at_door is not None else None
         if winner is not None and winner.session == session and winner.account.name == party.leg.account.name:
             return Destination("door")
         return refused(DECLINED, "it names no call of its own")
