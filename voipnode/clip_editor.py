@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, within
 
 MAX_FOLDER_BYTES = 100_000_000
+PART = ".part"  # of a file that is not yet whole
 
 
 class ClipEditor:
@@ -101,6 +101,8 @@ def _store(library: ClipLibrary, command: AddClip) -> Path:
     folder = library.folder
     try:
         folder.mkdir(exist_ok=True)
+        for left in folder.glob(f"*{PART}"):  # by a node that was killed meanwhile
+            left.unlink()
         used = sum(each.stat().st_size for each in folder.iterdir() if each.is_file())
         if used + len(command.content) > MAX_FOLDER_BYTES:
             raise CallError(f"the folder of the clips has {used} bytes; with this one more than {MAX_FOLDER_BYTES}")
@@ -108,11 +110,12 @@ def _store(library: ClipLibrary, command: AddClip) -> Path:
         while path.exists():
             number += 1
             path = folder / f"{stem}_{number}.{suffix}"
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        part = path.with_name(path.name + PART)
+        with part.open("xb") as file:
             file.write(command.content)
             file.flush()
             os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        part.replace(path)
     except OSError as error:
         raise CallError(f"{folder}: the clip cannot be stored: {error.strerror or error}") from error
     return path

@@ -73,6 +73,7 @@ def test_a_clip_from_its_upload_to_its_end(tmp_path: Path) -> None:
     async def test() -> None:
         async with site(tmp_path) as (made, client):
             url = "/api/v1/clips/Good%20morning"
+            (made.folder / "killed.mp3.part").write_bytes(b"half of it")
             wav = {"content-type": "audio/mpeg"}
             assert (await client.put(f"{url}?normalise=true", content=content, headers=wav)).status_code == 201
             again = await client.put(url, content=content, headers=wav)
