@@ -64,7 +64,8 @@ class FrontEnd:
         self._split = BandSplit() if rate_hz > LOW_HZ else None
         self._far_down = Resampler(rate_hz, LOW_HZ) if rate_hz > LOW_HZ else None
         self._gain_control = GainControl(rate_hz, target_dbfs=options.target_dbfs)
-        self._gain = Fader(rate_hz, _gain_of(options))
+        self._wanted_gain = _gain_of(options)
+        self._gain = Fader(rate_hz, self._wanted_gain)
         self._limiter = Limiter(rate_hz, ceiling=CEILING)
         self._input, self._far, self._output = LevelMeter(), LevelMeter(peaks=False), LevelMeter(peaks=False)
         self._controlled = False
@@ -77,6 +78,7 @@ class FrontEnd:
     @options.setter
     def options(self, options: FrontEndOptions) -> None:
         self._options = self._chain.options = options
+        self._wanted_gain = _gain_of(options)
         self._gain_control.target_dbfs = options.target_dbfs
 
     def reset(self) -> None:
@@ -96,7 +98,7 @@ class FrontEnd:
             self._split.reset()
             self._far_down.reset()
         self._gain_control.reset()
-        self._gain.gain = _gain_of(self._options)
+        self._gain.gain = self._wanted_gain
         self._limiter.reset()
         for meter in (self._input, self._far, self._output):
             meter.reset()
@@ -124,7 +126,7 @@ class FrontEnd:
         return frames[0] if len(frames) == 1 else np.concatenate([np.zeros(0, np.float32), *frames])
 
     def _frame(self, far: Frame, near: Frame) -> Frame:
-        gain = _gain_of(self._options)
+        gain = self._wanted_gain
         if not self._options.input_enabled and self._gain.gain == gain == 0.0:
             return self._nothing(near)
         self._input.process(near)

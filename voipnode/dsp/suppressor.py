@@ -63,7 +63,9 @@ class Suppressor:
         self._smoother = CepstralSmoother(rate_hz)
         self._gain = SpectralGain(bins)
         self._comfort = ComfortNoise(bins)
-        self._voice = slice(300 // BIN_HZ, 3400 // BIN_HZ)
+        voice = slice(300 // BIN_HZ, 3400 // BIN_HZ)
+        self._voice: Bins = np.zeros(bins, dtype=np.float32)
+        self._voice[voice] = 1 / (voice.stop - voice.start)
         self.reset()
 
     def reset(self) -> None:
@@ -93,7 +95,7 @@ class Suppressor:
     @property
     def speech_probability(self) -> float:
         """That somebody spoke in the last frame, from 0 to 1: the mean over the telephone band."""
-        return float(self._gain.presence[self._voice].mean())
+        return min(float(self._gain.presence.dot(self._voice)), 1.0)
 
     def process_plain(self, frame: Frame) -> Frame:
         """The next 10 ms, a new array; for a microphone without an echo canceller."""

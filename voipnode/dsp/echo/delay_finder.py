@@ -93,7 +93,9 @@ class DelayFinder:
         if self._far_power.dot(self._mean) < self._audible:
             return False
         work = np.conjugate(self._far.spectra(self._rows)[:, bins], out=self._work)
-        work *= spectrum / np.sqrt(self._far_power * self._near_power + _LEAST)
+        whole = self._far_power * self._near_power
+        whole += _LEAST
+        work *= spectrum * np.reciprocal(np.sqrt(whole, out=whole), out=whole)
         self._cross *= memory
         self._cross += work
         self._blocks += 1
