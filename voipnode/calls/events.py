@@ -129,7 +129,8 @@ class RecipientRang(Event):
     """A party that rang for a call, or should have, does so no longer. `plan` and `stage` say what it belonged to.
 
     `outcome`: "answered", "elsewhere" (somebody else answered), "refused", "busy", "silent", "unreachable",
-    "unavailable" (by its schedule), "given up" (by who called). `status` is the SIP status behind it, 0 = none.
+    "unavailable" (by its schedule), "let go" (by the rules, for what became of another, as `detail` says), "given up"
+    (by who called). `status` is the SIP status behind it, 0 = none.
     """
 
     name: ClassVar[str] = "recipient.rang"

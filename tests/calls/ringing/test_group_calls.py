@@ -183,6 +183,7 @@ def test_where_the_settings_say_so_a_6xx_ends_it_for_everybody(status: int) -> N
     house.wire.run(5.0)
     assert house.last.reason is (CallReason.DENIED if status == 603 else CallReason.BUSY)
     assert house.last.status == status
+    assert house.rang == [f"0 anna {'refused' if status == 603 else 'busy'}", "0 ben let go"]
     assert ben.of(sip.SessionEnded)
     assert house.people["guard"][0].events == []
     house.end()

@@ -14,7 +14,7 @@ from voipnode.calls.call import Call, Outcome
 from voipnode.calls.core import ANSWERED_ELSEWHERE, CallCore
 from voipnode.calls.events import CallReason, CallState, Problem, RecipientRang
 from voipnode.calls.outcome import reason_of
-from voipnode.calls.ringing.hunt import Cause, Exhausted, Hunt, LookUp, Miss, Ring, Stop, better_miss
+from voipnode.calls.ringing.hunt import SILENCE, Cause, Exhausted, Hunt, LookUp, Miss, Ring, Stop, better_miss
 from voipnode.calls.ringing.parties import Parties
 from voipnode.calls.ringing.plan import MAX_AT_ONCE, RingPlan
 from voipnode.calls.sip_leg import SipLeg
@@ -228,7 +228,7 @@ class Ringer:
             self._tell(party, "elsewhere", None)
         else:
             self._hang_up(party, reason_of((REASONS[stop.why.cause], 0, "")))
-            self._tell(party, "silent", stop.why)
+            self._tell(party, "silent" if stop.why is SILENCE else "let go", stop.why)
 
     def _hang_up(self, party: _Party, headers: tuple[tuple[str, str], ...]) -> None:
         if party.ring.recipient.address == VMS:
