@@ -107,7 +107,9 @@ def test_extensions_that_clash_are_refused_with_the_line() -> None:
 
 def test_an_extension_needs_a_password_that_nobody_guesses() -> None:
     (told,) = problems('[[extensions]]\nnumber = "101"\npassword = "1234"\n')
-    assert told.startswith('voipnode.toml:3: extensions[0].password = "(not shown)": must have at least 8')
+    assert told.startswith(
+        'voipnode.toml:3: extensions[0].password = "(not shown)": must have 8 to 128 characters, has 4'
+    )
 
 
 def test_the_entry_list_opens_a_port_that_there_is_and_that_takes_it() -> None:

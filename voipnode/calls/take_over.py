@@ -14,6 +14,11 @@ from voipnode.sipstack.errors import RemoteError
 from voipnode.sipstack.replaces import Replacement
 
 
+def _picks_up(admitted: Admitted, wanted: Replacement) -> bool:
+    """Whether one of our telephones takes a call that rings at another one, which is no more than calling it."""
+    return wanted.early and admitted.extension is not None and "extensions" in admitted.extension.may_call
+
+
 class TakeOver:
     """Lets a caller have the place of a call's far side.
 
@@ -37,7 +42,7 @@ class TakeOver:
         decision = self._admission.decide(event, core.table.engaged - 1, core.now)
         if isinstance(decision, Refusal):
             self._refuse(event, decision.status, decision.detail)
-        elif not wanted.by_peer and not decision.authorised:
+        elif not wanted.by_peer and not decision.authorised and not _picks_up(decision, wanted):
             self._refuse(event, 403, "it comes from elsewhere than the call that it is to replace")
         else:
             self._take(call, event, wanted, decision)

@@ -192,7 +192,7 @@ def _from_error(error: ErrorDetails) -> str:
 
 
 def _length(error: ErrorDetails, schemas: Iterable[Schema]) -> str:
-    is_text = error["type"].startswith("string")
+    is_text = isinstance(error["input"], str)  # a secret is told of as if it were a list
     names = ("minLength", "maxLength") if is_text else ("minItems", "maxItems")
     noun = "characters" if is_text else "entries"
     context = error.get("ctx", {})

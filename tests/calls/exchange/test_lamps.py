@@ -143,3 +143,15 @@ def test_who_comes_late_sees_the_call_that_is_on_once() -> None:
     watch(carol, "101")
     board.wire.run(board.wire.now + 5.0)
     assert seen(ben) == seen(carol) == [("full", [("confirmed", "recipient", "sip:door@192.168.1.10")])]
+
+
+def test_of_a_call_that_is_on_nobody_is_told_what_it_could_be_taken_by() -> None:
+    board = house()
+    telephone(board, "101", "192.168.1.20", answers)
+    ben = telephone(board, "102", "192.168.1.21")
+    board.switch.ring(board.switch.registrar.reach("101"), board.wire.now, authorised=True)
+    board.wire.flush()
+    board.wire.run(board.wire.now + 1.0)
+    watch(ben, "101")
+    (dialog,) = ElementTree.fromstring(ben.of(sip.NotifyReceived)[-1].body)
+    assert set(dialog.attrib) == {"id", "direction"}

@@ -20,7 +20,7 @@ from tests.support.exchange import (
     passes,
     registered,
 )
-from tests.support.extensions import Telephone
+from tests.support.extensions import Telephone, extension
 from tests.support.switchboard import Switchboard, sdp
 from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.settings import SwitchSettings
@@ -110,6 +110,23 @@ def test_a_visitor_who_rings_at_one_extension_is_answered_by_another(by_key: boo
     assert (call.state.value, call.account.id, call.authorised) == ("Active", "extension 103", True)
     assert board.device.running
     assert [[(why.protocol, why.cause) for why in end.why] for end in bert.of(sip.SessionEnded)] == [ELSEWHERE]
+
+
+@pytest.mark.parametrize(("may_call", "taken"), [(("door", "extensions"), True), (("door",), False)])
+def test_the_key_takes_the_doors_call_for_who_may_call_extensions_whether_he_opens_or_not(
+    may_call: tuple[str, ...], taken: bool
+) -> None:
+    people = [extension(number, may_call=may_call, opens=False) for number in ("101", "102")]
+    board = Switchboard(extensions=tuple(people), switching=CODES)
+    registered(board, "101", ANNA_HOST)
+    bert = registered(board, "102", BERT_HOST)
+    watch(bert, "101")
+    board.switch.ring(board.switch.registrar.reach("101"), board.wire.now, authorised=True)
+    passes(board, 1.0)
+    invite(bert, "101", sdp(BERT_HOST), headers=(("Replaces", key(bert)), ("Require", "replaces")))
+    passes(board, 1.0)
+    (call,) = board.switch.calls
+    assert (call.state.value, call.authorised) == (("Active", False) if taken else ("Ringing", True))
 
 
 @pytest.mark.parametrize("code", ["*8", "*8103", "*8999"])

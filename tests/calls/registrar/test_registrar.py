@@ -441,6 +441,7 @@ def test_what_cannot_be_read_and_whom_nobody_knows_any_more_is_left_out() -> Non
     again = board(memory=memory)
     asyncio.run(again.switch.registrar.restore(lambda: 0.0))
     assert hops(again, "101") == [Hop("UDP", Address(ANNA, 5060))]
+    assert memory.records["777"] == []
     assert [event for event in again.events if isinstance(event, Problem)] == []
 
 

@@ -100,8 +100,9 @@ class BusyLamps:
         """One leg from its telephone's side: whose tags stand the other way round there."""
         dialog = self._core.endpoint.dialog_of(leg.session) if leg.session else None
         if dialog is not None:
+            # A call that rings may be taken by its dialog. So could one that is on: nobody is told of which it is.
+            call_id, ours, theirs = ("", "", "") if talks else dialog.id
             state = "confirmed" if talks else "early"
-            call_id, ours, theirs = dialog.id
             yield DialogInfo(leg.session, call_id, theirs, ours, initiator, state, remote, name)
 
 

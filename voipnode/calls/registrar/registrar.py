@@ -163,11 +163,14 @@ class Registrar:
     # ---- what is remembered
 
     async def restore(self, now: Callable[[], float]) -> None:
-        """Take up what was remembered of the run before; records that cannot be read count as none."""
+        """Take up what was remembered of the run before; records that cannot be read count as none, and those of
+        extensions that there are no more are forgotten."""
         records = await self._memory.load()
         for number, devices in records.items():
             if number in self.extensions:
                 self.bindings.restore(number, self._read(devices, now()), now())
+            else:
+                self._memory.keep(number, [])
 
     def _read(self, records: Sequence[Mapping[str, Any]], now: float) -> list[Device]:
         found = []
