@@ -15,6 +15,7 @@ from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.at_door import AtDoor
 from voipnode.calls.exchange.board import Board, MakeRoom
+from voipnode.calls.exchange.caller_side import CallerSide
 from voipnode.calls.exchange.causes import UNAVAILABLE, hung_up, reason_fields
 from voipnode.calls.exchange.changes import Changes
 from voipnode.calls.exchange.destination import Caller, Destination, Kind
@@ -47,9 +48,7 @@ from voipnode.media.events import (
     RemoteSilent,
 )
 from voipnode.sipstack import events as sip
-from voipnode.sipstack.config import RELIABLE
 from voipnode.sipstack.errors import RemoteError
-from voipnode.sipstack.extension_fields import has_option
 
 MAX_FORWARDS = 70  # of a caller that says nothing (RFC 3261 §8.1.1.6)
 LOOP, TOO_MANY_HOPS, BUSY = 482, 483, 486
@@ -76,6 +75,7 @@ class Exchange:
         self.plan = plan
         self._ringer = Ringer(self.board, accounts, telephones, plan, who_is, groups)
         self._changes = Changes(self.board)
+        self._caller_side = CallerSide(self.board)
         self.at_door = AtDoor(self.board, accounts, telephones, plan, who_is, end=self.end)
         self._services: dict[Kind, Service] = {}
         self._transfers = Transfers(
@@ -119,7 +119,7 @@ class Exchange:
         party.offered(event.offer)
         hops = event.request.max_forwards
         call = self.board.new(party, to, event, (MAX_FORWARDS if hops is None else hops) - 1)
-        if event.offer is not None and not self._agree(call, event.offer):
+        if event.offer is not None and not self._caller_side.agree(call, event.offer):
             return
         # One that wants its sound where it calls from cannot have it sent to anybody else: it hears who rings.
         leg.proven |= leg.agreed is not None and leg.agreed.remote_host == hop.remote.host
@@ -138,15 +138,10 @@ class Exchange:
             return
         room = service.room(call.to)
         if room is None:
-            outcome = (CallReason.BUSY, BUSY, f"{_words(call.to)} cannot be had now")
-            if self.board.happens(call, Input.EXHAUSTED, outcome) is not None:
-                core.endpoint.reject(caller.session, BUSY, core.now, headers=reason_fields(None, outcome))
+            self._caller_side.refuse(call, BUSY, (CallReason.BUSY, BUSY, f"{_words(call.to)} cannot be had now"))
             return
         self.board.give_room(call, room)
-        self._describe(call, None)
-        core.endpoint.accept(caller.session, call.answer, core.now)
-        caller.leg.answer_sent(core.now)
-        caller.leg.expect(core.now)
+        self._caller_side.answer(call, None)
         self.board.limits.set(call.id, core.now + self._settings.max_call_duration_s)
         words = f"{caller.name} is in {_words(call.to)}"
         self.board.happens(call, Input.ANSWERED, (CallReason.ACCEPTED_BY_DEVICE, 200, words))
@@ -162,74 +157,14 @@ class Exchange:
             return TOO_MANY_HOPS
         return 503 if self.board.engaged >= self._settings.max_calls else 0
 
-    def _agree(self, call: ThroughCall, offer: bytes) -> bool:
-        """Look at the offer before anything rings: what cannot be talked is refused at once."""
-        core, leg = self._core, call.caller.leg
-        try:
-            leg.take_offer(offer, core.now)
-        except RemoteError as error:
-            call.happens(Input.ENDED_HERE)
-            core.endpoint.reject(leg.session, error.status, core.now, headers=error.headers)
-            return False
-        return True
-
     # ---- the called party (an errand of the ringer)
 
     def on_ringing(self, search: Search, party: Party, event: sip.CallProgress) -> None:
         """Somebody rings: the caller is told, with the sound of the first one that has any."""
         call = search.call
-        if event.body is not None and (
-            call.early is None or (call.early is party and party.leg.early_tag == event.tag)
-        ):
-            self._take_early(call, party, event.tag, event.body)
-        self._tell_ringing(call, event.status, event.reason)
+        self._caller_side.on_progress(call, party, event)
         self.board.happens(call, Input.RANG)
         self.board.sound(call)
-
-    def _take_early(self, call: ThroughCall, party: Party, tag: str, body: bytes) -> None:
-        try:
-            party.leg.take_early(tag, body, self._core.now)
-        except RemoteError:
-            return  # of no use
-        party.leg.proven = True  # it knows what only the INVITE that we sent to its address told
-        party.answered(body)
-        call.early = party
-
-    def _take_next_early(self, call: ThroughCall, search: Search) -> None:
-        """Whom the caller heard is gone: another one that sends sound before its answer takes its place."""
-        for party in search.ringing.values():
-            if call.early is None and party.leg.agreed is not None:
-                call.early = party  # it was in force before, and what was agreed with it stands
-            for tag, body in party.leg.early_bodies.items():
-                if call.early is None and not search.over:
-                    self._take_early(call, party, tag, body)
-
-    def _tell_ringing(self, call: ThroughCall, status: int, reason: str) -> None:
-        """Pass a provisional response on; one of the same status, once and once more where it brings sound."""
-        core, caller, endpoint = self._core, call.caller, self._core.endpoint
-        brings_sound = call.early is not None and not call.answer
-        if not endpoint.is_waiting(caller.session) or (status == call.told_status and not brings_sound):
-            return
-        required = call.invite.offer is None and has_option(call.invite.request.require, RELIABLE)
-        if (brings_sound and caller.offer is not None) or (required and not call.answer):
-            self._describe(call, call.early)
-        body = call.answer if call.early is not None or required else None
-        call.told_status = status
-        endpoint.ring(caller.session, core.now, status, reason, body or None, reliable=bool(body))
-        if body:
-            caller.leg.answer_sent(core.now)
-
-    def _describe(self, call: ThroughCall, other: Party | None) -> None:
-        """Our description for the caller: with the codec of whom it is to hear, and as that one wants sound to flow."""
-        caller, core = call.caller, self._core
-        if other is not None:
-            caller.told = other.wants
-        caller.leg.describe(caller.told.direction, () if other is None else other.codecs)
-        if caller.offer is not None:
-            call.answer = caller.leg.take_offer(caller.offer, core.now, again=True)
-            caller.settled = True
-        else:
-            call.answer = caller.leg.make_offer()
 
     def on_answered(self, search: Search, party: Party) -> None:
         """The called party answered: so does the node."""
@@ -242,15 +177,11 @@ class Exchange:
             core.hang_up(party.session, reason_fields(None, hung_up(caller.name)))
             return
         if party.session not in call.parties:  # it hung up while our addresses were being found out
-            self._refuse(call, UNAVAILABLE, None)
+            self._caller_side.refuse(call, UNAVAILABLE, outcome_of_rejection(UNAVAILABLE, ""))
             return
-        if not call.answer:
-            self._describe(call, party)
-        core.endpoint.accept(caller.session, call.answer, core.now)
-        caller.leg.answer_sent(core.now)
+        self._caller_side.answer(call, party)
         call.callee, call.early = party, None
-        for each in (caller, party):
-            each.leg.expect(core.now)
+        party.leg.expect(core.now)
         self.board.limits.set(call.id, core.now + self._settings.max_call_duration_s)
         self.board.sound(call)
         words = f"{caller.name} talks with {party.name}"
@@ -259,16 +190,7 @@ class Exchange:
 
     def on_exhausted(self, search: Search, status: int, event: sip.SessionEnded | None) -> None:
         """Nobody answered: the caller is told what says most."""
-        self._refuse(search.call, status, event)
-
-    def _refuse(self, call: ThroughCall, status: int, event: sip.SessionEnded | None) -> None:
-        core, outcome = self._core, outcome_of_rejection(status, "")
-        if self.board.happens(call, Input.EXHAUSTED, outcome) is None:
-            return
-        if core.endpoint.is_waiting(call.caller.session):
-            core.endpoint.reject(call.caller.session, status, core.now, headers=reason_fields(event, outcome))
-        self.board.sound(call)
-        self.board.settle(call)
+        self._caller_side.refuse(search.call, status, outcome_of_rejection(status, ""), event)
 
     # ---- sessions
 
@@ -328,7 +250,7 @@ class Exchange:
         if search is not None:
             if call.early is party:
                 call.early = None
-                self._take_next_early(call, search)
+                self._caller_side.hear_next(call, search)
                 self.board.sound(call)
             self._ringer.on_ended(search, event)
         elif party is call.caller or party is call.callee:
