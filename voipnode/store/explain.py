@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -92,6 +93,12 @@ class Guide:
         for choice in choices or ():
             if choice.get("type") != "null":  # TOML has no null
                 yield from self._alternatives(choice)
+
+
+@cache
+def guide_to(kind: type[Any]) -> Guide:
+    """The guide to a type, made once: a settings file is read again with each change of it."""
+    return Guide(kind)
 
 
 def is_secret(path: Path, guide: Guide) -> bool:

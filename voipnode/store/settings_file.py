@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
-from voipnode.store.explain import Guide, is_secret, location, unknown_key, words
+from voipnode.store.explain import Guide, guide_to, is_secret, location, unknown_key, words
 from voipnode.store.locator import Lines
 from voipnode.store.problems import SettingsError, SettingsProblem, key_text
 
@@ -50,7 +50,7 @@ def parse_settings(text: str, model: type[M], file: str) -> M:
         settings = model.model_validate(data)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    problems = _problems(errors, data, text, Guide(model), file)
+    problems = _problems(errors, data, text, guide_to(model), file)
     if problems or settings is None:
         raise SettingsError(problems[:MAX_PROBLEMS])
     return settings
@@ -64,7 +64,7 @@ def problems_at(
     The file was read by `load_settings` before. Blocking.
     """
     text = "" if path is None else _read(path)
-    data, lines, guide, file = _parse_toml(text, str(path)), Lines(text), Guide(model), str(path or "settings")
+    data, lines, guide, file = _parse_toml(text, str(path)), Lines(text), guide_to(model), str(path or "settings")
     problems = [
         SettingsProblem(file, lines.of(where), key_text(where), _shown(data, where, guide), words)
         for where, words in found
