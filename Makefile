@@ -79,7 +79,6 @@ bench-media: $(VENV)/.test $(VENV)/.peers
 # How soon it rings after a press, what calls through the node cost, a thousand extensions that refresh; some minutes.
 bench-calls: $(VENV)/.test $(VENV)/.peers
 	$(BIN)/python benchmarks/calls.py $(ARGS)
-	$(BIN)/python benchmarks/registrar_load.py
 
 # Calls through every pair of routers, with Chromium and baresip behind the other one; some twenty minutes. Root.
 bench-nat: $(VENV)/.test $(VENV)/.peers

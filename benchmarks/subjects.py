@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -64,38 +63,6 @@ module aufile.so
 module aubridge.so
 module_tmp account.so
 module_app menu.so
-"""
-
-_OPTIONS = (
-    "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bKready\r\n"
-    "From: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:127.0.0.1>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\n"
-    "Max-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
-)
-# A registrar with digest whose users all have the same password; one process, so that its time can be told.
-KAMAILIO_CONFIG = """\
-#!KAMAILIO
-debug=1
-log_stderror=yes
-fork=no
-disable_tcp=yes
-listen=udp:127.0.0.1:{sip_port}
-loadmodule "kex.so"
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "usrloc.so"
-loadmodule "registrar.so"
-loadmodule "auth.so"
-loadmodule "xlog.so"
-modparam("auth", "qop", "auth")
-modparam("usrloc", "db_mode", 0)
-request_route {{
-  force_rport();
-  if (!is_method("REGISTER")) {{ sl_send_reply("405", "Only REGISTER"); exit; }}
-  if (!pv_auth_check("$fd", "{password}", "0", "1")) {{ www_challenge("$fd", "1"); exit; }}
-  save("location");
-}}
 """
 
 
@@ -237,27 +204,6 @@ def start_baresip(folder: Path, *, account: str = "audio_codecs=PCMU,PCMA", micr
     (folder / "contacts").write_text("")
     command = ["baresip", "-4", "-f", str(folder)]
     return start_program("baresip", command, sip_port, folder / "output.log").wait_for("baresip is ready")
-
-
-def start_kamailio(folder: Path, password: str) -> Subject:
-    """Kamailio: registers everybody who has that password."""
-    need("kamailio")
-    folder.mkdir(parents=True)
-    sip_port = free_port()
-    (folder / "kamailio.cfg").write_text(KAMAILIO_CONFIG.format(sip_port=sip_port, password=password))
-    command = ["kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-w", str(folder), "-Y", str(folder)]
-    program = start_program("kamailio", command, sip_port, folder / "output.log")
-    give_up_at = time.monotonic() + READY_S
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(0.1)
-        while True:  # it says nothing when it is ready
-            probe.sendto(_OPTIONS.format(port=probe.getsockname()[1]).encode(), ("127.0.0.1", sip_port))
-            with contextlib.suppress(OSError):
-                probe.recv(2048)
-                return program
-            if time.monotonic() > give_up_at:
-                program.stop()
-                raise BenchmarkError("kamailio does not start")
 
 
 def start_program(name: str, command: list[str], sip_port: int, log: Path, web_port: int = 0) -> Subject:

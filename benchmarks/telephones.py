@@ -34,9 +34,8 @@ LAWS = {"PCMU": 0, "PCMA": 8}
 DRAIN_EVERY = 2
 
 
-def digest(challenge: str, method: str, uri: str, user: str, count: int = 1) -> str:
-    """The Authorization field's value for a challenge (RFC 8760), with a password that all share. `count`: how often
-    its nonce has been used, this time included."""
+def digest(challenge: str, method: str, uri: str, user: str) -> str:
+    """The Authorization field's value for a challenge (RFC 8760), with a password that all share."""
     found = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
     make = hashlib.sha256 if found.get("algorithm", "MD5") == "SHA-256" else hashlib.md5
 
@@ -45,10 +44,10 @@ def digest(challenge: str, method: str, uri: str, user: str, count: int = 1) -> 
 
     nonce, cnonce = found["nonce"], os.urandom(8).hex()
     secret = hashed(f"{user}:{found['realm']}:{PASSWORD}")
-    response = hashed(f"{secret}:{nonce}:{count:08x}:{cnonce}:auth:{hashed(f'{method}:{uri}')}")
+    response = hashed(f"{secret}:{nonce}:00000001:{cnonce}:auth:{hashed(f'{method}:{uri}')}")
     opaque = f', opaque="{found["opaque"]}"' if "opaque" in found else ""
     return (
-        f'Digest username="{user}", realm="{found["realm"]}", nonce="{nonce}", uri="{uri}", qop=auth, nc={count:08x},'
+        f'Digest username="{user}", realm="{found["realm"]}", nonce="{nonce}", uri="{uri}", qop=auth, nc=00000001,'
         f' cnonce="{cnonce}", response="{response}", algorithm={found.get("algorithm", "MD5")}{opaque}'
     )
 
