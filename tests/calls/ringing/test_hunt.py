@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from heapq import heappop, heappush
 
 import pytest
@@ -189,8 +190,15 @@ def test_each_cause_is_decided_by_its_own_rule(rule: str, miss: Miss, then: Then
         "end_all": [f"1 stop b {miss.cause}", f"1 nobody {miss.cause}"],
     }
     assert ladder.run(1.0) == want[then]
-    other = REFUSED if rule != "on_refused" else BUSY
+    other = GONE if rule != "on_unreachable" else BUSY
     assert other.then(ladder.hunt.plan.rules if then != "fallback" else Rules()) == "only_this"
+
+
+def test_a_603_is_a_refusal_and_a_600_busy_unless_the_rules_tell_them_apart() -> None:
+    for miss, rules in ((DECLINED, Rules(on_refused="end_all")), (BUSY_EVERYWHERE, Rules(on_busy="end_all"))):
+        assert miss.then(rules) == "end_all"
+        assert miss.then(replace(rules, on_declined_everywhere="only_this")) == "only_this"
+    assert [miss.then(Rules(on_declined_everywhere="fallback")) for miss in (REFUSED, BUSY)] == ["only_this"] * 2
 
 
 def test_silence_may_end_all_or_bring_the_fallback_before_the_later_stages() -> None:

@@ -61,7 +61,7 @@ class Miss:
 
     def then(self, rules: Rules) -> Then:
         """What the rules make of it for the others."""
-        if self.status in EVERYWHERE:
+        if self.status in EVERYWHERE and rules.on_declined_everywhere:
             return rules.on_declined_everywhere
         match self.cause:
             case Cause.BUSY:

@@ -51,15 +51,15 @@ class Stage:
 class Rules:
     """What it means for the others that one party is busy, refuses, cannot be reached or does not answer.
 
-    `on_declined_everywhere`: it said 600 or 603, which speak for the person, not for the telephone (RFC 3261 §21.6); a
-    proxy would end everything then (§16.7), but behind a door several people share one button.
+    `on_declined_everywhere`: it said 600 or 603, which speak for the person, not for the telephone (RFC 3261 §21.6); ""
+    is as busy, or as refused. A proxy would end everything then (§16.7), but several people share the button of a door.
     """
 
     on_busy: Then = "only_this"
     on_refused: Then = "only_this"
     on_unreachable: Then = "only_this"
     on_silent: Then = "only_this"
-    on_declined_everywhere: Then = "only_this"
+    on_declined_everywhere: Then | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,10 @@ class GroupSettings(GroupSounds):
     on_refused: Then = Field(default="only_this", description="... that one refuses.")
     on_unreachable: Then = Field(default="only_this", description="... that one cannot be reached.")
     on_silent: Then = Field(default="only_this", description="... that one has not answered in its time.")
-    on_declined_everywhere: Then = Field(
-        default="only_this", description="... that one says 600 or 603, which speak for the person (RFC 3261 §21.6)."
+    on_declined_everywhere: Then | Literal[""] = Field(
+        default="",
+        description="... that one says 600 or 603, which speak for the person and all its telephones (RFC 3261 §21.6);"
+        ' "": as on_busy or on_refused.',
     )
     calling_timeout_s: Seconds | None = Field(
         default=None,
