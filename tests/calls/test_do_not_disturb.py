@@ -7,6 +7,7 @@ import pytest
 from tests.support.exchange import ANNA_HOST, anna_and_bert, assert_quiet, ended, passes, registered
 from tests.support.extensions import extension
 from tests.support.switchboard import Switchboard, answers
+from voipnode.calls.clips.settings import IncomingSettings
 from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import DoNotDisturbChanged
@@ -16,7 +17,7 @@ from voipnode.sipstack import events as sip
 
 
 def test_the_door_rings_for_nobody_and_calls_all_the_same() -> None:
-    board, anna, bert = anna_and_bert(settings=SipSettings(do_not_disturb=True))
+    board, anna, bert = anna_and_bert(settings=SipSettings(incoming=IncomingSettings(do_not_disturb="always")))
     anna.call_as("door")
     passes(board, 0.5)
     assert ended(anna) == [(sip.EndCause.REJECTED, 480)]
@@ -63,9 +64,9 @@ def test_it_is_switched_while_the_node_runs_and_told_once() -> None:
 def test_what_was_set_outlives_a_change_of_other_settings() -> None:
     quiet = DoNotDisturb(Bus(lambda: 0.0))
     here, gone = extension("101", do_not_disturb=True), extension("102")
-    quiet.settle(door=False, extensions=(here, gone))
+    quiet.settle(door=lambda: False, extensions=(here, gone))
     quiet.set("", on=True)
     quiet.set("101", on=False)
     quiet.set("102", on=True)
-    quiet.settle(door=False, extensions=(here,))
+    quiet.settle(door=lambda: False, extensions=(here,))
     assert [quiet.holds(each) for each in ("", "101", "102")] == [True, False, False]

@@ -59,12 +59,10 @@ class Admission:
         is_own: IsOwn = lambda host, hop: False,
         extensions: Sequence[ExtensionSettings] = (),
         homes: Homes = lambda host: (),
-        is_active: Callable[[str], bool] = lambda schedule: False,
         is_quiet: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._is_quiet = is_quiet
-        self._is_active = is_active  # a schedule
         self._accounts = accounts
         self._networks = Networks(settings.incoming_networks)
         self._trusted = TrustedCallers(settings.trusted_callers)
@@ -99,10 +97,8 @@ class Admission:
         """Why the door takes no call now; None where it does."""
         if not self._settings.allow_incoming:
             return Refusal(403, CallReason.DENIED, "incoming calls are off (sip.allow_incoming)")
-        if self._is_active(self._settings.incoming.do_not_disturb):
-            return Refusal(480, CallReason.DENIED, "nobody is to be disturbed now (sip.incoming.do_not_disturb)")
         if self._is_quiet():
-            return Refusal(480, CallReason.DENIED, "the door is not to be disturbed (sip.do_not_disturb)")
+            return Refusal(480, CallReason.DENIED, "nobody is to be disturbed now (sip.incoming.do_not_disturb)")
         if calls_now >= self._settings.max_calls:
             return Refusal(486, CallReason.BUSY, f"the door is in a call (sip.max_calls = {self._settings.max_calls})")
         return None

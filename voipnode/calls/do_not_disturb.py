@@ -5,7 +5,7 @@ What is set while the node runs holds until it is set otherwise or the node star
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from voipnode.calls.events import DoNotDisturbChanged
@@ -29,19 +29,23 @@ class DoNotDisturb:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._door: Callable[[], bool] = lambda: False
         self._configured: frozenset[str] = frozenset()
         self._set: dict[str, bool] = {}
 
-    def settle(self, *, door: bool, extensions: Collection[Extensions]) -> None:
-        """What the settings say; that an extension is gone is forgotten with it."""
-        quiet = {extension.number for extension in extensions if extension.do_not_disturb}
-        self._configured = frozenset(quiet | ({DOOR} if door else set()))
+    def settle(self, *, door: Callable[[], bool], extensions: Collection[Extensions]) -> None:
+        """What the settings say, of the door by its schedule now; that an extension is gone is forgotten with it."""
+        self._door = door
+        self._configured = frozenset(extension.number for extension in extensions if extension.do_not_disturb)
         known = {DOOR, *(extension.number for extension in extensions)}
         self._set = {name: on for name, on in self._set.items() if name in known}
 
     def holds(self, extension: str = DOOR) -> bool:
         """Whether it is not to be rung."""
-        return self._set.get(extension, extension in self._configured)
+        told = self._set.get(extension)
+        if told is not None:
+            return told
+        return self._door() if extension == DOOR else extension in self._configured
 
     def set(self, extension: str, *, on: bool) -> None:
         """Have it so from now on."""

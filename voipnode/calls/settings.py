@@ -40,9 +40,6 @@ class SipSettings(BaseModel):
     )
     rtp_start_port: Port = Field(default=4000, description="First RTP port; RTP takes even ports, RTCP the odd ones.")
     allow_incoming: bool = Field(default=True, description="Take incoming calls.")
-    do_not_disturb: bool = Field(
-        default=False, description="The door does not ring for callers, who hear that it is not available; it may call."
-    )
     incoming_networks: tuple[Network, ...] = Field(
         default=PRIVATE_NETWORKS, description="Where incoming calls may come from; loopback and private networks."
     )

@@ -86,7 +86,8 @@ class Switch:
         quiet: DoNotDisturb | None = None,
     ) -> None:
         self._quiet = quiet or DoNotDisturb(bus)
-        self._quiet.settle(door=settings.do_not_disturb, extensions=extensions)
+        scheduled = settings.incoming.do_not_disturb
+        self._quiet.settle(door=lambda: is_active(scheduled), extensions=extensions)
         self.accounts = Accounts(
             settings,
             accounts,
@@ -108,7 +109,6 @@ class Switch:
             is_own=lambda host, hop: normal_host(local_address(hop).host) == normal_host(host),
             extensions=extensions,
             homes=self._at_home,
-            is_active=is_active,
             is_quiet=self._quiet.holds,
         )
         self.registrar = Registrar(
