@@ -62,7 +62,8 @@ class Leg:
         config = StreamConfig(codec="L16/8000", payload_type=96, remote_rtp=remote, receive=False)
         self.stream.configure(config, time.monotonic())
         self.pull, self.push, self.push_coded = self.stream.pull, self.stream.push, self.stream.push_coded
-        self.run_at, self.send, self.close = self.stream.run_at, self._path.send, self._path.close
+        self.run_at, self.skip = self.stream.run_at, self.stream.skip
+        self.send, self.close = self._path.send, self._path.close
 
     @property
     def codec_rate_hz(self) -> int:
