@@ -13,6 +13,7 @@ from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState, ExchangeCallChanged, LineSettingsChanged, Problem
 from voipnode.calls.hooks import House, Subscription, Tasks
 from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.registrar.settings import with_new_passwords
 from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.settings import AccountSettings, SipSettings
 from voipnode.door import Door
@@ -154,6 +155,9 @@ class LineKeeper:
 
     async def _open(self, settings: NodeSettings, before_commands: Callable[[], None] = lambda: None) -> None:
         sip = settings.sip
+        if self._memory is not None and self._settings is not None:
+            for number in with_new_passwords(self._settings.extensions, settings.extensions):
+                self._memory.keep(number, [])
         if sip.enabled or settings.vms.enabled:
             line = Line(
                 sip,

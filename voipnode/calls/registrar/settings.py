@@ -100,6 +100,12 @@ def extension_of(account: AccountSettings) -> str:
     return "" if number == account.name or account.registered else number
 
 
+def with_new_passwords(before: Sequence[ExtensionSettings], after: Sequence[ExtensionSettings]) -> tuple[str, ...]:
+    """The numbers whose password is another one now: who registered with the old one has to prove himself anew."""
+    old = {each.number: each.password for each in before}
+    return tuple([each.number for each in after if old.get(each.number, each.password) != each.password])
+
+
 def clashing_extensions(
     extensions: Sequence[ExtensionSettings], accounts: Sequence[AccountSettings], access: AccessSettings
 ) -> Iterator[Broken]:
