@@ -56,7 +56,7 @@ def test_every_phone_that_rings_hears_the_visitor_before_it_answers(tmp_path: Pa
     for data in heard:
         assert len(data) > 8000, "more than a second of the two"
         sound = np.asarray(mu_law().decode_frame(data[1600:8000]))
-        assert find_tone_hz(sound, 8000) == pytest.approx(TONE_HZ, abs=2)
+        assert find_tone_hz(sound, 8000) == pytest.approx(TONE_HZ, abs=10)
 
 
 def test_curl_answers_beside_a_phone_by_sending_a_file(tmp_path: Path) -> None:
