@@ -44,7 +44,8 @@ def test_every_phone_that_rings_hears_the_visitor_before_it_answers(tmp_path: Pa
         early = "[sip.early_media]\nmicrophone = true\n"
         node = await Node.start(tmp_path / "node", sip="calling_timeout_s = 2\n", audio=AUDIO, more=early)
         try:
-            capture = await Capture.start(tmp_path / "early.pcap", "udp")
+            ports = f"udp src portrange {node.rtp_start}-{node.rtp_start + 19}"  # of this node, and nobody else's
+            capture = await Capture.start(tmp_path / "early.pcap", ports)
             await node.press(*[phone.uri for phone in phones])
             await node.event("call.changed", state="Terminated", reason="NoAnswer")
             return payloads(await capture.stop())
