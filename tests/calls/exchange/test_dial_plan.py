@@ -102,6 +102,15 @@ def test_a_server_reaches_what_its_account_says_and_never_another_server(account
     assert {route(dialled, Caller("trunk", account)) for dialled in ("0123", "102", "+4366", "door")} == {to}
 
 
+@pytest.mark.parametrize("caller", [Caller("trunk", "PBX"), OUTSIDE])
+def test_who_came_from_outside_is_sent_on_to_nobody_outside(caller: Caller) -> None:
+    def onward(dialled: str) -> str:
+        return plan().onward(caller, parse_uri(f"sip:{dialled}@192.168.1.10")).kind
+
+    assert [onward(dialled) for dialled in ("102", "9", "door")] == ["extension", "group", "door"]
+    assert {onward(dialled) for dialled in ("0123", "+43123", "600", "99", "700", "*8")} == {"refused"}
+
+
 def test_a_plan_is_optional() -> None:
     bare = DialPlan([], extensions={"101"}.__contains__, groups={"all"}.__contains__, door_users={"door"}, incoming={})
     found = [bare.route(ANNA, parse_uri(f"sip:{user}@host")) for user in ("101", "all", "door")]

@@ -169,6 +169,40 @@ def test_a_held_party_that_holds_too_stays_held_when_the_first_one_comes_back() 
     part(board, bert, anna)
 
 
+def test_who_was_told_nothing_of_sound_is_not_taken_for_one_who_wants_none() -> None:
+    board, anna, bert = talking()
+    bert.plan = agrees
+    hold(board, anna, "inactive")
+    assert offers_to(bert) == ["inactive"]
+    hold(board, anna, "sendrecv")
+    assert direction(anna.of(sip.ReinviteAnswered)[-1].body) == "sendrecv"
+    assert heard_from(board, ANNA_HOST, to=BERT_HOST) == 5
+    part(board, anna, bert)
+
+
+@pytest.mark.parametrize(("by_caller", "least_s", "most_s"), [(True, 2.1, 4.0), (False, 0.0, 2.0)])
+def test_a_change_that_meets_another_is_told_again_when_its_time_has_come(
+    by_caller: bool, least_s: float, most_s: float
+) -> None:
+    """RFC 3261 §14.1: who owns the Call-ID of a leg waits 2.1 to 4 s after a 491, the other side less than 2."""
+    board, anna, bert = talking()
+    who, other = (anna, bert) if by_caller else (bert, anna)
+
+    def is_changing_itself(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.ReinviteReceived) and len(phone.of(sip.ReinviteReceived)) == 1:
+            phone.endpoint.reject_reinvite(event.session, 491, phone.wire.now)
+        else:
+            agrees(phone, event)
+
+    other.plan = is_changing_itself
+    hold(board, who)
+    passes(board, 4.5)
+    assert offers_to(other) == ["sendonly", "sendonly"]
+    sent = [rung for rung in board.wire.ladder.pick("INVITE", "door") if rung.receiver == other.name]
+    assert least_s <= sent[1].at - sent[0].at <= most_s
+    part(board, anna, bert)
+
+
 def test_a_new_address_of_one_party_is_nothing_to_the_other() -> None:
     board, anna, bert = talking()
     anna.endpoint.reinvite(anna.session, sdp(ANNA_HOST, port=7100), board.wire.now)
