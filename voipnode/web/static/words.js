@@ -160,6 +160,7 @@ const SENTENCES = {
   "call.quality": (e) => ["call", e.answered ? qualitySentence(e) : ""],
   "recipient.rang": (e) => ["call", rangSentence(e)],
   "exchange_call.changed": (e) => ["call", exchangeSentence(e)],
+  "do_not_disturb.changed": (e) => ["node", e.on ? "Nobody rings at the door: do not disturb" : "Calls ring at the door again"],
   "extension.changed": (e) => ["node", `Extension ${e.number}: ${e.devices.length === 1 ? "1 telephone" : `${e.devices.length || "no"} telephones`}`],
   "button.pressed": () => ["input", ""], // the input tells it
   "access.granted": (e) => [e.duress ? "bad" : "open", withDetail(accessSentence(e, true), e.duress && "under duress")],
