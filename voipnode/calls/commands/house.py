@@ -1,0 +1,101 @@
+"""Commands for the door and for rules: inputs, outputs, triggers, and whom to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from voipnode.calls.commands.base import Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressInput(Command):
+    """Press and release an input by software; `recipients` replaces the button's own for this press when not empty.
+
+    `source` says who pressed: "api", "cli", "panel".
+    """
+
+    input: str
+    recipients: tuple[str, ...] = ()
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulsePort(Command):
+    """Activate an output for `duration_s`, after asking `MayOpen`; it returns to normal by itself.
+
+    `who` and `how` are written down; `authorised` is False when the wish comes from somebody who may not open.
+    """
+
+    port: str
+    duration_s: float
+    who: str
+    how: str
+    authorised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePort(Command):
+    """Return an output to its normal state at once."""
+
+    port: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullTrigger(Command):
+    """Pull a manual trigger that a rule has as its condition. `source`: "api", "panel"."""
+
+    trigger: str
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchRule(Command):
+    """Switch a rule on or off until the next start; off ends what it is doing."""
+
+    rule: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRules(Command):
+    """The rules as they stand, and what fired lately, as JSON: rules (name, on, fired, running, conditions with what
+    holds, actions, why_not), history (at_utc, rule, because, outcome; newest first)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishMqtt(Command):
+    """Tell the MQTT broker something, now or once there is one. `use_prefix`: the node's comes before `topic`."""
+
+    topic: str
+    payload: str
+    retain: bool = False
+    use_prefix: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTo(Command):
+    """Tell a recipient of `[[recipients]]`, now or once it is there. Carried out when the message is on the disk.
+
+    In `subject` and `text`, {name} stands for what `values` has under that name.
+    """
+
+    recipient: str
+    subject: str
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRecipient(Command):
+    """Try to tell a recipient something, once and now. Returns what it said; NotNowError tells what went wrong."""
+
+    __test__ = False  # of pytest's: it is a command, not a test
+
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRecipients(Command):
+    """The recipients as JSON: name, kind, how many messages wait, and what is the trouble ("" for none)."""

@@ -1,0 +1,117 @@
+"""Everything that happens in the house, as plain serialisable values on one bus.
+
+An event's `name` is its stable public name (API, server-sent events, rules, logs); `to_dict` gives JSON-ready data.
+Times are seconds of the engine's monotonic clock where they order things (`at`), durations carry their unit.
+"""
+
+from __future__ import annotations
+
+from voipnode.calls.events.base import Event
+from voipnode.calls.events.calls import (
+    CallChanged,
+    CallHeld,
+    CallPath,
+    CallQuality,
+    CallReason,
+    CallState,
+    CallTransfer,
+    DoNotDisturbChanged,
+    DtmfMatched,
+    DtmfReceived,
+    ExchangeCallChanged,
+    RecipientRang,
+    TextReceived,
+)
+from voipnode.calls.events.door import (
+    AccessDenied,
+    AccessGranted,
+    ButtonPressed,
+    DoorOpened,
+    DoorRefused,
+    GuardianChanged,
+    InputChanged,
+    LightChanged,
+    PortChanged,
+    ReaderPrompt,
+)
+from voipnode.calls.events.house import (
+    ContactsChanged,
+    ManualTriggered,
+    MessageDelivered,
+    MqttChanged,
+    MqttReceived,
+    NodeStarted,
+    NodeStopping,
+    Problem,
+    RuleFired,
+    ScheduleChanged,
+    SettingsChanged,
+)
+from voipnode.calls.events.lines import (
+    ExtensionChanged,
+    LineSettingsChanged,
+    MessageWaitingChanged,
+    RegistrationChanged,
+    RegistrationState,
+)
+from voipnode.calls.events.sound import (
+    ClipChanged,
+    ClipsChanged,
+    MulticastChanged,
+    SoundChanged,
+    SoundLevelPassed,
+    SpeakerState,
+    SpeakerTestChanged,
+    SpeakerTestFinished,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AccessGranted",
+    "ButtonPressed",
+    "CallChanged",
+    "CallHeld",
+    "CallPath",
+    "CallQuality",
+    "CallReason",
+    "CallState",
+    "CallTransfer",
+    "ClipChanged",
+    "ClipsChanged",
+    "ContactsChanged",
+    "DoNotDisturbChanged",
+    "DoorOpened",
+    "DoorRefused",
+    "DtmfMatched",
+    "DtmfReceived",
+    "Event",
+    "ExchangeCallChanged",
+    "ExtensionChanged",
+    "GuardianChanged",
+    "InputChanged",
+    "LightChanged",
+    "LineSettingsChanged",
+    "ManualTriggered",
+    "MessageDelivered",
+    "MessageWaitingChanged",
+    "MqttChanged",
+    "MqttReceived",
+    "MulticastChanged",
+    "NodeStarted",
+    "NodeStopping",
+    "PortChanged",
+    "Problem",
+    "ReaderPrompt",
+    "RecipientRang",
+    "RegistrationChanged",
+    "RegistrationState",
+    "RuleFired",
+    "ScheduleChanged",
+    "SettingsChanged",
+    "SoundChanged",
+    "SoundLevelPassed",
+    "SpeakerState",
+    "SpeakerTestChanged",
+    "SpeakerTestFinished",
+    "TextReceived",
+]
