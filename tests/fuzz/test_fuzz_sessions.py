@@ -103,9 +103,9 @@ class TwistedCalls(calls.Storm):
         counts = self.board.endpoint.counts()
         del counts["connections"]
         assert not any(counts.values()), counts
-        switch = self.board.switch
-        kept = (switch._transfers._under_way, switch._referred._wishes, switch._redirects._trails)
-        assert not any((*kept, switch._holds._changes, switch._early._sounds)), kept
+        door = self.board.switch._door
+        kept = (door.transfers._under_way, door._referred._wishes, door._redirects._trails)
+        assert not any((*kept, door.holds._changes, door._early._sounds)), kept
 
 
 @pytest.mark.timeout(600)

@@ -57,13 +57,11 @@ class HolderFile:
         try:
             self.path.touch(mode=0o600, exist_ok=True)
             self._connection = connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
+            # No write-ahead log: a full disk must not keep us from reading who may always enter.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.executescript(_SCHEMA)
-            with self._change() as change:
-                change.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION).encode(),))
-                change.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (new_salt(),))
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'codes'").fetchone():
+                self._make()
             known = dict(connection.execute("SELECT key, value FROM meta"))
         except (sqlite3.Error, OSError) as error:
             self.close()
@@ -72,6 +70,13 @@ class HolderFile:
         if known["version"] != str(VERSION).encode():
             self.close()
             raise NotNowError(f"{self.path} was written by another version of this program; that one reads it")
+
+    def _make(self) -> None:
+        with self._change() as change:
+            for statement in _SCHEMA.split(";"):
+                change.execute(statement)
+            change.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION).encode(),))
+            change.execute("INSERT INTO meta VALUES ('salt', ?)", (new_salt(),))
 
     def close(self) -> None:
         """Close it; may be called twice."""

@@ -91,10 +91,12 @@ async function upload(name, file) {
   throw new Refusal(problem.detail || `The node answered ${answer.status}.`);
 }
 
+const nameOf = (file) => file.name.replace(/\.[^.]*$/, "").slice(0, 64);
+
 $("adding").onsubmit = (event) => {
   event.preventDefault();
   const [file] = $("file").files;
-  const name = $("name").value.trim();
+  const name = $("name").value.trim() || (file ? nameOf(file) : "");
   act(async () => {
     if (!name || !file) throw new Refusal("A name and a file are needed.");
     $("add").disabled = true;
@@ -109,7 +111,7 @@ $("adding").onsubmit = (event) => {
 };
 $("file").onchange = () => {
   const [file] = $("file").files;
-  if (file && !$("name").value) $("name").value = file.name.replace(/\.[^.]*$/, "").slice(0, 64);
+  if (file && !$("name").value) $("name").value = nameOf(file);
 };
 $("volume").oninput = () => { $("volume-words").textContent = `${$("volume").value} %`; };
 follow(API, ["clip.changed", "clips.changed"], refresh);
