@@ -26,7 +26,7 @@ async def door(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     commands.register(PulsePort, lambda wish: "", who="test")
     house = House(bus, commands, folder)
     server = WebServer(WebSettings(port=free_port()), house, {"holder_schema": HolderFields.model_json_schema()})
-    module = EntryModule(house, EntrySettings())
+    module = EntryModule(house, EntrySettings(), cost=16)
     await module.start()
     await server.start()
     try:

@@ -92,6 +92,7 @@ def _calm_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()  # the command has switched it off
     gc.set_threshold(2_000, 5_000, 10)
 
 

@@ -45,7 +45,7 @@ class Place:
         self.refuses = ""
         self.commands.register(PulsePort, self._pulse, who="test")
         house = House(self.bus, self.commands, folder)
-        self.module = EntryModule(house, EntrySettings(**settings), utc_now=lambda: self.utc)
+        self.module = EntryModule(house, EntrySettings(**settings), utc_now=lambda: self.utc, cost=16)
 
     def _pulse(self, wish: PulsePort) -> str:
         if self.refuses:

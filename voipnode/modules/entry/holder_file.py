@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
-from voipnode.modules.entry.codes import hashed, new_salt
+from voipnode.modules.entry.codes import COST, hashed, new_salt
 from voipnode.modules.entry.holder import CODES, Holder, HolderFields
 
 NAME = "entry.db"
@@ -41,11 +41,13 @@ CREATE TABLE IF NOT EXISTS codes (
 class HolderFile:
     """Blocks: to be used in one thread, and not in the event loop's (`HolderList`).
 
-    Raises NotNowError where the file cannot be read or written, with the reason; nothing is changed then.
+    `cost`: of a code's hash (`codes`), the same for as long as the file lives. Raises NotNowError where the file cannot be
+    read or written, with the reason; nothing is changed then.
     """
 
-    def __init__(self, folder: Path, max_holders: int) -> None:
+    def __init__(self, folder: Path, max_holders: int, cost: int = COST) -> None:
         self.path = folder / NAME
+        self._cost = cost
         self._max_holders = max_holders
         self._connection: sqlite3.Connection | None = None
         self._salt = b""
@@ -104,7 +106,7 @@ class HolderFile:
 
     def by_code(self, code: str) -> tuple[Holder, str] | None:
         """Whose code it is, and of which kind. Takes as long for one that nobody has."""
-        known = hashed(code, self._salt)
+        known = hashed(code, self._salt, self._cost)
         for holder, kind in self._query("SELECT holder, kind FROM codes WHERE hash = ?", known):
             return self.one(holder), kind
         return None
@@ -181,7 +183,7 @@ class HolderFile:
                 continue
             change.execute("DELETE FROM codes WHERE holder = ? AND kind = ?", (holder_id, kind))
             if codes[kind]:
-                known = hashed(codes[kind], self._salt)
+                known = hashed(codes[kind], self._salt, self._cost)
                 taken = change.execute("SELECT 1 FROM codes WHERE hash = ?", (known,)).fetchone()
                 if taken:  # whose it is would be a code given away
                     words = "this code is taken; choose another one, or have one drawn"

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from voipnode.modules.entry.codes import COST
 from voipnode.modules.entry.holder import Holder, HolderFields
 from voipnode.modules.entry.holder_file import HolderFile
 
@@ -18,8 +19,8 @@ T = TypeVar("T")
 class HolderList:
     """As `HolderFile`, whose methods say what they do and raise."""
 
-    def __init__(self, folder: Path, max_holders: int) -> None:
-        self._file = HolderFile(folder, max_holders)
+    def __init__(self, folder: Path, max_holders: int, cost: int = COST) -> None:
+        self._file = HolderFile(folder, max_holders, cost)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="entry")
 
     async def _run(self, work: Callable[P, T], *values: P.args, **more: P.kwargs) -> T:

@@ -22,7 +22,7 @@ from voipnode.calls.commands import (
 from voipnode.calls.errors import CallError, FieldsError, NotNowError
 from voipnode.calls.events import Problem, ScheduleChanged
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
-from voipnode.modules.entry.codes import generated
+from voipnode.modules.entry.codes import COST, generated
 from voipnode.modules.entry.desk import DENIED, EntryDesk, Reader
 from voipnode.modules.entry.holder import checked, normal_uid
 from voipnode.modules.entry.holder_list import HolderList
@@ -35,14 +35,20 @@ MAX_WAITING = 8  # cards and keys of one reader that wait for those before them
 
 
 class EntryModule:
-    """The entry list of `settings`; `utc_now` gives the wall's clock as an aware datetime."""
+    """The entry list of `settings`; `utc_now` gives the wall's clock as an aware datetime, `cost` is of a code's hash."""
 
-    def __init__(self, house: House, settings: EntrySettings, utc_now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        house: House,
+        settings: EntrySettings,
+        utc_now: Callable[[], datetime] | None = None,
+        cost: int = COST,
+    ) -> None:
         self._bus = house.bus
         self._commands = house.commands
         self._settings = settings
         self._utc_now = utc_now or functools.partial(datetime.now, UTC)
-        self._holders = HolderList(house.state_dir, settings.max_holders)
+        self._holders = HolderList(house.state_dir, settings.max_holders, cost)
         self._schedules: dict[str, bool] = {}
         self._desk = EntryDesk(
             settings,
