@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS codes (
 class HolderFile:
     """Blocks: to be used in one thread, and not in the event loop's (`HolderList`).
 
-    `cost`: of a code's hash (`codes`), the same for as long as the file lives. Raises NotNowError where the file cannot be
-    read or written, with the reason; nothing is changed then.
+    `cost`: of a code's hash (`codes`), the same for as long as the file lives. Raises NotNowError where the file cannot
+    be read or written, with the reason; nothing is changed then.
     """
 
     def __init__(self, folder: Path, max_holders: int, cost: int = COST) -> None:

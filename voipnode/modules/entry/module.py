@@ -35,7 +35,7 @@ MAX_WAITING = 8  # cards and keys of one reader that wait for those before them
 
 
 class EntryModule:
-    """The entry list of `settings`; `utc_now` gives the wall's clock as an aware datetime, `cost` is of a code's hash."""
+    """The entry list of `settings`. `utc_now`: the wall's clock as an aware datetime; `cost`: of a code's hash."""
 
     def __init__(
         self,
