@@ -27,16 +27,18 @@ endef
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
 
-# Tests of our own code, then two fifths of those with real programs, run beside the other three fifths, which mostly wait
-# and come first; those that measure the clock or everything on the wire have the machine to themselves afterwards.
+# Lint, types and tests of our own code, then a third of those with real programs, run beside the other two thirds, which
+# mostly wait and come first; those that measure the clock or everything on the wire have the machine to themselves
+# afterwards.
 PEERS := interop or browser
 OWN_LOG := $(VENV)/own-tests.log
-test: $(VENV)/.test $(VENV)/.peers lint types
+test: $(VENV)/.test $(VENV)/.peers
 ifeq ($(strip $(ARGS)),)
-	@($(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or promise)"; own=$$?; \
-	$(BIN)/python -m pytest -p no:cacheprovider --part 1,2/5 -m "($(PEERS)) and not promise" && exit $$own) \
+	@($(MAKE) --no-print-directory lint types; checks=$$?; \
+	$(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or promise)"; own=$$?; \
+	$(BIN)/python -m pytest -p no:cacheprovider --part 1/3 -m "($(PEERS)) and not promise"; exit $$((checks | own | $$?))) \
 		>$(OWN_LOG) 2>&1 & own=$$!; \
-	$(BIN)/python -m pytest --part 3,4,5/5 -m "($(PEERS)) and not promise"; peers=$$?; \
+	$(BIN)/python -m pytest --part 2,3/3 -m "($(PEERS)) and not promise"; peers=$$?; \
 	wait $$own; own=$$?; cat $(OWN_LOG); \
 	$(BIN)/python -m pytest -m promise; promise=$$?; \
 	exit $$((own | peers | promise))

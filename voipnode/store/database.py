@@ -21,8 +21,9 @@ from sqlalchemy import (
     event,
     insert,
 )
-from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.engine import URL, Connection, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 BUSY_TIMEOUT_MS = 2000
 
@@ -88,6 +89,14 @@ def event_insert(dialect: Dialect) -> str:
 def utc_text(moment: datetime) -> str:
     """ISO 8601 with milliseconds and "Z": sorts as text, in every database."""
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def create_tables(connection: Connection) -> None:
+    """All tables and their indexes, as far as they are not there yet: two that open a new file meet here."""
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def open_engine(url: URL) -> AsyncEngine:

@@ -23,7 +23,16 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voipnode.store.database import event_insert, events, is_damaged, metadata, open_engine, runs, set_aside, utc_text
+from voipnode.store.database import (
+    create_tables,
+    event_insert,
+    events,
+    is_damaged,
+    open_engine,
+    runs,
+    set_aside,
+    utc_text,
+)
 from voipnode.store.records import PreviousRun, RecordedEvent, bounded_json, short_cause
 from voipnode.store.settings import StateSettings
 
@@ -272,7 +281,7 @@ class EventLog:
         engine = await asyncio.to_thread(open_engine, self._url)
         try:
             async with engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(create_tables)
                 is_known = await connection.scalar(select(runs.c.run_id).where(runs.c.run_id == self.run_id))
                 if is_known is None:
                     self._previous = await self._find_previous(connection)

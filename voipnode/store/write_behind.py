@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voipnode.store.database import metadata, open_engine
+from voipnode.store.database import create_tables, open_engine
 from voipnode.store.records import short_cause
 from voipnode.store.state import DISK_ERRORS
 
@@ -128,7 +128,7 @@ class WriteBehind(Generic[T]):
         engine = await asyncio.to_thread(open_engine, self._url)
         try:
             async with engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(create_tables)
         except BaseException:
             await engine.dispose()
             raise
