@@ -14,7 +14,7 @@ from tests.support.running import running
 from tests.support.sound import PCM_TONE_HZ, assert_tone, assert_tone_in
 from tests.support.wav_files import write_tone
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.promise]  # it measures sound, and a browser takes a core
 
 MORE = """\
 [sip.websocket]
