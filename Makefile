@@ -36,9 +36,9 @@ test: $(VENV)/.test $(VENV)/.peers
 ifeq ($(strip $(ARGS)),)
 	@($(MAKE) --no-print-directory lint types; checks=$$?; \
 	$(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or promise)"; own=$$?; \
-	$(BIN)/python -m pytest -p no:cacheprovider --part 1/3 -m "($(PEERS)) and not promise"; exit $$((checks | own | $$?))) \
+	$(BIN)/python -m pytest -p no:cacheprovider --part 3/3 -m "($(PEERS)) and not promise"; exit $$((checks | own | $$?))) \
 		>$(OWN_LOG) 2>&1 & own=$$!; \
-	$(BIN)/python -m pytest --part 2,3/3 -m "($(PEERS)) and not promise"; peers=$$?; \
+	$(BIN)/python -m pytest --part 1,2/3 -m "($(PEERS)) and not promise"; peers=$$?; \
 	wait $$own; own=$$?; cat $(OWN_LOG); \
 	$(BIN)/python -m pytest -m promise; promise=$$?; \
 	exit $$((own | peers | promise))
