@@ -142,6 +142,8 @@ export const SPEAKER_STATES = {
   InternalError: "Error",
 };
 
+const DETECTED = { shock: "a shock", pir: "a person", tampering: "tampering", motion: "movement" };
+
 const SENTENCES = {
   "node.started": (e) => ["node", withDetail(`voipnode ${e.version} started`, e.previous && `the run before ${e.previous}`)],
   "node.stopping": () => ["node", "The node is stopping"],
@@ -185,6 +187,18 @@ const SENTENCES = {
   "settings.changed": (e) => ["node", `New settings are in force: ${e.section}`],
   "speaker_test.changed": (e) => ["node", e.state === "Pending" ? `The loudspeaker ${e.words}` : ""],
   "speaker_test.finished": (e) => [e.state === "Failed" ? "bad" : "node", `Speaker test: ${SPEAKER_STATES[e.state]}, ${e.words}`],
+  "reader.changed": (e) => [e.tampered || e.state === "not connected" ? "bad" : "node", withDetail(`Reader ${e.reader} is ${e.state}${e.tampered ? ", and tampered with" : ""}`, e.detail)],
+  "reader.feedback": () => ["input", ""], // the reader itself shows it
+  "controller.changed": (e) => [e.state === "not connected" ? "bad" : "node", withDetail(`The door controller is ${e.state}`, e.detail)],
+  "credential.forwarded": (e) => ["input", `${e.by === "card" ? "A card" : "A code"} at ${e.reader} was handed to ${e.to}`],
+  "input.tampered": (e) => [e.tampered ? "bad" : "input", e.tampered ? `${capital(e.input)}: its wires are ${e.why === "short" ? "short-circuited" : "cut"}` : `${capital(e.input)}: its wires are whole again`],
+  "detector.changed": (e) => ["input", e.active ? withDetail(`${capital(e.detector)} notices ${DETECTED[e.kind] || e.kind}`, e.detail) : ""],
+  "signal.changed": (e) => ["light", e.profile ? `Light and siren show ${e.profile}` : ""],
+  "display.changed": (e) => ["node", `The display shows ${e.page}`],
+  "locate.changed": (e) => ["node", e.on ? "The device shows where it is" : ""],
+  "network.changed": (e) => ["node", withDetail(`The addresses are ${e.addresses.join(", ") || "none"}`, e.detail)],
+  "control_button.pressed": (e) => ["input", `The control button was held for ${seconds(e.held_s)} (${e.source})`],
+  "schedule.pulse": (e) => ["node", `Schedule ${e.schedule}: now`],
   problem: (e) => ["bad", `${capital(e.where)}: ${e.detail}`],
 };
 

@@ -1,0 +1,85 @@
+"""Commands for what the node senses, and for what it shows: detectors, light and siren, display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voipnode.calls.commands.base import Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDetector(Command):
+    """A detector of `[[detectors]]` notices something, or no longer; `source` says by whom it is reported."""
+
+    detector: str
+    active: bool
+    source: str = "api"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowPage(Command):
+    """Show a page of the display, for `duration_s` (0 = until told otherwise)."""
+
+    page: str
+    duration_s: float = 0.0
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HidePage(Command):
+    """Return to the home page; `page`: only where it is this one that is shown, "" = whichever."""
+
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDisplay(Command):
+    """The display as JSON: page, for_s, pages with their items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSignal(Command):
+    """Start a profile of light and siren; `activity`: what it is for, "" = the profile's own name."""
+
+    profile: str
+    activity: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignal(Command):
+    """Stop the activities of a profile; "" = all that can be stopped."""
+
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSignals(Command):
+    """Light and siren as JSON: what is shown, the activities that run, the profiles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locate(Command):
+    """Have the device make itself seen and heard for `duration_s`, or stop that."""
+
+    on: bool = True
+    duration_s: float = 60.0
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressControlButton(Command):
+    """Hold the control button for so long, and let go."""
+
+    held_s: float = 0.2
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchIndicator(Command):
+    """Give an indicator LED a colour ("off", "red", "green", "amber", "blue"), steady or blinking."""
+
+    indicator: str
+    colour: str
+    blink: bool = False
