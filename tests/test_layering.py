@@ -17,9 +17,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "codecs": (),
     "dsp": (),
     "media": ("codecs", "dsp"),
+    "credentials": (),
     "calls": ("sipstack", "media", "dsp"),
     "net": ("sipstack", "media"),
-    "modules": (*HOOKS, "dsp"),
+    "modules": (*HOOKS, "dsp", "credentials"),
     "store": (),
     "web": HOOKS,
     "replay": ("calls", "media", "sipstack"),
@@ -67,6 +68,7 @@ PURE_ROOMS = {
     "codecs": IMPURE,
     "dsp": IMPURE,
     "media": IMPURE,
+    "credentials": IMPURE,
 }
 
 
