@@ -15,7 +15,7 @@ sip_tls_port={tls_port}
 bind_address=127.0.0.1
 use_ipv6=0
 default_proxy={proxy}
-contact=sip:bob@127.0.0.1
+contact=sip:{user}@127.0.0.1
 guess_hostname=0
 use_info={info}
 use_rfc2833={rtp}
@@ -28,23 +28,23 @@ mtu=1300
 """
 REGISTERED = """[proxy_0]
 reg_proxy=<sip:{server}>
-reg_identity=sip:bob@{domain}
+reg_identity=sip:{user}@{domain}
 reg_expires=60
 reg_sendregister=1
 publish=0
 [auth_info_0]
-username=bob
-passwd=bobpw
-realm={domain}
+username={user}
+passwd={password}
+realm={realm}
 """
 
 
 class Linphone:
     """One linphonec. `uri` is where it is called; `digits_by` is "rtp" or "info"."""
 
-    def __init__(self, folder: Path, process: PeerProcess, sip_port: int) -> None:
+    def __init__(self, folder: Path, process: PeerProcess, sip_port: int, user: str) -> None:
         self.process = process
-        self.uri = f"sip:bob@127.0.0.1:{sip_port}"
+        self.uri = f"sip:{user}@127.0.0.1:{sip_port}"
         self._heard = folder / "heard.wav"
 
     @classmethod
@@ -57,9 +57,14 @@ class Linphone:
         digits_by: str = "rtp",
         server: str = "",
         domain: str = "pbx.test",
+        user: str = "bob",
+        password: str = "bobpw",
+        realm: str = "",
+        more: str = "",
         ca: Path | None = None,
     ) -> Linphone:
-        """Start it; with `server` it is bob@`domain` there, "127.0.0.1:5070" or "localhost:5071;transport=tls".
+        """Start it; with `server` it is `user`@`domain` there, "127.0.0.1:5070" or "localhost:5071;transport=tls", and
+        answers challenges of `realm`, which is the domain's where nothing is said. `more` are more settings.
 
         It checks the server's certificate against `ca`, and takes no IP address for a name. That it has registered the
         server knows (`Kamailio.registered`).
@@ -77,12 +82,14 @@ class Linphone:
             proxy=0 if server else -1,
             ca=ca or "",
             verify=int(ca is not None),
+            user=user,
         )
         if server:
-            text += REGISTERED.format(server=server, domain=domain)
-        (folder / "rc").write_text(text)
+            account = {"user": user, "password": password, "realm": realm or domain}
+            text += REGISTERED.format(server=server, domain=domain, **account)
+        (folder / "rc").write_text(text + more)
         process = await PeerProcess.start("linphonec", "-c", folder / "rc", cwd=folder, env={"HOME": str(folder)})
-        phone = cls(folder, process, sip_port)
+        phone = cls(folder, process, sip_port, user)
         phone.say("soundcard use files")
         phone.say(f"play {microphone}")
         phone.say(f"record {phone._heard}")
