@@ -11,9 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.virtual_loop import run_virtual, settle
-from voipnode.calls.commands import PressInput, RingRecipients
+from voipnode.calls.commands import PressInput, RingRecipients, SimulateInput
 from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
-from voipnode.calls.events import CallChanged, CallReason, CallState, Event, InputChanged, Problem
+from voipnode.calls.events import CallChanged, CallReason, CallState, Event, InputChanged, InputTampered, Problem
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.modules.button.inputs import SimulatedInput
 from voipnode.modules.button.module import DESCRIPTOR, ButtonModule
@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "inputs": [
         *({"name": "bell"}, {"name": "contact", "normal_state": "closed"}, {"name": "spare"}),
         *({"name": "group"}, {"name": "hours"}, {"name": "off"}, {"name": "late"}),
+        {"name": "loop", "supervised": {}},
     ],
     "buttons": [
         {"name": "front", "input": "bell", "recipients": ["sip:anna@192.0.2.1", "sip:192.0.2.2"], "account": "pbx"},
@@ -32,8 +33,11 @@ SETTINGS: dict[str, Any] = {
         {"name": "hours", "input": "hours", "rings": [{"ring": "office", "schedule": "day"}, {"ring": "family"}]},
         {"name": "off", "input": "off", "recipients": ["sip:anna@192.0.2.1"], "enabled": False},
         {"name": "late", "input": "late", "fallback": "neighbour"},
+        {"name": "loop", "input": "loop", "ring": "family"},
     ],
 }
+
+GPIO = {"driver": "gpiod", "chip": "/dev/gpiochip0", "line": 4}
 
 
 class Scene:
@@ -185,7 +189,7 @@ def test_an_input_that_is_no_button_only_tells() -> None:
 
 def test_an_unknown_input_and_too_many_recipients_are_refused() -> None:
     async def scenario(scene: Scene) -> None:
-        with pytest.raises(UnknownNameError, match="there are: bell, contact, group, hours, late, off, spare"):
+        with pytest.raises(UnknownNameError, match="there are: bell, contact, group, hours, late, loop, off, spare"):
             await scene.press("cellar")
         with pytest.raises(CallError, match="at most 6"):
             await scene.press("bell", *(f"sip:{number}@192.0.2.1" for number in range(7)))
@@ -282,26 +286,57 @@ def test_a_spike_shorter_than_the_debounce_time_never_happened() -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize(
-    ("voltage_v", "closed"), [(None, False), (24.0, False), (1.01, False), (1.0, True), (0.0, True)]
-)
-def test_an_input_is_open_when_unconnected_or_above_one_volt(voltage_v: float | None, closed: bool) -> None:
-    contact = SimulatedInput(closed=not closed)
-    heard: list[bool] = []
-    assert contact.start(heard.append) is (not closed)
-    contact.apply(voltage_v)
-    contact.apply(voltage_v)
-    assert heard == [closed]
-    contact.stop()
-    contact.apply(0.0 if not closed else None)
-    assert heard == [closed]
-
-
 def test_a_normally_closed_input_is_active_when_its_wire_is_cut() -> None:
     async def scenario(scene: Scene) -> None:
         scene.contact("contact").apply(None)
         await asyncio.sleep(1)
         assert scene.inputs() == [(0.03, "contact", True, "hardware")]
+
+    play(scenario)
+
+
+def test_a_supervised_input_tells_of_its_wires_and_is_not_active_meanwhile() -> None:
+    async def scenario(scene: Scene) -> None:
+        async def have(contact: str) -> None:
+            assert await scene.house.commands.execute(SimulateInput(input="loop", contact=contact)) == contact
+            await asyncio.sleep(1)
+
+        for contact in ("closed", "cut", "short", "closed", "open", "closed"):
+            await have(contact)
+        told = [(e.at, e.tampered, e.why) for e in scene.of(InputTampered)]
+        assert told == [(1.03, True, "cut"), (2.03, True, "short"), (3.03, False, "")]
+        assert [(at, active) for at, _, active, _ in scene.inputs()] == [
+            *((0.03, True), (1.03, False)),
+            *((3.03, True), (4.03, False), (5.03, True)),
+        ]
+        scene.call("call-1", CallState.TERMINATED)
+        assert len(scene.rung) == 1
+
+    play(scenario)
+
+
+def test_who_repairs_a_wire_has_pressed_no_button() -> None:
+    async def scenario(scene: Scene) -> None:
+        for contact in ("short", "closed"):
+            await scene.house.commands.execute(SimulateInput(input="loop", contact=contact))
+            await asyncio.sleep(1)
+        assert [active for _, _, active, _ in scene.inputs()] == [True]
+        assert scene.rung == []
+
+    play(scenario)
+
+
+def test_a_simulated_input_is_moved_by_its_voltage() -> None:
+    async def scenario(scene: Scene) -> None:
+        async def put(name: str, voltage_v: float | None) -> str:
+            return await scene.house.commands.execute(SimulateInput(input=name, voltage_v=voltage_v))
+
+        assert [await put("bell", volts) for volts in (0.4, None)] == ["closed", "open"]
+        assert [await put("loop", volts) for volts in (0.4, 1.6, 2.3, None)] == ["short", "closed", "open", "cut"]
+        with pytest.raises(CallError, match="is not supervised"):
+            await scene.house.commands.execute(SimulateInput(input="bell", contact="cut"))
+        with pytest.raises(CallError, match="write one of open, closed, cut, short"):
+            await scene.house.commands.execute(SimulateInput(input="bell", contact="ajar"))
 
     play(scenario)
 
@@ -329,6 +364,13 @@ def test_a_button_that_is_stuck_at_start_is_told_but_rings_nobody() -> None:
         ({"inputs": [{"name": "bell"}, {"name": "bell"}]}, 'input name "bell" is used twice'),
         ({"inputs": [{"name": "bell", "debounce_ms": 1001}]}, "less than or equal to 1000"),
         ({"inputs": [{"name": "bell", "pull": "up"}]}, "Extra inputs"),
+        ({"inputs": [{"name": "bell", "driver": "gpiod", "chip": "/dev/gpiochip0"}]}, "needs line, such as chip = "),
+        ({"inputs": [{"name": "bell", "driver": "adc"}]}, 'needs device, such as device = "/sys/bus/iio'),
+        ({"inputs": [{"name": "bell", "bias": "pull_up"}]}, 'bias is for driver = "gpiod"'),
+        ({"inputs": [{"name": "bell", **GPIO, "supervised": {}}]}, 'a supervised input needs driver = "adc"'),
+        ({"inputs": [{"name": "a", **GPIO}, {"name": "b", **GPIO}]}, "two inputs read line 4 of /dev/gpiochip0"),
+        ({"inputs": [{"name": "a", "supervised": {"resistor_ohm": 200}}]}, "differ by too little voltage"),
+        ({"inputs": [{"name": "a", "supervised": {"resistor_ohm": 90000}}]}, "resistors about as large as the pull-up"),
         ({"buttons": [{"name": "a", "input": "bell", "recipients": ["sip:a"] * 7}]}, "at most 6"),
         ({"buttons": [{"name": "a", "input": "bell", "recipients": ["sip: a"]}]}, "pattern"),
     ],

@@ -24,6 +24,7 @@ from voipnode.calls.commands.house import (
     PulsePort,
     ReleasePort,
     SendTo,
+    SimulateInput,
     SwitchRule,
     TestRecipient,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "SetDoNotDisturb",
     "ShowHolder",
     "ShowPage",
+    "SimulateInput",
     "SpeedDial",
     "StartSignal",
     "StopClip",

@@ -21,6 +21,16 @@ class PressInput(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateInput(Command):
+    """Move a simulated input: put a voltage on its terminal (None: disconnect it), or have its contact be "open",
+    "closed" or, where it is supervised, "cut" or "short". Returns what it is then."""
+
+    input: str
+    voltage_v: float | None = None
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PulsePort(Command):
     """Activate an output for `duration_s`, after asking `MayOpen`; it returns to normal by itself.
 

@@ -1,79 +1,126 @@
-"""Digital inputs: the drivers behind one interface, and the debouncing of what they report."""
+"""Digital inputs: what a contact can be, the driver's interface, the simulated driver, and the debouncing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
+
+from voipnode.modules.button.supervision import Supervision
 
 OPEN_ABOVE_V = 1.0  # an input reads open when unconnected or above this voltage, closed when pulled to ground
 
-LevelListener = Callable[[bool], None]  # True: the contact is closed
+
+class Contact(StrEnum):
+    """What is at the end of an input's wires; the last two of supervised inputs alone."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    CUT = "cut"  # a wire is cut, or the contact was taken off
+    SHORT = "short"  # the wires are bridged before they reach the contact
+
+    @property
+    def tampered(self) -> bool:
+        return self in (Contact.CUT, Contact.SHORT)
+
+
+ContactListener = Callable[[Contact], None]
+Trouble = Callable[[str], None]
 
 
 class InputDriver(Protocol):
-    """Reports the level of a contact, every bounce included, in the event loop. `stop` may be called twice."""
+    """Reports a contact in the event loop, every bounce included unless `debounces`. `stop` may be called twice."""
 
-    def start(self, listener: LevelListener) -> bool:
-        """Report every change from now on to `listener`; returns the present level, True for closed."""
+    debounces: bool
+
+    def start(self, listener: ContactListener, trouble: Trouble) -> Contact:
+        """Report every change from now on to `listener`, and what keeps it from reading, in words, to `trouble`.
+
+        Returns what the contact is now. Raises `CallError` where there is no such input.
+        """
         ...
 
     def stop(self) -> None: ...
 
 
+class Terminal:
+    """Reads the voltage of an input's terminal (None: nothing is connected), with the supervision that it has."""
+
+    def __init__(self, supervision: Supervision | None = None) -> None:
+        self._supervision = supervision
+
+    def contact(self, voltage_v: float | None) -> Contact:
+        if self._supervision is not None:
+            return Contact(self._supervision.reading(voltage_v))
+        return Contact.CLOSED if voltage_v is not None and voltage_v <= OPEN_ABOVE_V else Contact.OPEN
+
+
 class SimulatedInput:
     """An input moved by software."""
 
-    def __init__(self, *, closed: bool = False) -> None:
-        self.closed = closed
-        self._listener: LevelListener | None = None
+    debounces = False
 
-    def start(self, listener: LevelListener) -> bool:
+    def __init__(self, *, closed: bool = False, supervision: Supervision | None = None) -> None:
+        self.contact = Contact.CLOSED if closed else Contact.OPEN
+        self.supervised = supervision is not None
+        self._terminal = Terminal(supervision)
+        self._listener: ContactListener | None = None
+
+    def start(self, listener: ContactListener, trouble: Trouble) -> Contact:
         self._listener = listener
-        return self.closed
+        return self.contact
 
     def stop(self) -> None:
         self._listener = None
 
     def apply(self, voltage_v: float | None) -> None:
         """Put a voltage on the terminal; None disconnects it."""
-        self.set(closed=voltage_v is not None and voltage_v <= OPEN_ABOVE_V)
+        self.put(self._terminal.contact(voltage_v))
 
     def set(self, *, closed: bool) -> None:
         """Open or close the contact."""
-        if closed != self.closed:
-            self.closed = closed
+        self.put(Contact.CLOSED if closed else Contact.OPEN)
+
+    def put(self, contact: Contact) -> None:
+        """Have the wires end in this."""
+        if contact != self.contact:
+            self.contact = contact
             if self._listener is not None:
-                self._listener(closed)
+                self._listener(contact)
 
 
 class Debouncer:
-    """Passes a level on once it has held for `hold_s`; what returns earlier never happened.
+    """Passes a contact on once it has held for `hold_s`; what returns earlier never happened.
 
     `initial` is taken as known and is not told. `hold_s` of 0 passes every change on at once.
     """
 
-    def __init__(self, hold_s: float, listener: LevelListener, *, initial: bool) -> None:
+    def __init__(self, hold_s: float, listener: ContactListener, *, initial: Contact) -> None:
         self._hold_s = hold_s
         self._listener = listener
         self._settled = initial
+        self._coming = initial
         self._timer: asyncio.TimerHandle | None = None
 
-    def feed(self, level: bool) -> None:
+    def feed(self, contact: Contact) -> None:
+        if contact == self._coming:
+            return  # it holds on
         self.cancel()
-        if level == self._settled:
+        self._coming = contact
+        if contact == self._settled:
             return
         if self._hold_s == 0:
-            self._settle(level)
+            self._settle(contact)
         else:
-            self._timer = asyncio.get_running_loop().call_later(self._hold_s, self._settle, level)
+            self._timer = asyncio.get_running_loop().call_later(self._hold_s, self._settle, contact)
 
     def cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _settle(self, level: bool) -> None:
+    def _settle(self, contact: Contact) -> None:
         self._timer = None
-        self._settled = level
-        self._listener(level)
+        self._settled = contact
+        self._listener(contact)

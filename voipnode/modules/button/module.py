@@ -6,28 +6,19 @@ The button counts as free again when its call terminates: a phone that vanished 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voipnode.calls.commands import PressInput, RingRecipients
+from voipnode.calls.commands import PressInput, RingRecipients, SimulateInput
 from voipnode.calls.errors import CallError, UnknownNameError
-from voipnode.calls.events import ButtonPressed, CallChanged, CallState, InputChanged, Problem
+from voipnode.calls.events import ButtonPressed, CallChanged, CallState, InputChanged, InputTampered, Problem
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
-from voipnode.modules.button.inputs import Debouncer, InputDriver, SimulatedInput
+from voipnode.modules.button.drivers import make_driver
+from voipnode.modules.button.input import Input
+from voipnode.modules.button.inputs import Contact, InputDriver, SimulatedInput
 from voipnode.modules.button.settings import MAX_RECIPIENTS, ButtonSettings, ButtonsSettings, InputSettings
 
 NAME = "button"
-
-
-@dataclass(slots=True)
-class Input:
-    """An input with its driver; `active` = differs from its normal state."""
-
-    settings: InputSettings
-    driver: InputDriver
-    debouncer: Debouncer | None = None
-    active: bool = False
 
 
 @dataclass(slots=True)
@@ -42,11 +33,6 @@ class Button:
 MakeDriver = Callable[[InputSettings], InputDriver]
 
 
-def simulated_at_rest(settings: InputSettings) -> SimulatedInput:
-    """A simulated contact in its normal state."""
-    return SimulatedInput(closed=settings.normal_state == "closed")
-
-
 class ButtonModule:
     """The inputs and buttons of `settings`; `make_driver` lets a test hold the contacts."""
 
@@ -54,11 +40,11 @@ class ButtonModule:
         self,
         house: House,
         settings: ButtonsSettings,
-        make_driver: MakeDriver = simulated_at_rest,
+        make_driver: MakeDriver = make_driver,
     ) -> None:
         self._bus = house.bus
         self._commands = house.commands
-        self._inputs = {item.name: Input(item, make_driver(item)) for item in settings.inputs}
+        self._inputs = {item.name: Input(item, make_driver(item), self) for item in settings.inputs}
         self._buttons = {button.input: Button(button) for button in settings.buttons}
         self._ended: set[str] = set()  # calls that ended while a button was still waiting to learn its call's id
         self._tasks = Tasks(NAME)
@@ -68,18 +54,17 @@ class ButtonModule:
         self._places = [
             self._bus.subscribe(CallChanged, self._call_changed, who=NAME),
             self._commands.register(PressInput, self.press, who=NAME),
+            self._commands.register(SimulateInput, self.simulate, who=NAME),
         ]
         for item in self._inputs.values():
-            self._start_input(item)
+            item.start()
 
     async def stop(self) -> None:
         for place in self._places:
             place.cancel()
         self._places = []
         for item in self._inputs.values():
-            item.driver.stop()
-            if item.debouncer is not None:
-                item.debouncer.cancel()
+            item.stop()
         await self._tasks.close()
 
     def use(self, settings: ButtonsSettings) -> None:
@@ -113,26 +98,36 @@ class ButtonModule:
             raise UnknownNameError(f"there is no input {name!r}; there are: {known}")
         return self._inputs[name]
 
-    def _start_input(self, item: Input) -> None:
-        """Listen to a contact. One that is active already is told, but is no press: nobody came since the start."""
+    def simulate(self, command: SimulateInput) -> str:
+        """Move a simulated input; returns what its contact is now. Raises `UnknownNameError` and `CallError`."""
+        driver = self._input(command.input).driver
+        if not isinstance(driver, SimulatedInput):
+            raise CallError(f"input {command.input!r} is no simulated one: its contact has to be moved by hand")
+        if not command.contact:
+            driver.apply(command.voltage_v)
+            return driver.contact.value
+        if command.contact not in tuple(Contact):
+            raise CallError(f"contact {command.contact!r}: write one of {', '.join(Contact)}")
+        if Contact(command.contact).tampered and not driver.supervised:
+            raise CallError(f"input {command.input!r} is not supervised: its contact is open or closed")
+        driver.put(Contact(command.contact))
+        return driver.contact.value
 
-        def report(closed: bool) -> None:
-            debouncer.feed(closed)
+    # What inputs say (Listener)
 
-        closed = item.driver.start(report)
-        told = functools.partial(self._level_changed, item)
-        item.debouncer = debouncer = Debouncer(item.settings.debounce_ms / 1000, told, initial=closed)
-        item.active = closed != (item.settings.normal_state == "closed")
-        if item.active:
-            self._publish_input(item.settings.name, True, "hardware")
+    def input_changed(self, name: str, *, active: bool, pressed: bool) -> None:
+        self._publish_input(name, active, "hardware")
+        if pressed:
+            self._tell_pressed(name, "hardware")
+            self._tasks.start(self._ring_by_hand(name))
 
-    def _level_changed(self, item: Input, closed: bool) -> None:
-        """A contact has settled at a new level."""
-        item.active = closed != (item.settings.normal_state == "closed")
-        self._publish_input(item.settings.name, item.active, "hardware")
-        if item.active:
-            self._tell_pressed(item.settings.name, "hardware")
-            self._tasks.start(self._ring_by_hand(item.settings.name))
+    def input_tampered(self, name: str, why: str) -> None:
+        self._bus.publish(InputTampered(at=self._bus.clock(), input=name, tampered=bool(why), why=why))
+
+    def input_troubled(self, name: str, detail: str) -> None:
+        self._problem(name, detail)
+
+    # Ringing
 
     async def _ring_by_hand(self, name: str) -> None:
         """A press on the wall: nobody is there to be told of an error but the maintainer."""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from voipnode.modules.button.supervision import Supervision
+
 MAX_INPUTS = 32
 MAX_RECIPIENTS = 6
 MAX_RINGS = 16
@@ -14,18 +16,85 @@ Party = Annotated[str, Field(max_length=64)]
 SipUri = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^\S+$")]
 
 
+class SupervisionSettings(BaseModel):
+    """The end-of-line resistors of a supervised input: two equal ones, in series with and across the contact."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resistor_ohm: float = Field(default=4700.0, ge=100, le=1_000_000, description="Each of the two, 1 %.")
+    pull_up_ohm: float = Field(default=4700.0, ge=100, le=1_000_000, description="What the input feeds the loop by.")
+    supply_v: float = Field(default=3.3, ge=1, le=30, description="From which it does.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        self.to_supervision()
+        return self
+
+    def to_supervision(self) -> Supervision:
+        """The same for whoever reads voltages."""
+        return Supervision(self.resistor_ohm, self.pull_up_ohm, self.supply_v)
+
+
 class InputSettings(BaseModel):
-    """One digital input. Nothing connected reads as an open contact."""
+    """One digital input. Nothing connected reads as an open contact, or of a supervised input as a cut wire."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="Its name in rules, commands and events: letters, digits, _ and -, 1 to 32 of them.")
+    usage: str = Field(default="", max_length=64, description="What it senses, for people.")
     direction: Literal["input"] = Field(default="input", description="Outputs are set in [[ports]].")
     normal_state: Literal["open", "closed"] = Field(default="open", description="The contact at rest.")
-    driver: Literal["simulated"] = Field(default="simulated", description="Moved by software.")
+    supervised: SupervisionSettings | None = Field(
+        default=None, description="With end-of-line resistors: a cut or bridged wire is told, and is never active."
+    )
+    driver: Literal["simulated", "gpiod", "adc"] = Field(
+        default="simulated", description="Moved by software, a GPIO line, or a channel of a converter (IIO)."
+    )
     debounce_ms: int = Field(
         default=30, ge=0, le=1000, description="A contact that changes again within this time has not changed."
     )
+    chip: str = Field(default="", max_length=128, description='GPIO chip of "gpiod", for example /dev/gpiochip0.')
+    line: int | None = Field(default=None, ge=0, le=65535, description='Offset of the line on its chip, for "gpiod".')
+    closed_level: Literal["low", "high"] = Field(
+        default="low", description='The level of a closed contact; "low": it pulls the line to ground ("gpiod").'
+    )
+    bias: Literal["pull_up", "pull_down", "disabled", "as_is"] = Field(
+        default="pull_up", description="What holds the line while nothing does: a resistor in the chip, or none."
+    )
+    device: str = Field(
+        default="", max_length=128, description='Converter of "adc", such as /sys/bus/iio/devices/iio:device0.'
+    )
+    channel: int = Field(default=0, ge=0, le=255, description='Of the converter ("adc").')
+    divider: float = Field(
+        default=1.0, ge=1, le=100, description="The terminal's voltage over the converter's (\"adc\")."
+    )
+    sample_ms: int = Field(default=50, ge=10, le=1000, description='The converter is asked this often ("adc").')
+
+    @model_validator(mode="after")
+    def _driver(self) -> Self:
+        wanted, example = _NEEDED[self.driver]
+        if missing := [field for field in wanted if getattr(self, field) in ("", None)]:
+            words = f'driver "{self.driver}" needs {" and ".join(missing)}, such as {example}'
+            raise ValueError(f'input "{self.name}": {words}')
+        for driver, fields in _OF_DRIVER.items():
+            if driver != self.driver and (strange := fields & self.model_fields_set):
+                raise ValueError(f'input "{self.name}": {sorted(strange)[0]} is for driver = "{driver}"')
+        if self.supervised is not None and self.driver == "gpiod":
+            raise ValueError(
+                f'input "{self.name}": a GPIO line knows high and low alone; a supervised input needs driver = "adc"'
+            )
+        return self
+
+
+_NEEDED = {
+    "simulated": ((), ""),
+    "gpiod": (("chip", "line"), 'chip = "/dev/gpiochip0", line = 17'),
+    "adc": (("device",), 'device = "/sys/bus/iio/devices/iio:device0"'),
+}
+_OF_DRIVER = {
+    "gpiod": {"chip", "line", "closed_level", "bias"},
+    "adc": {"device", "channel", "divider", "sample_ms"},
+}  # fields that mean nothing to other drivers
 
 
 class ScheduledRing(BaseModel):
@@ -86,6 +155,10 @@ class ButtonsSettings(BaseModel):
         _refuse_twice("input name", inputs)
         _refuse_twice("button name", [button.name for button in self.buttons])
         _refuse_twice("input of a button", [button.input for button in self.buttons])
+        lines = [f"line {item.line} of {item.chip}" for item in self.inputs if item.driver == "gpiod"]
+        lines += [f"channel {item.channel} of {item.device}" for item in self.inputs if item.driver == "adc"]
+        if shared := sorted({line for line in lines if lines.count(line) > 1}):
+            raise ValueError(f"two inputs read {shared[0]}; it has one input")
         for button in self.buttons:
             if button.input not in inputs:
                 known = ", ".join(inputs) or "none"
