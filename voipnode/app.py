@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from voipnode import __version__
 from voipnode.account_editor import AccountEditor, shown_settings
@@ -32,6 +32,7 @@ from voipnode.calls.hooks import Bus, Commands, House, ModuleDescriptor
 from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
+from voipnode.calls.siren import Siren
 from voipnode.calls.vms.desk import VmsDesk
 from voipnode.clip_editor import ClipEditor
 from voipnode.clip_stock import ClipStock
@@ -40,7 +41,7 @@ from voipnode.door import Door
 from voipnode.line_keeper import LineKeeper
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
-from voipnode.modules.button.module import ButtonModule
+from voipnode.modules.control_button.module import DESCRIPTOR as CONTROL_BUTTON
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
 from voipnode.modules.entry.holder import HolderFields
 from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
@@ -70,7 +71,7 @@ log = logging.getLogger(__name__)
 # Before all else: the outputs are held, and in their normal state, before anything can ask for them; and rules and
 # MQTT hear from the beginning how everything stands.
 FIRST_MODULES = (RELAY, RULES, MQTT)
-MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST)
+MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON)
 
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
@@ -84,6 +85,7 @@ WHILE_IT_RUNS = {
     "buttons",
     "schedules",
     "multicast",
+    "signals",
 }  # parts of the settings that may change then
 
 
@@ -98,6 +100,13 @@ class StartError(Exception):
 
 class _Part(Protocol):
     async def stop(self) -> None: ...
+
+
+@runtime_checkable
+class _Follower(Protocol):
+    """A module that takes settings while it runs."""
+
+    def use(self, settings: Any) -> None: ...
 
 
 class Node:
@@ -131,6 +140,7 @@ class Node:
             clips=self._clips.library,
             vms=vms,
         )
+        self._siren = Siren(self._door.bridge, self.bus)
         self._multicast = Multicast(self._door, self.bus, commands)
         schedules = Schedules(settings.schedules)
         self._watch = ScheduleWatch(schedules, self.bus, utc_now)
@@ -138,7 +148,7 @@ class Node:
         self._history = CallHistory(
             settings, self._house, self._log.run_id, on_problem=self._store_problem, utc_now=utc_now
         )
-        self._buttons: ButtonModule | None = None
+        self._followers: list[tuple[_Follower, type[Any]]] = []  # modules that other settings are for, while they run
         self._directory = Directory(self._book, settings.groups, settings.sip)
         self._bindings = BindingStore(settings.state, state_dir, on_problem=self._store_problem)
         self._keeper = LineKeeper(
@@ -171,6 +181,8 @@ class Node:
         self._door.open(self._house.commands)
         self._clips.start(self._door.bridge, self._house.commands)
         self._clips.use(self._settings)
+        self._siren.register(self._house.commands)
+        self._started.append(self._siren)
         await self._start_modules(FIRST_MODULES)
         await self._keeper.open(self._settings)
         self._started.append(self._multicast)
@@ -195,8 +207,8 @@ class Node:
             module = descriptor.build(self._house, self._settings.of(descriptor.settings_type))
             self._started.append(module)
             await module.start()
-            if isinstance(module, ButtonModule):
-                self._buttons = module
+            if isinstance(module, _Follower):
+                self._followers.append((module, descriptor.settings_type))
 
     async def reload(self) -> None:
         """Read certificates, keys and the settings file again; what is wrong with them is told, and the old ones serve.
@@ -234,8 +246,8 @@ class Node:
         self._watch.replace(schedules)
         self._book.replace(settings.contacts, schedules)
         self._directory.replace(settings.groups, settings.sip)
-        if self._buttons is not None:
-            self._buttons.use(settings)
+        for module, kind in self._followers:
+            module.use(settings.of(kind))
         self._clips.use(settings)
         return used
 

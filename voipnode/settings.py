@@ -29,9 +29,10 @@ from voipnode.calls.settings import AccountSettings, SipSettings, complete_accou
 from voipnode.calls.vms.settings import VmsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
+from voipnode.modules.control_button.settings import ControlButtonSettings
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
 from voipnode.modules.entry.settings import EntrySettings
-from voipnode.modules.light.settings import LightSettings
+from voipnode.modules.light.settings import SignalsSettings
 from voipnode.modules.mqtt.settings import MqttSettings
 from voipnode.modules.recipients.settings import RecipientsSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
@@ -54,7 +55,15 @@ class LogSettings(BaseModel):
     format: Literal["text", "json"] = Field(default="text", description="For people, or one JSON object a line.")
 
 
-class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, RecipientsSettings, ClipsSettings):
+class NodeSettings(
+    RelaySettings,
+    ButtonsSettings,
+    DtmfSettings,
+    RulesSettings,
+    RecipientsSettings,
+    ClipsSettings,
+    SignalsSettings,
+):
     """voipnode.toml as a whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,7 +89,7 @@ class NodeSettings(RelaySettings, ButtonsSettings, DtmfSettings, RulesSettings, 
         max_length=64,
     )
     entry: EntrySettings = EntrySettings()
-    light: LightSettings = LightSettings()
+    control_button: ControlButtonSettings = ControlButtonSettings()
     sound_level: SoundLevelSettings = SoundLevelSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
     mqtt: MqttSettings = MqttSettings()

@@ -33,6 +33,7 @@ from voipnode.web.exchange import add_exchange
 from voipnode.web.extensions import add_extensions
 from voipnode.web.history import add_history
 from voipnode.web.rules import add_rules
+from voipnode.web.signals import add_signals
 from voipnode.web.speaker_test import add_speaker_test
 from voipnode.web.stream import RING_EVENTS, EventsResponse, EventStream
 from voipnode.web.view import View
@@ -88,6 +89,7 @@ def build_app(
     add_entry(app, commands, about)
     add_call_audio(app, audio)
     add_rules(app, commands)
+    add_signals(app, commands)
     return app
 
 

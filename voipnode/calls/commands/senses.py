@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from voipnode.calls.commands.base import Command
 
@@ -57,6 +59,29 @@ class StopSignal(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSignals(Command):
     """Light and siren as JSON: what is shown, the activities that run, the profiles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewSignal(Command):
+    """Show and sound what a profile with these `values` would, before it is kept; `only` "light" or "siren", "" = both.
+
+    Raises FieldsError for what is not right in them. It ends by itself, or by StopSignal("Preview").
+    """
+
+    values: Mapping[str, Any]
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundSiren(Command):
+    """Sound a pattern of `dsp.siren` at the door's loudspeaker for `for_s` at most, where no call is on; "" = silence.
+
+    `intensity`: 1 to 5. Returns "sounds" or "silent".
+    """
+
+    pattern: str = ""
+    intensity: int = 3
+    for_s: float = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,16 @@ class SignalChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndicatorChanged(Event):
+    """An indicator LED: "off", "red", "green", "amber" or "blue", steady or blinking."""
+
+    name: ClassVar[str] = "indicator.changed"
+    indicator: str
+    colour: str
+    blink: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayChanged(Event):
     """The display shows another page; `for_s`: until the home page returns, 0 = until told otherwise."""
 

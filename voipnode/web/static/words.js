@@ -194,6 +194,7 @@ const SENTENCES = {
   "input.tampered": (e) => [e.tampered ? "bad" : "input", e.tampered ? `${capital(e.input)}: its wires are ${e.why === "short" ? "short-circuited" : "cut"}` : `${capital(e.input)}: its wires are whole again`],
   "detector.changed": (e) => ["input", e.active ? withDetail(`${capital(e.detector)} notices ${DETECTED[e.kind] || e.kind}`, e.detail) : ""],
   "signal.changed": (e) => ["light", e.profile ? `Light and siren show ${e.profile}` : ""],
+  "indicator.changed": (e) => ["light", `Indicator ${e.indicator}: ${e.colour}${e.blink ? ", blinking" : ""}`],
   "display.changed": (e) => ["node", `The display shows ${e.page}`],
   "locate.changed": (e) => ["node", e.on ? "The device shows where it is" : ""],
   "network.changed": (e) => ["node", withDetail(`The addresses are ${e.addresses.join(", ") || "none"}`, e.detail)],

@@ -10,8 +10,8 @@ import pytest
 from tests.support.virtual_loop import run_virtual
 from voipnode.calls.events import CallChanged, CallReason, CallState, LightChanged, PortChanged
 from voipnode.calls.hooks import Bus, Commands, House
-from voipnode.modules.light.module import DESCRIPTOR, LightModule
-from voipnode.modules.light.settings import LightSettings
+from voipnode.modules.light.module import LightModule
+from voipnode.modules.light.settings import LightSettings, SignalsSettings
 
 
 class Scene:
@@ -22,7 +22,7 @@ class Scene:
         self.shown: list[str] = []
         self.bus.subscribe(LightChanged, lambda event: self.shown.append(event.colour), who="test")
         house = House(self.bus, Commands(), Path("/nonexistent"))
-        self.light: LightModule = DESCRIPTOR.build(house, settings or LightSettings())  # type: ignore[assignment] # it is this one
+        self.light = LightModule(house, SignalsSettings(light=settings or LightSettings()))
         if started:
             asyncio.run(self.light.start())
 

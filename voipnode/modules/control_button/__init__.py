@@ -1,0 +1,1 @@
+"""The control button of the device, pressed by software."""
