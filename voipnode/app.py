@@ -59,7 +59,7 @@ from voipnode.net.kernel_timer import KernelTimer
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
 from voipnode.sound_keeper import SoundKeeper
-from voipnode.store.bindings import BindingStore
+from voipnode.store.number_records import BINDINGS, DO_NOT_DISTURB, Kept, NumberRecords
 from voipnode.store.problems import SettingsError
 from voipnode.store.settings_file import load_settings
 from voipnode.store.state import EventLog
@@ -150,9 +150,15 @@ class Node:
         )
         self._followers: list[tuple[_Follower, type[Any]]] = []  # modules that other settings are for, while they run
         self._directory = Directory(self._book, settings.groups, settings.sip)
-        self._bindings = BindingStore(settings.state, state_dir, on_problem=self._store_problem)
+        self._bindings = self._remembered(BINDINGS)
+        self._quiet = self._remembered(DO_NOT_DISTURB)
         self._keeper = LineKeeper(
-            self._door, self._house, changed=self._line_changed, memory=self._bindings, directory=self._directory
+            self._door,
+            self._house,
+            changed=self._line_changed,
+            memory=self._bindings,
+            quiet=self._quiet,
+            directory=self._directory,
         )
         self._edits = asyncio.Lock()  # of the settings file
         self._sound = SoundKeeper(self._settings_path, self.bus, self._edits)
@@ -177,7 +183,7 @@ class Node:
         before = self._log.previous_run()
         await self._history.start(before.last_event_utc if before is not None else "")
         self._sound.start(self._settings.audio.front_end)
-        self._started += [self._bindings, self._sound, self._clips, self._door, self._keeper]
+        self._started += [self._bindings, self._quiet, self._sound, self._clips, self._door, self._keeper]
         self._door.open(self._house.commands)
         self._clips.start(self._door.bridge, self._house.commands)
         self._clips.use(self._settings)
@@ -326,6 +332,9 @@ class Node:
             f"{key}={value}" for key, value in data.items() if key not in ("event", "at") and value not in ("", 0, 0.0)
         )
         log.log(level, "%s %s", event.name, words)
+
+    def _remembered(self, kept: Kept) -> NumberRecords:
+        return NumberRecords(self._settings.state, self._state_dir, kept, on_problem=self._store_problem)
 
     def _store_problem(self, detail: str) -> None:
         self.bus.publish(Problem(where="state", detail=detail))

@@ -21,7 +21,7 @@ from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.finder import Finder
 from voipnode.calls.hooks import Bus, Commands, Subscription
 from voipnode.calls.network_settings import DnsSettings
-from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.number_memory import NumberMemory
 from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.ringing.bell import utc_now
 from voipnode.calls.ringing.directory import Directory
@@ -91,7 +91,7 @@ class Line:
         switching: SwitchSettings = NO_RULES,
         extensions: tuple[ExtensionSettings, ...] = (),
         directory: Directory | None = None,
-        memory: BindingMemory | None = None,
+        memory: NumberMemory | None = None,
         vms: VmsSettings | None = None,
         quiet: DoNotDisturb | None = None,
     ) -> None:

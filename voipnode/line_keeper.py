@@ -12,7 +12,7 @@ from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import CallChanged, CallState, ExchangeCallChanged, LineSettingsChanged, Problem
 from voipnode.calls.hooks import House, Subscription, Tasks
-from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.number_memory import NumberMemory
 from voipnode.calls.registrar.settings import with_new_passwords
 from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.settings import AccountSettings, SipSettings
@@ -40,8 +40,8 @@ class LineKeeper:
     Accounts, transports and ports belong to a line as a whole, so a change closes it (its registrations are removed)
     and opens another one; calls that are wanted in this second are placed after it. While a call is on, the change
     waits for its end. A line that does not open gives way to the one before. Doors know nothing of this.
-    `changed` is called after each change. `memory` keeps where the node's telephones are, `directory` knows contacts
-    and groups.
+    `changed` is called after each change. `memory` keeps where the node's telephones are, `quiet` who is not to be
+    rung; `directory` knows contacts and groups.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class LineKeeper:
         house: House,
         *,
         changed: Callable[[], None],
-        memory: BindingMemory | None = None,
+        memory: NumberMemory | None = None,
+        quiet: NumberMemory | None = None,
         directory: Directory | None = None,
     ) -> None:
         self._door = door
@@ -60,7 +61,7 @@ class LineKeeper:
         self._changed = changed
         self._memory = memory
         self._directory = directory
-        self._quiet = DoNotDisturb(house.bus)
+        self._quiet = DoNotDisturb(house.bus, quiet)
         self._work = Tasks("line")
         self._one_at_a_time = asyncio.Lock()
         self._listening: list[Subscription] = []
@@ -82,6 +83,7 @@ class LineKeeper:
 
     async def open(self, settings: NodeSettings) -> None:
         """Open the first line. Raises CallError that names the setting and says what would help."""
+        await self._quiet.restore()
         await self._open(settings)
         self._listening = [
             self._bus.subscribe(CallChanged, self._call_changed, who="line"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 
 from tests.support.exchange import ANNA_HOST, anna_and_bert, assert_quiet, ended, passes, registered
@@ -12,6 +16,7 @@ from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import DoNotDisturbChanged
 from voipnode.calls.hooks import Bus
+from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.settings import SipSettings
 from voipnode.sipstack import events as sip
 
@@ -70,3 +75,44 @@ def test_what_was_set_outlives_a_change_of_other_settings() -> None:
     quiet.set("102", on=True)
     quiet.settle(door=lambda: False, extensions=(here,))
     assert [quiet.holds(each) for each in ("", "101", "102")] == [True, False, False]
+
+
+class Memory:
+    """What is on a disk."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Sequence[dict[str, Any]]] = {}
+
+    async def load(self) -> Mapping[str, Sequence[dict[str, Any]]]:
+        return self.kept
+
+    def keep(self, number: str, records: Sequence[dict[str, Any]]) -> None:
+        self.kept[number] = records
+        if not records:
+            del self.kept[number]
+
+
+def test_what_was_set_outlives_the_node_until_it_is_set_as_the_settings_say() -> None:
+    memory, here = Memory(), extension("101", do_not_disturb=True)
+    scheduled = [False]
+
+    def started(*there: ExtensionSettings) -> DoNotDisturb:
+        quiet = DoNotDisturb(Bus(lambda: 0.0), memory)
+        asyncio.run(quiet.restore())
+        quiet.settle(door=lambda: scheduled[0], extensions=there)
+        return quiet
+
+    first = started(here, extension("102"))
+    for name, on in (("", True), ("101", False), ("102", True)):
+        first.set(name, on=on)
+    second = started(here, extension("102"))
+    assert [second.holds(each) for each in ("", "101", "102")] == [True, False, True]
+    second.set("", on=False)
+    second.set("101", on=True)
+    assert memory.kept == {"102": [{"on": True}]}
+    scheduled[0] = True
+    third = started(here)
+    assert [third.holds(each) for each in ("", "101", "102")] == [True, True, False]
+    assert memory.kept == {}, "who is gone is forgotten"
+    memory.kept = {"101": [{"on": "nonsense"}]}
+    assert started(here).holds("101")

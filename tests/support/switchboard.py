@@ -14,7 +14,7 @@ from voipnode.calls.events import CallChanged, DtmfReceived, Event
 from voipnode.calls.exchange.ports import Groups
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.hooks import Bus, Frame
-from voipnode.calls.registrar.memory import BindingMemory
+from voipnode.calls.number_memory import NumberMemory
 from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.schedules.active import ActiveSchedules
 from voipnode.calls.settings import AccountSettings, SipSettings
@@ -288,7 +288,7 @@ class Switchboard:
         switching: SwitchSettings = NO_RULES,
         groups: Groups | None = None,
         extensions: tuple[ExtensionSettings, ...] = (),
-        memory: BindingMemory | None = None,
+        memory: NumberMemory | None = None,
         vms: VmsSettings | None = None,
     ) -> None:
         self.wire = Wire()

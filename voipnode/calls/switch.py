@@ -28,10 +28,10 @@ from voipnode.calls.exchange.ports import Groups, NoGroups
 from voipnode.calls.exchange.settings import NO_RULES, SwitchSettings
 from voipnode.calls.hooks import Bus
 from voipnode.calls.mailboxes import Mailboxes
+from voipnode.calls.number_memory import NoMemory, NumberMemory
 from voipnode.calls.ports import Find, LocalAddress
 from voipnode.calls.reception import Reception
 from voipnode.calls.refusals import Refusals
-from voipnode.calls.registrar.memory import BindingMemory, NoMemory
 from voipnode.calls.registrar.registrar import Registrar
 from voipnode.calls.registrar.settings import ExtensionSettings
 from voipnode.calls.registration import FlowEvent
@@ -79,7 +79,7 @@ class Switch:
         switching: SwitchSettings = NO_RULES,
         groups: Groups | None = None,
         extensions: Sequence[ExtensionSettings] = (),
-        memory: BindingMemory | None = None,
+        memory: NumberMemory | None = None,
         utc_s: Callable[[], float] = lambda: 0.0,
         vms: VmsSettings | None = None,
         is_active: Callable[[str], bool] = lambda schedule: schedule == ALWAYS,

@@ -51,14 +51,20 @@ events = Table(
     sqlite_autoincrement=True,  # an id once given out is never given to another event, also after retention
 )
 
-bindings = Table(  # where the node's telephones are registered, one row for each number that has any
-    "bindings",
-    metadata,
-    Column("node", String(64), primary_key=True),
-    Column("number", String(64), primary_key=True),
-    Column("data", Text, nullable=False),
-)
 
+def _of_numbers(name: str) -> Table:
+    """Records of the node's numbers, one row for each that has any."""
+    return Table(
+        name,
+        metadata,
+        Column("node", String(64), primary_key=True),
+        Column("number", String(64), primary_key=True),
+        Column("data", Text, nullable=False),
+    )
+
+
+bindings = _of_numbers("bindings")  # where telephones are registered
+do_not_disturb = _of_numbers("do_not_disturb")  # what was set while the node ran; "" is the door
 
 calls = Table(  # the call history; ids sort by the beginning of the call, `outcome` is empty while it goes on
     "calls",

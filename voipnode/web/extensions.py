@@ -73,7 +73,7 @@ def add_extensions(app: FastAPI, commands: Commands) -> None:
         status_code=204,
         tags=["extensions"],
         summary="Have an extension not be rung, or be rung again",
-        description="Until it is set otherwise or the node starts anew; `do_not_disturb.changed` tells.",
+        description="Until it is set otherwise, over restarts, too; `do_not_disturb.changed` tells.",
         responses=problems.documented(404, 409, 415, 422),
     )
     async def extension_quiet(number: Number, wish: QuietRequest) -> None:
@@ -84,7 +84,8 @@ def add_extensions(app: FastAPI, commands: Commands) -> None:
         status_code=204,
         tags=["calls"],
         summary="Have the door not ring for callers, or ring again",
-        description="Visitors can call all the same. Until it is set otherwise or the node starts anew.",
+        description="Visitors can call all the same. Until it is set otherwise, over restarts, too; set as the schedule"
+        " of the settings says, that counts again.",
         responses=problems.documented(409, 415, 422),
     )
     async def door_quiet(wish: QuietRequest) -> None:

@@ -15,10 +15,10 @@ from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.events import ExtensionChanged
 from voipnode.calls.hooks import Bus
+from voipnode.calls.number_memory import NumberMemory
 from voipnode.calls.ports import LocalAddress
 from voipnode.calls.registrar.bindings import Bindings
 from voipnode.calls.registrar.device import Device
-from voipnode.calls.registrar.memory import BindingMemory
 from voipnode.calls.registrar.nat_pings import NatPings
 from voipnode.calls.registrar.settings import ExtensionSettings, RegistrarSettings, extension_account
 from voipnode.calls.settings import AccountSettings
@@ -70,7 +70,7 @@ class Registrar:
         endpoint: Endpoint,
         local_address: LocalAddress,
         bus: Bus,
-        memory: BindingMemory,
+        memory: NumberMemory,
         utc_s: Callable[[], float],
         proven: Proven,
         user_id: str,

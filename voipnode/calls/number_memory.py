@@ -1,4 +1,4 @@
-"""What the registrar remembers over a restart, as a protocol that the store fulfils."""
+"""What is remembered over a restart of the node's own numbers, as a protocol that the store fulfils."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
-class BindingMemory(Protocol):
-    """Keeps the bindings of each number as JSON-ready records; written behind, so that nobody waits for a disk."""
+class NumberMemory(Protocol):
+    """Keeps JSON-ready records of each number; written behind, so that nobody waits for a disk."""
 
     async def load(self) -> Mapping[str, Sequence[dict[str, Any]]]:
         """All that is kept, by number; what was given to `keep` before is in it. Never raises."""

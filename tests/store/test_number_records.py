@@ -1,4 +1,4 @@
-"""Where telephones are registered, in state.db."""
+"""What is remembered of numbers, in state.db: here where telephones are registered."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from voipnode.store.bindings import BindingStore
+from voipnode.store.number_records import BINDINGS, NumberRecords
 from voipnode.store.settings import StateSettings
 
 A, B = {"uri": "sip:101@192.168.1.20"}, {"uri": "sip:101@192.168.1.21"}
 
 
-def store(folder: Path, problems: list[str] | None = None, node: str = "") -> BindingStore:
+def store(folder: Path, problems: list[str] | None = None, node: str = "") -> NumberRecords:
     told = problems if problems is not None else []
-    return BindingStore(StateSettings(node=node), folder, on_problem=told.append, batch_delay_s=0.0, retry_s=0.0)
+    return NumberRecords(
+        StateSettings(node=node), folder, BINDINGS, on_problem=told.append, batch_delay_s=0.0, retry_s=0.0
+    )
 
 
 def test_the_newest_state_of_each_number_is_kept(tmp_path: Path) -> None:
@@ -105,11 +107,11 @@ def test_after_a_kill_what_was_written_behind_is_there(tmp_path: Path) -> None:
 _CHILD = """
 import asyncio, sys
 from pathlib import Path
-from voipnode.store.bindings import BindingStore
+from voipnode.store.number_records import BINDINGS, NumberRecords
 from voipnode.store.settings import StateSettings
 
 async def run():
-    kept = BindingStore(StateSettings(), Path(sys.argv[1]), on_problem=print, batch_delay_s=0.0)
+    kept = NumberRecords(StateSettings(), Path(sys.argv[1]), BINDINGS, on_problem=print, batch_delay_s=0.0)
     kept.keep("101", [{"uri": "sip:101@192.168.1.20"}])
     while kept._behind._waiting:
         await asyncio.sleep(0.001)
