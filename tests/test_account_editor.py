@@ -14,9 +14,9 @@ import pytest
 from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.free_ports import free_port, rtp_range
 from voipnode.app import Node
-from voipnode.calls.commands import AddAccount, ChangeAccount, PlaceCall, RemoveAccount, RingRecipients
+from voipnode.calls.commands import AddAccount, ChangeAccount, PlaceCall, PulsePort, RemoveAccount, RingRecipients
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
-from voipnode.calls.events import CallChanged, CallState, Event, LineSettingsChanged, Problem
+from voipnode.calls.events import CallChanged, CallState, Event, LineSettingsChanged, PortChanged, Problem
 from voipnode.line import Line
 from voipnode.settings import NodeSettings
 from voipnode.store.settings_file import load_settings
@@ -57,6 +57,11 @@ class Running:
 
     async def remove(self, account: str) -> str:
         return await self.node.commands.execute(RemoveAccount(account=account))
+
+    def door(self) -> list[tuple[bool, str]]:
+        """How the door moved since the start."""
+        moves = [event for event in self.events if isinstance(event, PortChanged) and event.why != "start"]
+        return [(event.active, event.why) for event in moves]
 
     @property
     def port(self) -> int:
@@ -285,10 +290,19 @@ def test_a_file_that_cannot_be_written_is_said_and_nothing_changes(
 def test_the_file_is_read_again_on_demand(tmp_path: Path) -> None:
     async def test(node: Running) -> None:
         good = node.path.read_text()
+        open_it = PulsePort(port="door", duration_s=60.0, who="test", how="test", authorised=True)
+        await node.node.commands.execute(open_it)
+        await node.node.reload()
+        assert node.door() == [(True, "pulse")]  # nothing was new
         node.path.write_text('name = "Gate"\n[[accounts]]\nname = "Mine"\n' + good)
         await node.node.reload()
         assert node.accounts == [("Mine", True)]
-        assert node.said() == ["accounts and SIP are as in the file"]
+        assert node.said() == ["accounts and SIP are as in the file"] * 2
+        await node.event(lambda event: len(node.door()) == 2)
+        await node.node.commands.execute(open_it)
+        await node.change("Mine", caller_id="Gate")  # by the editor
+        await node.event(lambda event: len(node.door()) == 4)
+        assert node.door() == [(True, "pulse"), (False, "settings")] * 2
         problems = [event.detail for event in node.events if isinstance(event, Problem)]
         assert problems == ["changed in voipnode.toml, used from the next start on: name"]
         node.path.write_text('[[accounts]]\ntransport = "x"\n' + good)

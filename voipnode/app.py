@@ -27,6 +27,7 @@ from voipnode.calls.events import (
     Problem,
     RegistrationChanged,
     RegistrationState,
+    SettingsChanged,
 )
 from voipnode.calls.hooks import Bus, Commands, House, ModuleDescriptor
 from voipnode.calls.ringing.directory import Directory
@@ -115,6 +116,7 @@ class Node:
     def __init__(self, settings: NodeSettings, state_dir: Path, settings_path: Path | None = None) -> None:
         self._settings_path = settings_path or state_dir / SETTINGS_FILE
         self._settings = settings
+        self._seen = settings  # as the file had them last
         self._state_dir = state_dir
         self._lock: IO[bytes] | None = None
         self._started: list[_Part] = []
@@ -255,6 +257,9 @@ class Node:
         for module, kind in self._followers:
             module.use(settings.of(kind))
         self._clips.use(settings)
+        if changed := [name for name, value in settings if value != getattr(self._seen, name)]:
+            self._seen = settings
+            self.bus.publish(SettingsChanged(section=", ".join(sorted(changed))))
         return used
 
     def _line_changed(self) -> None:
@@ -282,6 +287,17 @@ class Node:
             "audio": self._device.description,
             "sip_addresses": line.addresses() if line is not None else [],
             "inputs": [item.name for item in self._settings.inputs],
+            "input_settings": {
+                item.name: {
+                    "usage": item.usage,
+                    "normal_state": item.normal_state,
+                    "supervised": item.supervised is not None,
+                }
+                for item in self._settings.inputs
+            },
+            "port_settings": {
+                port.name: {"usage": port.usage, "normal_state": port.normal_state} for port in self._settings.ports
+            },
             "accounts": [
                 {
                     "id": account.id,

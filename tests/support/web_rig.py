@@ -28,6 +28,7 @@ from voipnode.calls.commands import (
     RemoveAccount,
     ResumeCall,
     SendDtmf,
+    SimulateInput,
     TransferCall,
 )
 from voipnode.calls.contacts.book import ContactBook
@@ -101,6 +102,8 @@ ABOUT: dict[str, Any] = {
     },
     "contact_schema": ContactSettings.model_json_schema(),
     "inputs": ["button"],
+    "input_settings": {"button": {}, "loop": {"normal_state": "closed", "supervised": True}},
+    "port_settings": {"door": {"usage": "Door", "normal_state": "open"}},
 }
 
 
@@ -146,6 +149,7 @@ class FakeDoor:
         self._ids = (f"c{number}" for number in count(1))
         self.sound = SoundChanged(at=bus.clock(), **SOUND)
         commands.register(PressInput, self._press, who="door")
+        commands.register(SimulateInput, self._simulate, who="door")
         commands.register(PlaceCall, self._place, who="door")
         commands.register(HangUp, self._hang_up, who="door")
         commands.register(AnswerCall, self._answer, who="door")
@@ -267,6 +271,10 @@ class FakeDoor:
         if command.account != "PBX":
             raise UnknownNameError(f'account "{command.account}": no such active account; there is "PBX"')
         return ""
+
+    def _simulate(self, command: SimulateInput) -> str:
+        self.seen.append(command)
+        return "cut"
 
     def _press(self, command: PressInput) -> str:
         self.seen.append(command)

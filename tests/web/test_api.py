@@ -27,10 +27,11 @@ from voipnode.calls.commands import (
     RemoveAccount,
     ResumeCall,
     SendDtmf,
+    SimulateInput,
     TransferCall,
 )
 from voipnode.calls.errors import CallError
-from voipnode.calls.events import DoorRefused, RegistrationChanged, RegistrationState
+from voipnode.calls.events import DoorRefused, InputChanged, InputTampered, RegistrationChanged, RegistrationState
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.web.guard import MAX_BODY_BYTES
 from voipnode.web.server import WebServer
@@ -77,8 +78,30 @@ def test_the_status_tells_everything_at_once() -> None:
         assert [(c["id"], c["state"], c["remote"]) for c in status["calls"]] == [(call, "Calling", DESK)]
         [port] = status["ports"]
         assert (port["name"], port["active"], port["lease_s"]) == ("door", True, 60.0)
+        assert (port["usage"], port["normal_state"], port["state"]) == ("Door", "open", "closed")
         assert 50.0 < port["remaining_s"] <= 60.0
         assert status["last_event_id"].endswith("-10")
+
+    serve(test)
+
+
+def test_inputs_tell_their_contacts_and_simulated_ones_are_moved() -> None:
+    async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
+        async def inputs() -> list[tuple[Any, ...]]:
+            told = (await client.get("/api/v1/inputs")).json()
+            return [(each["name"], each["state"], each["active"], each["tampered"]) for each in told]
+
+        assert await inputs() == [("button", "open", False, False), ("loop", "closed", False, False)]
+        rig.door.bus.publish(InputChanged(input="loop", active=True, source="hardware"))
+        assert (await inputs())[1] == ("loop", "open", True, False)
+        rig.door.bus.publish(InputChanged(input="loop", active=False, source="hardware"))
+        rig.door.bus.publish(InputTampered(input="loop", tampered=True, why="cut"))
+        assert (await inputs())[1] == ("loop", "cut", False, True)
+        moved = await client.patch("/api/v1/simulation/inputs/loop", json={"voltage_v": None})
+        assert (moved.status_code, moved.json()) == (200, {"state": "cut"})
+        assert rig.door.seen == [SimulateInput(input="loop", voltage_v=None)]
+        for wrong in ({}, {"voltage_v": 1.0, "contact": "open"}, {"contact": "ajar"}):
+            problem(await client.patch("/api/v1/simulation/inputs/loop", json=wrong), 422)
 
     serve(test)
 
@@ -420,7 +443,7 @@ def test_accounts_say_how_they_stand_and_nothing_secret() -> None:
             reason=words,
             server="pbx.example",
         )
-        rig.bus.publish(told)
+        rig.door.bus.publish(told)
         (account,) = (await client.get("/api/v1/accounts")).json()
         assert (account["state"], account["status"], account["reason"]) == ("problem", 401, words)
         assert (await client.get("/api/v1/status")).json()["node"]["accounts"] == [account]
@@ -486,6 +509,8 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/indicators/{name}",
             "/api/v1/locate",
             "/api/v1/control-button",
+            "/api/v1/inputs",
+            "/api/v1/simulation/inputs/{name}",
             "/api/v1/rules",
             "/api/v1/rules/{name}",
             "/api/v1/triggers/{name}",
@@ -540,7 +565,7 @@ def test_what_happened_before_the_server_started_is_known() -> None:
     async def main() -> None:
         rig = WebRig()
         rig.door.start()
-        rig.bus.publish(DoorRefused(port="door", who="x", how="y", why="z"))
+        rig.door.bus.publish(DoorRefused(port="door", who="x", how="y", why="z"))
         await rig.server.start()
         async with httpx.AsyncClient(base_url=rig.url, trust_env=False) as client:
             assert (await client.get("/api/v1/ports")).json()[0]["why"] == "restart"

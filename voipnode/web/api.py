@@ -32,6 +32,7 @@ from voipnode.web.entry import add_entry
 from voipnode.web.exchange import add_exchange
 from voipnode.web.extensions import add_extensions
 from voipnode.web.history import add_history
+from voipnode.web.ports import add_ports, inputs_now, ports_now
 from voipnode.web.rules import add_rules
 from voipnode.web.signals import add_signals
 from voipnode.web.speaker_test import add_speaker_test
@@ -90,6 +91,7 @@ def build_app(
     add_call_audio(app, audio)
     add_rules(app, commands)
     add_signals(app, commands)
+    add_ports(app, view, commands, about)
     return app
 
 
@@ -108,8 +110,8 @@ def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[s
                 "light": view.light(),
                 "guardian": view.guardian(),
                 "calls": view.calls(),
-                "ports": view.ports(),
-                "inputs": view.inputs(),
+                "ports": ports_now(view, about),
+                "inputs": inputs_now(view, about),
                 "speaker_test": view.speaker_test(),
                 "sound": view.sound(),
                 "sound_level": view.sound_level(),
@@ -125,10 +127,6 @@ def _add_reading(app: FastAPI, view: View, stream: EventStream, about: Mapping[s
     @app.get("/api/v1/accounts", tags=["accounts"], summary="SIP accounts and how they stand with their servers")
     async def accounts() -> list[models.Account]:
         return accounts_now()
-
-    @app.get("/api/v1/ports", tags=["ports"], summary="Output lines and what is left of their leases")
-    async def ports() -> list[models.Port]:
-        return [models.Port.model_validate(port) for port in view.ports()]
 
     @app.get(
         "/api/v1/events",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from voipnode.calls.events import CallReason, CallState, SpeakerState
+from voipnode.web.ports import Input, Port
 
 MAX_URI_CHARS = 256
 MAX_RECIPIENTS = 6
@@ -119,26 +120,6 @@ class Call(BaseModel):
     path_found_ms: int = Field(description="How long it took until sound could go by one", examples=[180])
     began_utc: str = Field(examples=["2026-11-20T08:00:00.000Z"])
     active_s: float = Field(description="Seconds since it was answered, or that it lasted", examples=[12.5])
-
-
-class Port(BaseModel):
-    """An output line, such as the door's relay."""
-
-    name: str = Field(examples=["door"])
-    active: bool = Field(description="Differs from its normal state: the door is open")
-    why: str = Field(description="Why it changed last", examples=["pulse"])
-    who: str = Field(description="Who opened", examples=["sip:desk@192.0.2.10"])
-    how: str = Field(description="By what", examples=['dtmf "1"'])
-    lease_s: float = Field(description="For how long it was opened; 0 when it is not", examples=[7.0])
-    remaining_s: float = Field(description="What is left of that", examples=[5.2])
-
-
-class Input(BaseModel):
-    """A digital input that has changed since the node started."""
-
-    name: str = Field(examples=["button"])
-    active: bool
-    source: str = Field(description="Who did it", examples=["hardware"])
 
 
 class Guardian(BaseModel):

@@ -34,7 +34,8 @@ class WebServer:
 
     It hears the bus from its construction on: make it before the modules start. `about` says what the bus does not, and
     is read at each request: {"name": str, "version": str, "sip_addresses": [address], "audio": str, "accounts": [...],
-    "inputs": [name]}, all optional; it must hold no secrets.
+    "inputs": [name], "port_settings" and "input_settings": {name: {...}}, as `ports` has them}, all optional; it must
+    hold no secrets.
     """
 
     def __init__(self, settings: WebSettings, house: House, about: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from voipnode.calls.events import (
     ExchangeCallChanged,
     GuardianChanged,
     InputChanged,
+    InputTampered,
     LightChanged,
     NodeStarted,
     PortChanged,
@@ -65,6 +66,7 @@ class View:
         self._ended: deque[str] = deque()  # of these, the ones that are over, in that order
         self._ports: dict[str, tuple[PortChanged, float]] = {}  # with its time
         self._inputs: dict[str, InputChanged] = {}
+        self._tampered: dict[str, InputTampered] = {}
         self._schedules: dict[str, ScheduleChanged] = {}
         self._registrations: dict[str, RegistrationChanged] = {}
         self._problems: deque[dict[str, str]] = deque(maxlen=MAX_PROBLEMS)
@@ -91,6 +93,8 @@ class View:
                 self._name(self._ports, event.port, (event, self._at(event)))
             case InputChanged():
                 self._name(self._inputs, event.input, event)
+            case InputTampered():
+                self._name(self._tampered, event.input, event)
             case RegistrationChanged():
                 self._name(self._registrations, event.id, event)
             case ScheduleChanged():
@@ -192,10 +196,19 @@ class View:
         }
 
     def inputs(self) -> list[dict[str, Any]]:
-        return [
-            {"name": name, "active": change.active, "source": change.source}
-            for name, change in sorted(self._inputs.items())
-        ]
+        """The inputs of which something was told, by name; `tampered`: "cut", "short", or ""."""
+        found = []
+        for name in sorted({*self._inputs, *self._tampered}):
+            changed, tampered = self._inputs.get(name), self._tampered.get(name)
+            found.append(
+                {
+                    "name": name,
+                    "active": changed is not None and changed.active,
+                    "source": changed.source if changed is not None else "",
+                    "tampered": tampered.why if tampered is not None else "",
+                }
+            )
+        return found
 
     def _call(self, event: CallChanged) -> None:
         row = self._calls.get(event.call)

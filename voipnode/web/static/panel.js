@@ -3,8 +3,8 @@
 
 import { API, ask } from "./node.js";
 import {
-  SPEAKER_STATES, accountState, accountWords, bare, callWords, clock, isEncrypted, isOver, isRingingIn, levelWords,
-  sentence,
+  SPEAKER_STATES, accountState, accountWords, bare, callWords, clock, contactWords, isEncrypted, isOver, isRingingIn,
+  levelWords, sentence,
 } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -94,7 +94,7 @@ function render() {
   renderNotices();
   renderSound(status.sound);
   renderSpeaker(status.speaker_test);
-  renderAbout(node);
+  renderAbout(node, ports, status.inputs);
   tick();
 }
 
@@ -320,12 +320,18 @@ async function askSpeaker(what) {
   }
 }
 
-function renderAbout(node) {
+function contactValue(line) {
+  return { words: contactWords(line), state: line.tampered ? "problem" : line.active ? "registered" : "off" };
+}
+
+function renderAbout(node, ports, inputs) {
   const accounts = node.accounts.map((account) => ({ words: accountWords(account), state: accountState(account) }));
   const rows = [
     ["SIP", node.sip_addresses],
     ["Accounts", accounts],
     ["Audio", [node.audio]],
+    ["Outputs", ports.map(contactValue)],
+    ["Inputs", inputs.map(contactValue)],
     ["Version", [node.version && `voipnode ${node.version}`]],
     ["Since", [node.started_utc && new Date(node.started_utc).toLocaleString()]],
     ["Run before", [node.previous]],

@@ -212,6 +212,12 @@ export function sentence(event) {
   return ["node", [name, ...fields].join(", ")];
 }
 
+// What is at the wires of an input or output: "door: closed, active".
+export function contactWords(line) {
+  const state = { cut: "wires cut", short: "wires short-circuited" }[line.state] || line.state;
+  return `${line.name}: ${state}, ${line.active ? "active" : line.tampered ? "tampered with" : "normal"}`;
+}
+
 export function accountState(account) {
   return account.active ? account.state : "off";
 }
