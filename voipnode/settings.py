@@ -26,6 +26,7 @@ from voipnode.calls.ringing.settings import MAX_GROUPS, GroupSettings
 from voipnode.calls.schedules.active import ALWAYS
 from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, broken_schedules
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
+from voipnode.calls.vms.ports import VMS_ACCOUNT
 from voipnode.calls.vms.settings import VmsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
@@ -114,6 +115,25 @@ class NodeSettings(
         groups = ((("groups", index), group) for index, group in enumerate(self.groups))
         return (("sip", "sounds"), self.sip.sounds), (("sip", "incoming"), self.sip.incoming), *groups
 
+    @property
+    def names_for_rules(self) -> dict[str, tuple[str, ...]]:
+        """What rules may name, by what it is; of other things they may name whatever they like."""
+        accounts = self.all_accounts
+        return {
+            "account": (*dict.fromkeys(name for each in accounts for name in (each.name, each.id)), VMS_ACCOUNT.name),
+            "button": tuple(button.name for button in self.buttons),
+            "clip": tuple(clip.name for clip in self.clips),
+            "contact or group": (*(each.name for each in self.contacts), *(each.name for each in self.groups)),
+            "extension": tuple(extension.number for extension in self.extensions),
+            "input": tuple(item.name for item in self.inputs),
+            "port": tuple(port.name for port in self.ports),
+            "recipient": tuple(recipient.name for recipient in self.recipients),
+            "schedule": tuple(schedule.name for schedule in self.schedules),
+            "subscription with on": tuple(each.name for each in self.mqtt.subscriptions if each.on),
+            "subscription without on": tuple(each.name for each in self.mqtt.subscriptions if not each.on),
+            "[[dtmf]] sequence": tuple(sequence.name for sequence in self.dtmf),
+        }
+
     def of(self, kind: type[Any]) -> Any:
         """What a module with settings of `kind` is given: the whole, where its lists are top-level, or its section."""
         if isinstance(self, kind):
@@ -173,15 +193,7 @@ class NodeSettings(
         for index, sequence in enumerate(self.dtmf):
             if sequence.open is not None:
                 yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
-        yield from broken_rules(
-            self,
-            ports={port.name: port.max_pulse_s for port in self.ports},
-            inputs=[item.name for item in self.inputs],
-            clips=[clip.name for clip in self.clips],
-            schedules=schedules,
-            sequences=[sequence.name for sequence in self.dtmf],
-            recipients=[each.name for each in self.recipients],
-        )
+        yield from broken_rules(self, self.names_for_rules, {port.name: port.max_pulse_s for port in self.ports})
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
 

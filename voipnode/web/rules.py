@@ -8,11 +8,20 @@ from typing import Annotated
 from fastapi import FastAPI, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from voipnode.calls.commands import ListRecipients, ListRules, PullTrigger, SwitchRule, TestRecipient
+from voipnode.calls.commands import (
+    ListRecipients,
+    ListRules,
+    PullTrigger,
+    SetVirtualInput,
+    SwitchRule,
+    TestRecipient,
+    TryRule,
+)
 from voipnode.calls.hooks import Commands
 from voipnode.web import problems
 
 RuleName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the rule")]
+InputName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the virtual input")]
 TriggerName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the trigger")]
 RecipientName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the recipient")]
 TAG = "rules"
@@ -30,10 +39,12 @@ class Rule(BaseModel):
 
     name: str
     on: bool
+    enabled: bool = Field(description="Whether it is on after the next start")
+    active: bool = Field(description="It has fired, and its lasting conditions hold yet")
     fired: int = Field(description="How often since the node started")
     running: bool = Field(description="Its actions are being done")
     conditions: list[RuleCondition]
-    actions: list[str]
+    actions: list[str] = Field(description="In words")
     why_not: str
 
 
@@ -46,11 +57,38 @@ class Firing(BaseModel):
     outcome: str
 
 
+class VirtualInput(BaseModel):
+    """A virtual input that rules have as a condition."""
+
+    name: str
+    active: bool
+
+
 class Rules(BaseModel):
-    """The rules, and what fired lately, newest first."""
+    """The rules, what can be pulled and set for them, and what fired lately, newest first."""
 
     rules: list[Rule]
+    triggers: list[str]
+    virtual_inputs: list[VirtualInput]
     history: list[Firing]
+
+
+class DryRun(BaseModel):
+    """What a rule would do now. `would_fire`: nothing is missing but the moment, or that what holds begins anew."""
+
+    would_fire: bool
+    why: str
+    conditions: list[RuleCondition]
+    actions: list[str]
+
+
+class VirtualInputWish(BaseModel):
+    """What a virtual input is to be, and for how long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    active: bool
+    for_s: float = Field(0.0, ge=0, le=86_400, description="It ends by itself then; 0: when it is ended")
 
 
 class Recipient(BaseModel):
@@ -92,6 +130,27 @@ def add_rules(app: FastAPI, commands: Commands) -> None:
     )
     async def switch(name: RuleName, wish: RuleSwitch) -> None:
         await commands.execute(SwitchRule(rule=name, on=wish.on))
+
+    @app.post(
+        "/api/v1/rules/{name}/dry-run",
+        tags=[TAG],
+        summary="What a rule would do now, and why it would not",
+        description="Nothing is done.",
+        responses=problems.documented(404),
+    )
+    async def dry_run(name: RuleName) -> DryRun:
+        return DryRun.model_validate_json(await commands.execute(TryRule(rule=name)))
+
+    @app.put(
+        "/api/v1/virtual-inputs/{name}",
+        status_code=204,
+        tags=[TAG],
+        summary="Activate a virtual input, or end it",
+        description="There are those that rules have as a condition; none is active after a start.",
+        responses=problems.documented(404, 415, 422),
+    )
+    async def set_input(name: InputName, wish: VirtualInputWish) -> None:
+        await commands.execute(SetVirtualInput(input=name, active=wish.active, for_s=wish.for_s))
 
     @app.post(
         "/api/v1/triggers/{name}",

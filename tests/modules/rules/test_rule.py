@@ -9,22 +9,39 @@ from pydantic import ValidationError
 
 from voipnode.calls.events import (
     AccessGranted,
+    ButtonPressed,
     CallChanged,
+    CallHeld,
     CallReason,
     CallState,
     ClipChanged,
+    ControlButtonPressed,
+    DetectorChanged,
+    DisplayChanged,
+    DoNotDisturbChanged,
+    DoorOpened,
     DtmfMatched,
     Event,
+    ExtensionChanged,
     InputChanged,
+    InputTampered,
+    LocateChanged,
     ManualTriggered,
     MulticastChanged,
+    NetworkChanged,
     PortChanged,
+    Problem,
+    ReaderChanged,
+    RecordingChanged,
     RegistrationChanged,
     RegistrationState,
     ScheduleChanged,
+    SchedulePulse,
+    SignalChanged,
     SoundLevelPassed,
     SpeakerState,
     SpeakerTestFinished,
+    VirtualInputChanged,
 )
 from voipnode.modules.rules.conditions import Pulse
 from voipnode.modules.rules.rule import Rule
@@ -178,19 +195,60 @@ def test_events_of_the_start_tell_and_do_not_fire() -> None:
         ),
         ({"is": "trigger", "name": "Locate"}, ManualTriggered(trigger="Locate", source="api")),
         ({"is": "pulse", "every_s": 60}, Pulse(every_s=60.0)),
+        ({"is": "schedule_pulse", "name": "hourly"}, SchedulePulse(schedule="hourly")),
+        ({"is": "tampered", "name": "contact"}, InputTampered(input="contact", tampered=True, why="cut")),
+        ({"is": "tampered"}, ReaderChanged(reader="front", state="connected", tampered=True)),
+        ({"is": "reader", "name": "front"}, ReaderChanged(reader="front", state="connected")),
+        (
+            {"is": "detector", "notices": "shock"},
+            DetectorChanged(detector="wall", kind="shock", active=True, source="api"),
+        ),
+        ({"is": "network"}, NetworkChanged(addresses=("192.0.2.7",))),
+        ({"is": "address_changed"}, NetworkChanged(addresses=())),
+        (
+            {"is": "extension", "number": "101"},
+            ExtensionChanged(number="101", display_name="", devices=({"contact": "sip:101@192.0.2.8"},)),
+        ),
+        ({"is": "button", "name": "bell"}, ButtonPressed(button="bell", source="hardware")),
+        ({"is": "control_button", "held_s": 5}, ControlButtonPressed(held_s=6.0, source="api")),
+        ({"is": "page", "name": "map"}, DisplayChanged(page="map", for_s=30.0)),
+        ({"is": "signal"}, SignalChanged(profile="Fire", priority=9)),
+        ({"is": "located"}, LocateChanged(on=True, for_s=60.0)),
+        ({"is": "recording"}, RecordingChanged(on=True, file="a.wav")),
+        ({"is": "virtual_input", "name": "holiday"}, VirtualInputChanged(input="holiday", active=True, source="api")),
+        ({"is": "do_not_disturb"}, DoNotDisturbChanged(extension="", on=True)),
+        ({"is": "on_hold"}, CallHeld(call="c1", held=True, by="here")),
+        (
+            {"is": "door_opened", "port": "door"},
+            DoorOpened(port="door", who="sip:a@b", how='dtmf "1"', duration_s=7.0),
+        ),
+        ({"is": "problem", "where": "state"}, Problem(where="state", detail="the disk is full")),
+        ({"is": "problem", "where": "relay"}, Problem(where="relay.door", detail="lost")),
+        (
+            {"is": "call", "account": "VMS"},
+            CallChanged(
+                call="c1",
+                state=CallState.ACTIVE,
+                reason=CallReason.ACCEPTED_BY_REMOTE,
+                direction="outgoing",
+                remote="a client",
+                account="VMS",
+            ),
+        ),
     ],
 )
 def test_each_condition_hears_its_event_and_no_other(condition: dict[str, Any], event: Event) -> None:
     one = rule(condition)
-    assert fires(one, schedule(True, "none"), pressed(name="other"), digits("other")) == [False, False, False]
+    others = (schedule(True, "none"), pressed(name="other"), digits("other"), Problem(where="mqtt", detail="x"))
+    assert fires(one, *others) == [False] * 4
     assert fires(one, event) == [True]
 
 
 def test_why_it_does_not_fire_is_said_in_words() -> None:
     both = rule({"is": "dtmf", "name": "Open"}, {"is": "schedule", "name": "day", "invert": True})
-    assert both.why_not() == ""
+    assert both.missing() == ""
     both.hear(schedule(True))
-    assert both.why_not() == 'does not hold: not: schedule "day" is active'
+    assert both.missing() == 'does not hold: not: schedule "day" is active'
     assert both.explain() == [
         {"condition": 'the digits of "Open" came', "holds": None},
         {"condition": 'not: schedule "day" is active', "holds": False},
@@ -210,6 +268,11 @@ def test_why_it_does_not_fire_is_said_in_words() -> None:
         ({"conditions": [{"is": "dtmf", "name": "Open", "anybody": True}]}, "must not move an output"),
         ({"conditions": [{"is": "weather"}]}, "'call', 'schedule'"),
         ({"actions": [{"do": "explode"}]}, "'wait', 'pulse'"),
+        (
+            {"actions": [{"do": "show_page", "page": "map", "while_active": True}]},
+            'the action "show_page" is to last while the rule is active, which it is for no time',
+        ),
+        ({"actions": [{"do": "ring"}]}, "either a contact or group (to) or addresses"),
         ({"conditions": []}, "at least 1"),
         ({"again": "perhaps"}, "skip"),
     ],

@@ -20,7 +20,11 @@ from voipnode.calls.commands import (
     PullTrigger,
     PulsePort,
     ReleasePort,
+    SendTo,
+    StopClip,
+    SwitchIndicator,
     SwitchRule,
+    TryRule,
 )
 from voipnode.calls.errors import NotNowError, UnknownNameError
 from voipnode.calls.events import (
@@ -35,8 +39,10 @@ from voipnode.calls.events import (
     ScheduleChanged,
 )
 from voipnode.calls.hooks import Bus, Commands, House
-from voipnode.modules.rules.module import BURST, RulesModule
+from voipnode.modules.rules.module import LIMITS, RulesModule
 from voipnode.modules.rules.settings import RulesSettings
+
+TAKEN = (PulsePort, ReleasePort, PlayClip, StopClip, AnswerCall, PlaceCall, SwitchIndicator, SendTo)
 
 
 class Place:
@@ -50,7 +56,7 @@ class Place:
         self.commands = Commands()
         self.asked: list[tuple[float, Command]] = []
         self.refuses: type[Command] | None = None
-        for kind in (PulsePort, ReleasePort, PlayClip, AnswerCall, PlaceCall):
+        for kind in TAKEN:
             self.commands.register(kind, self._take, who="test")
         named = [{"name": f"r{number}", **each} for number, each in enumerate(rules)]
         self.module = RulesModule(
@@ -191,7 +197,7 @@ def test_rules_that_fire_each_other_come_to_rest() -> None:
     async def story(place: Place) -> None:
         await place.pull()
         await asyncio.sleep(1)
-        assert len(place.fired) == 1 + 2 * BURST
+        assert len(place.fired) == 1 + 2 * LIMITS.burst
         assert [words for words in place.problems if "do rules fire each other?" in words]
         assert "rests for" in (await place.listed())["rules"][1]["why_not"]
         await asyncio.sleep(61)
@@ -263,3 +269,52 @@ def test_someone_is_called_whose_digits_act() -> None:
         assert place.asked[0][1] == PlaceCall(to="sip:guard@192.0.2.9", account="", authorised=True)
 
     tell(story, {"conditions": [GO], "actions": [{"do": "call", "to": "sip:guard@192.0.2.9"}]})
+
+
+def test_several_are_told_and_each_by_itself() -> None:
+    async def story(place: Place) -> None:
+        await place.pull()
+        told = [command.recipient for _, command in place.asked if isinstance(command, SendTo)]
+        assert told == ["Guard", "Desk"]
+
+    tell(story, {"conditions": [GO], "actions": [{"do": "send", "to": ["Guard", "Desk"]}]})
+
+
+def test_a_dry_run_says_what_would_come_of_it_and_does_nothing() -> None:
+    async def tried(place: Place) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await place.commands.execute(TryRule(rule="r0")))
+        return found
+
+    async def story(place: Place) -> None:
+        first = await tried(place)
+        assert (first["would_fire"], first["why"]) == (False, 'does not hold: schedule "night" is active')
+        assert first["actions"] == ['activate "door" for 3 s', "wait 1:30 min", 'play "x"']
+        place.bus.publish(ScheduleChanged(schedule="night", active=True))
+        second = await tried(place)
+        assert (second["would_fire"], second["why"]) == (
+            True,
+            'It fires as soon as this happens: trigger "go" was pulled.',
+        )
+        assert [each["holds"] for each in second["conditions"]] == [None, True]
+        await settle()
+        assert place.asked == []
+        await place.pull()
+        assert (await tried(place))["why"] == "its actions are still being done"
+
+    tell(
+        story,
+        {
+            "conditions": [GO, {"is": "schedule", "name": "night"}],
+            "actions": [PULSE, {"do": "wait", "for_s": 90}, {"do": "play_clip", "clip": "x"}],
+        },
+    )
+
+
+def test_a_problem_of_the_rules_themselves_makes_none_fire() -> None:
+    async def story(place: Place) -> None:
+        place.refuses = PulsePort
+        place.bus.publish(Problem(where="state", detail="the disk is full"))
+        await asyncio.sleep(1)
+        assert (place.fired, len(place.problems)) == (["r0"], 2)
+
+    tell(story, {"conditions": [{"is": "problem"}], "actions": [PULSE]})

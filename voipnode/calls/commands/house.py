@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from voipnode.calls.commands.base import Command
 
@@ -61,6 +62,16 @@ class PullTrigger(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetVirtualInput(Command):
+    """Activate a virtual input that a rule has as its condition, or end it; with `for_s` it ends by itself."""
+
+    input: str
+    active: bool
+    for_s: float = 0.0
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchRule(Command):
     """Switch a rule on or off until the next start; off ends what it is doing."""
 
@@ -69,9 +80,58 @@ class SwitchRule(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TryRule(Command):
+    """Say what a rule would do now, without doing it. Returns JSON: `would_fire`, `why` in words, `conditions` with
+    what holds, `actions` in words. Raises UnknownNameError."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListRules(Command):
-    """The rules as they stand, and what fired lately, as JSON: rules (name, on, fired, running, conditions with what
-    holds, actions, why_not), history (at_utc, rule, because, outcome; newest first)."""
+    """The rules as they stand, and what fired lately, as JSON: rules (name, on, preconfigured, active, fired, running,
+    conditions with what holds, actions in words, why_not), triggers, virtual_inputs (name, active), history (at_utc,
+    rule, because, outcome; newest first)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeRules(Command):
+    """What a rule can be made of, as JSON Schema; under "names", what there is that rules may name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRule(Command):
+    """The settings of a rule, as JSON. Raises UnknownNameError."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRule(Command):
+    """Add a rule to the settings file: `settings` has the keys of `[[rules]]`. Returns its name; raises FieldsError.
+
+    It is in use at once.
+    """
+
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRule(Command):
+    """Change keys of a rule in the settings file; None takes one out. Returns its name. Raises as `AddRule`.
+
+    A rule that is on is off afterwards, unless `enabled` is among the changes.
+    """
+
+    rule: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRule(Command):
+    """Take a rule out of the settings file; a preconfigured one is as it was then. Raises UnknownNameError."""
+
+    rule: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,17 @@ class StopClip(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSound(Command):
+    """Record the door's sound for `duration_s`, from now on; 0 ends what is being recorded. Returns the file's name.
+
+    Raises NotNowError while something is recorded, and where there is no room; CallError where recording is off.
+    """
+
+    duration_s: float
+    who: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddClip(Command):
     """Add an audio file as a clip, to the folder and the settings. Returns its name.
 

@@ -44,8 +44,10 @@ from voipnode.calls.events.house import (
     NodeStopping,
     Problem,
     RuleFired,
+    RulesChanged,
     ScheduleChanged,
     SettingsChanged,
+    VirtualInputChanged,
 )
 from voipnode.calls.events.lines import (
     ExtensionChanged,
@@ -75,6 +77,7 @@ from voipnode.calls.events.sound import (
     ClipChanged,
     ClipsChanged,
     MulticastChanged,
+    RecordingChanged,
     SoundChanged,
     SoundLevelPassed,
     SpeakerState,
@@ -131,9 +134,11 @@ __all__ = [
     "ReaderFeedback",
     "ReaderPrompt",
     "RecipientRang",
+    "RecordingChanged",
     "RegistrationChanged",
     "RegistrationState",
     "RuleFired",
+    "RulesChanged",
     "ScheduleChanged",
     "SchedulePulse",
     "SettingsChanged",
@@ -144,4 +149,5 @@ __all__ = [
     "SpeakerTestChanged",
     "SpeakerTestFinished",
     "TextReceived",
+    "VirtualInputChanged",
 ]

@@ -68,6 +68,24 @@ class ManualTriggered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualInputChanged(Event):
+    """A virtual input, which rules have as a condition, became active or inactive; `source` says who did it."""
+
+    name: ClassVar[str] = "virtual_input.changed"
+    input: str
+    active: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesChanged(Event):
+    """Rules were added, changed, switched or removed while the node runs; `detail` says it in words."""
+
+    name: ClassVar[str] = "rules.changed"
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFired(Event):
     """All conditions of a rule held, and its actions are being done. `because`: what made it so, in words; `call`: the
     one that it fired for, "" for none."""

@@ -133,3 +133,13 @@ class ClipsChanged(Event):
 
     name: ClassVar[str] = "clips.changed"
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingChanged(Event):
+    """The door's sound is recorded from now on, to `file`, or no longer; `detail` says why it ended, and how long."""
+
+    name: ClassVar[str] = "recording.changed"
+    on: bool
+    file: str
+    detail: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from voipnode.calls.events import Event
@@ -16,28 +17,47 @@ class Rule:
     settings: RuleSettings
     _so: list[frozenset[str]] = field(init=False)  # of each state, what makes it so
     _held: bool = field(init=False)
+    _by_event: dict[type[Event], list[int]] = field(init=False)  # the conditions that an event says something of
 
     def __post_init__(self) -> None:
         self._so = [frozenset() for _ in self.settings.conditions]
+        self._by_event = {}
+        for index, condition in enumerate(self.settings.conditions):
+            for kind in condition.heard:
+                self._by_event.setdefault(kind, []).append(index)
         self._held = self._all()
+
+    @property
+    def heard(self) -> tuple[type[Event], ...]:
+        """The types of events that say something of its conditions."""
+        return tuple(self._by_event)
 
     def hear(self, event: Event, *, may_fire: bool = True) -> str | None:
         """Whether the rule fires by this event: because of what, in words; None: it does not.
 
         `may_fire` False: the event only tells how things stand.
         """
-        conditions = self.settings.conditions
-        before = [self.holds(index) for index in range(len(conditions))]
+        conditions: Sequence[State | Moment] = self.settings.conditions
         moment: int | None = None
-        for index, condition in enumerate(conditions):
+        risen: list[int] = []
+        has_changed = False
+        for index in self._by_event.get(type(event), ()):
+            condition = conditions[index]
             if isinstance(condition, State):
-                self._so[index] = condition.next(self._so[index], event)
+                before = self._so[index]
+                after = condition.next(before, event)
+                if bool(after) is not bool(before):
+                    has_changed = True
+                    if bool(after) is not condition.invert:
+                        risen.append(index)
+                self._so[index] = after
             elif condition.hears(event):
                 moment = index
+        if not has_changed and moment is None:
+            return None
         held, self._held = self._held, self._all()
         if not may_fire or not self._held:
             return None
-        risen = [index for index in range(len(conditions)) if self.holds(index) and not before[index]]
         if any(isinstance(each, Moment) for each in conditions):
             return None if moment is None else conditions[moment].words()
         if self.settings.use_as_trigger:
@@ -48,6 +68,11 @@ class Rule:
         """Whether a condition holds now; a moment never does by itself."""
         condition = self.settings.conditions[index]
         return isinstance(condition, State) and bool(self._so[index]) is not condition.invert
+
+    def lasts(self) -> bool:
+        """Whether a rule that has fired is active yet: its states hold, but for the one that is only its trigger."""
+        lasting = self.settings.lasting
+        return bool(lasting) and all(self.holds(index) for index in lasting)
 
     def words(self, index: int) -> str:
         """A condition in words, as it has to be."""
@@ -62,16 +87,24 @@ class Rule:
             for index, each in enumerate(self.settings.conditions)
         ]
 
-    def why_not(self) -> str:
+    def missing(self) -> str:
         """Why it would not fire now, in words; "" where nothing is missing, or only its moment."""
         missing = [
             self.words(index)
             for index, each in enumerate(self.settings.conditions)
             if isinstance(each, State) and not self.holds(index)
         ]
-        if not self.settings.enabled:
-            return "it is switched off"
         return f"does not hold: {'; '.join(missing)}" if missing else ""
+
+    def awaited(self) -> str:
+        """What makes it fire where nothing is missing, in words: its moment, or that what holds already begins anew."""
+        conditions = self.settings.conditions
+        for index, each in enumerate(conditions):
+            if isinstance(each, Moment):
+                return f"as soon as this happens: {self.words(index)}"
+        if self.settings.use_as_trigger:
+            return f"the next time that this begins to hold: {self.words(0)}"
+        return "the next time that they begin to hold: all conditions hold already" if self._held else ""
 
     def _all(self) -> bool:
         """Whether every state holds."""

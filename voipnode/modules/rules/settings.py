@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from voipnode.modules.rules.actions import FOR_A_CALL, Action, Play, Press, Pulse, Release, Send, StopPlaying, Wait
-from voipnode.modules.rules.conditions import (
-    ClipPlaying,
-    Condition,
-    Digits,
-    InCall,
-    InputActive,
-    Moment,
-    PortActive,
-    ScheduleActive,
-)
+from voipnode.modules.rules.actions import FOR_A_CALL, Action, Pulse, Seconds, Wait
+from voipnode.modules.rules.conditions import Condition, Digits, InCall, Moment, VirtualInputActive
+from voipnode.modules.rules.names import named_fields
 
 MAX_RULES = 256
 MAX_CONDITIONS = 16
 MAX_ACTIONS = 32
+DAY_S = 24 * 3600.0
 Where = tuple[str | int, ...]
 
 
@@ -29,21 +22,39 @@ class RuleSettings(BaseModel):
     """One rule. All conditions have to hold at once; then the actions are done, one after the other.
 
     It starts when the last of them begins to hold, or, with `use_as_trigger`, when the first one does, and the others
-    hold already.
+    hold already. From then on it is active, for as long as those that last hold, the trigger left out.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=64, description="Its name in events and in the log; no other has it.")
     enabled: bool = True
     conditions: tuple[Condition, ...] = Field(min_length=1, max_length=MAX_CONDITIONS)
-    use_as_trigger: bool = Field(default=False, description="Only the first condition starts it.")
+    use_as_trigger: bool = Field(
+        default=False, description="Only the first condition starts it; the others have to hold then."
+    )
     actions: tuple[Action, ...] = Field(min_length=1, max_length=MAX_ACTIONS)
+    wait_between_s: Seconds = Field(
+        default=0.0,
+        ge=0,
+        le=DAY_S,
+        description='So long after it has fired it does not fire again. Seconds, or "hh:mm:ss".',
+    )
     again: str = Field(
         default="skip",
         pattern="^(skip|restart)$",
         description='When it is to start while its actions are still being done: "skip", or "restart" them.',
+        json_schema_extra={"enum": ["skip", "restart"]},
     )
+
+    @property
+    def lasting(self) -> tuple[int, ...]:
+        """The conditions that have to go on holding while it is active."""
+        return tuple(
+            index
+            for index, each in enumerate(self.conditions)
+            if not isinstance(each, Moment) and not (self.use_as_trigger and index == 0)
+        )
 
     @model_validator(mode="after")
     def _startable(self) -> Self:
@@ -58,6 +69,10 @@ class RuleSettings(BaseModel):
                 f"use_as_trigger: condition {moments[0] + 1} is a moment, so that the rule can start with nothing else;"
                 " make it the first one"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _doable(self) -> Self:
         needs_call = next((each for each in self.actions if isinstance(each, FOR_A_CALL)), None)
         if needs_call is not None and not any(isinstance(each, InCall | Digits) for each in self.conditions):
             raise ValueError(
@@ -66,6 +81,12 @@ class RuleSettings(BaseModel):
             )
         if isinstance(self.actions[-1], Wait):
             raise ValueError("the last action is to wait, and nothing comes after it")
+        lasting = next((each for each in self.actions if each.lasts), None)
+        if lasting is not None and not self.lasting:
+            raise ValueError(
+                f'the action "{lasting.kind}" is to last while the rule is active, which it is for no time: a condition'
+                " that lasts, beside the trigger, is needed"
+            )
         if any(isinstance(each, Digits) and each.anybody for each in self.conditions) and any(
             isinstance(each, Pulse) for each in self.actions
         ):
@@ -88,54 +109,40 @@ class RulesSettings(BaseModel):
         return self
 
 
+def virtual_inputs(rules: Collection[RuleSettings]) -> tuple[str, ...]:
+    """The virtual inputs that there are: those that rules have as a condition."""
+    found = {each.name for rule in rules for each in rule.conditions if isinstance(each, VirtualInputActive)}
+    return tuple(sorted(found))
+
+
 def broken_rules(
-    rules: RulesSettings,
-    *,
-    ports: dict[str, float],
-    inputs: Collection[str],
-    clips: Collection[str],
-    schedules: Collection[str],
-    sequences: Collection[str],
-    recipients: Collection[str],
+    rules: RulesSettings, names: Mapping[str, Collection[str]], longest_pulse_s: Mapping[str, float]
 ) -> Iterator[tuple[Where, Any, str]]:
-    """What rules name and there is not: place, value, what would be right. `ports`: each with its longest pulse."""
-    known: dict[str, Collection[str]] = {
-        "port": ports,
-        "input": inputs,
-        "clip": clips,
-        "schedule": schedules,
-        "[[dtmf]] sequence": sequences,
-        "recipient": recipients,
-    }
+    """What rules name and there is not: place, value, what would be right.
 
-    def look(where: Where, what: str, name: str) -> Iterator[tuple[Where, Any, str]]:
-        if name and name not in known[what]:
-            there = ", ".join(f'"{each}"' for each in sorted(known[what])) or "none"
-            yield where, name, f"there is no such {what}; there is {there}"
-
+    `names` has for each kind of thing, as fields of conditions and actions call it, what there is of it;
+    `longest_pulse_s` how long each port may be active.
+    """
     for index, rule in enumerate(rules.rules):
-        for place, condition in enumerate(rule.conditions):
-            here = ("rules", index, "conditions", place, "name")
-            if isinstance(condition, InputActive):
-                yield from look(here, "input", condition.name)
-            elif isinstance(condition, PortActive):
-                yield from look(here, "port", condition.name)
-            elif isinstance(condition, ScheduleActive):
-                yield from look(here, "schedule", condition.name)
-            elif isinstance(condition, ClipPlaying):
-                yield from look(here, "clip", condition.name)
-            elif isinstance(condition, Digits):
-                yield from look(here, "[[dtmf]] sequence", condition.name)
+        parts: list[tuple[str, tuple[BaseModel, ...]]] = [("conditions", rule.conditions), ("actions", rule.actions)]
+        for key, each in parts:
+            for place, part in enumerate(each):
+                yield from _unknown(part, ("rules", index, key, place), names)
         for place, action in enumerate(rule.actions):
-            where = ("rules", index, "actions", place)
-            if isinstance(action, Pulse | Release):
-                yield from look((*where, "port"), "port", action.port)
-            if isinstance(action, Pulse) and action.duration_s > ports.get(action.port, action.duration_s):
-                words = f'port "{action.port}" is activated for at most {ports[action.port]:g} s (its max_pulse_s)'
-                yield (*where, "duration_s"), action.duration_s, words
-            if isinstance(action, Play | StopPlaying):
-                yield from look((*where, "clip"), "clip", action.clip)
-            if isinstance(action, Send):
-                yield from look((*where, "to"), "recipient", action.to)
-            if isinstance(action, Press):
-                yield from look((*where, "input"), "input", action.input)
+            if isinstance(action, Pulse) and action.duration_s > longest_pulse_s.get(action.port, action.duration_s):
+                longest = longest_pulse_s[action.port]
+                words = f'port "{action.port}" is activated for at most {longest:g} s (its max_pulse_s)'
+                yield ("rules", index, "actions", place, "duration_s"), action.duration_s, words
+
+
+def _unknown(part: BaseModel, where: Where, names: Mapping[str, Collection[str]]) -> Iterator[tuple[Where, Any, str]]:
+    for field, what in named_fields(type(part)).items():
+        if what not in names:
+            continue
+        value = getattr(part, field)
+        several = value if isinstance(value, tuple) else (value,)
+        for number, name in enumerate(several):
+            if name and name not in names[what]:
+                there = ", ".join(f'"{each}"' for each in sorted(names[what])) or "none"
+                place = (*where, field, number) if isinstance(value, tuple) else (*where, field)
+                yield place, name, f"there is no such {what}; there is {there}"

@@ -1,0 +1,106 @@
+"""Conditions of rules: each a table of `conditions = [{is = "...", ...}]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from voipnode.modules.rules.conditions.base import Moment, State
+from voipnode.modules.rules.conditions.calls import (
+    CallEnded,
+    Digits,
+    ExtensionThere,
+    InCall,
+    OnHold,
+    Quiet,
+    Registered,
+)
+from voipnode.modules.rules.conditions.door import (
+    ControlPressed,
+    Denied,
+    Detected,
+    Granted,
+    InputActive,
+    Located,
+    Opened,
+    PageShown,
+    PortActive,
+    Pressed,
+    ReaderConnected,
+    SignalShown,
+    Tampered,
+    VirtualInputActive,
+)
+from voipnode.modules.rules.conditions.house import (
+    AddressChanged,
+    Every,
+    MqttCame,
+    MqttOn,
+    Online,
+    Pulse,
+    ScheduleActive,
+    SchedulePulsed,
+    Triggered,
+    Trouble,
+)
+from voipnode.modules.rules.conditions.sound import (
+    Announcement,
+    ClipPlaying,
+    Loud,
+    MicrophoneOn,
+    Recording,
+    SpeakerTested,
+)
+
+__all__ = [
+    "Condition",
+    "Digits",
+    "Every",
+    "InCall",
+    "Moment",
+    "Pulse",
+    "State",
+    "Triggered",
+    "VirtualInputActive",
+]
+
+Condition = Annotated[
+    InCall
+    | ScheduleActive
+    | InputActive
+    | VirtualInputActive
+    | Tampered
+    | Detected
+    | PortActive
+    | ReaderConnected
+    | PageShown
+    | SignalShown
+    | Located
+    | ClipPlaying
+    | Announcement
+    | Recording
+    | Loud
+    | MicrophoneOn
+    | OnHold
+    | Registered
+    | ExtensionThere
+    | Quiet
+    | MqttOn
+    | Online
+    | Pressed
+    | ControlPressed
+    | Opened
+    | MqttCame
+    | Digits
+    | CallEnded
+    | Granted
+    | Denied
+    | SpeakerTested
+    | SchedulePulsed
+    | AddressChanged
+    | Trouble
+    | Triggered
+    | Every,
+    Field(discriminator="kind"),
+]
