@@ -38,6 +38,7 @@ TOP = (
     "door",
     "line",
     "line_keeper",
+    "list_editor",
     "multicast",
     "settings",
     "sound_keeper",

@@ -225,3 +225,17 @@ def test_fallbacks_in_a_circle_and_names_that_clash_are_refused() -> None:
 def test_what_cannot_be_about_a_button_is_refused_where_it_stands(more: str, told: str) -> None:
     (problem,) = problems(PEOPLE + f'[[buttons]]\nname = "button"\ninput = "button"\n{more}\n')
     assert told in problem
+
+
+def test_no_check_of_one_module_takes_the_place_of_anothers() -> None:
+    """The settings types of several modules are bases of the whole: checks of the same name would hide each other."""
+    bases = NodeSettings.__bases__
+    checks = [name for base in bases for name in vars(base)["__pydantic_decorators__"].model_validators]
+    assert len(checks) >= 6
+    assert sorted(checks) == sorted(set(checks))
+
+
+def test_one_sequence_has_one_meaning_in_the_whole_file() -> None:
+    text = '[[dtmf]]\nsequence = "1"\nname = "a"\n[[dtmf]]\nsequence = "1"\nname = "b"\n'
+    with pytest.raises(SettingsError, match='the sequence "1" is used twice'):
+        parse_settings(text, NodeSettings, "voipnode.toml")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import SecretStr
-
 from voipnode.calls.account_settings import AccountSettings
 from voipnode.calls.commands import AddAccount, ChangeAccount, RemoveAccount
 from voipnode.calls.errors import NotNowError, UnknownNameError
 from voipnode.calls.events import LineSettingsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.settings import NodeSettings
-from voipnode.settings_editor import LATER, Broken, SettingsEditor, setting_key, within
+from voipnode.settings_editor import LATER, Broken, SettingsEditor, setting_key, within, without_secrets
 from voipnode.tls_profiles import broken_files
 
 
@@ -89,14 +87,8 @@ class AccountEditor:
 
 def shown_settings(account: AccountSettings) -> dict[str, Any]:
     """All settings of an account as JSON-ready data; secrets, whether set or not, are left out."""
-    shown: dict[str, Any] = _without_secrets(account.model_dump())
+    shown: dict[str, Any] = without_secrets(account.model_dump())
     return shown
-
-
-def _without_secrets(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _without_secrets(value) for key, value in data.items() if not isinstance(value, SecretStr)}
-    return [_without_secrets(item) for item in data] if isinstance(data, list | tuple) else data
 
 
 def _index(settings: NodeSettings, account: str) -> int:

@@ -40,6 +40,7 @@ from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
 from voipnode.door import Door
 from voipnode.line_keeper import LineKeeper
+from voipnode.list_editor import ListEditor
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.control_button.module import DESCRIPTOR as CONTROL_BUTTON
@@ -74,6 +75,7 @@ log = logging.getLogger(__name__)
 FIRST_MODULES = (RELAY, RULES, MQTT)
 MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON)
 
+LISTS = {"signals": "profile"}  # of the settings, that commands change: what an entry is called
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {
@@ -200,6 +202,7 @@ class Node:
         editor = SettingsEditor(self._settings_path, self._use, lambda: self._keeper.settings, self._edits)
         AccountEditor(editor, self.bus).register(self._house.commands)
         ContactEditor(editor, self.bus).register(self._house.commands)
+        ListEditor(editor, self.bus, LISTS).register(self._house.commands)
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
         await self._start_modules(MODULES)

@@ -6,6 +6,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
 
 from voipnode.calls.errors import CallError, FieldsError
 from voipnode.settings import NodeSettings
@@ -77,6 +80,13 @@ class SettingsEditor:
 def within(entry: str) -> Callable[[str], str]:
     """The key of a problem as whoever edits `entry`, such as "accounts[1]", knows it."""
     return lambda key: key.removeprefix(f"{entry}.")
+
+
+def without_secrets(data: Any) -> Any:
+    """What a model's `model_dump` says, as JSON-ready data; secrets, whether set or not, are left out."""
+    if isinstance(data, dict):
+        return {key: without_secrets(value) for key, value in data.items() if not isinstance(value, SecretStr)}
+    return [without_secrets(item) for item in data] if isinstance(data, list | tuple) else data
 
 
 def setting_key(key: object, of: str) -> str:

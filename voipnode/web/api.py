@@ -32,6 +32,7 @@ from voipnode.web.entry import add_entry
 from voipnode.web.exchange import add_exchange
 from voipnode.web.extensions import add_extensions
 from voipnode.web.history import add_history
+from voipnode.web.lists import add_list
 from voipnode.web.ports import add_ports, inputs_now, ports_now
 from voipnode.web.rules import add_rules
 from voipnode.web.signals import add_signals
@@ -42,6 +43,7 @@ from voipnode.web.view import View
 Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
+LISTS = {"signals": "profile"}  # of the settings, that are edited over HTTP: what an entry is called
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
 DESCRIPTION = """
 Rings, calls and listens at a network door intercom.
@@ -92,6 +94,8 @@ def build_app(
     add_rules(app, commands)
     add_signals(app, commands)
     add_ports(app, view, commands, about)
+    for key, noun in LISTS.items():
+        add_list(app, commands, key, noun)
     return app
 
 

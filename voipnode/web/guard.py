@@ -21,6 +21,7 @@ from voipnode.web.problems import ProblemResponse
 
 MAX_BODY_BYTES = 16_384
 LARGER_BODIES = {"/api/v1/address-book": 1_000_000}
+LARGER_BODIES_BELOW = {"/api/v1/exports/": 1_000_000, "/api/v1/settings/": 65_536}
 BODY_TIMEOUT_S = 10.0
 MAX_PATH_CHARS = 1024
 # Audio files, which are PUT there; the rest of the API speaks JSON.
@@ -104,7 +105,7 @@ class Guard:
     async def _body(self, scope: Scope, receive: Receive) -> bytes | ProblemResponse:
         """The whole body, of at most so many bytes in so much time as its kind may have."""
         is_upload = scope["method"] == "PUT" and UPLOADS.fullmatch(scope["path"]) is not None
-        most = MAX_UPLOAD_BYTES if is_upload else LARGER_BODIES.get(scope["path"], MAX_BODY_BYTES)
+        most = MAX_UPLOAD_BYTES if is_upload else _most_bytes(scope["path"])
         too_large = ProblemResponse(413, f"bodies here have at most {most} bytes", headers={"connection": "close"})
         lengths = _header(scope, b"content-length")
         if lengths and int(lengths[0]) > most:  # the server has checked that it is a number
@@ -122,6 +123,11 @@ class Guard:
         except TimeoutError:
             return ProblemResponse(408, "the body did not arrive in time", headers={"connection": "close"})
         return _wrong_type(_header(scope, b"content-type"), is_upload, has_body=bool(body)) or bytes(body)
+
+
+def _most_bytes(path: str) -> int:
+    larger = [most for below, most in LARGER_BODIES_BELOW.items() if path.startswith(below)]
+    return LARGER_BODIES.get(path, larger[0] if larger else MAX_BODY_BYTES)
 
 
 def _wrong_type(given: list[str], is_upload: bool, *, has_body: bool) -> ProblemResponse | None:

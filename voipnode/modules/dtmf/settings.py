@@ -46,7 +46,7 @@ class DtmfSettings(BaseModel):
     dtmf: tuple[SequenceSettings, ...] = Field(default=(), max_length=MAX_SEQUENCES)
 
     @model_validator(mode="after")
-    def _unique(self) -> Self:
+    def _sequences_differ(self) -> Self:
         seen: dict[str, SequenceSettings] = {}
         for item in self.dtmf:
             if item.sequence in seen:

@@ -91,7 +91,7 @@ class SignalsSettings(BaseModel):
     signals: tuple[ProfileSettings, ...] = Field(default=(), max_length=MAX_PROFILES)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _profile_names_differ(self) -> Self:
         names = [profile.name for profile in self.signals]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f'the profile name "{twice[0]}" is used twice in [[signals]]; names must differ')

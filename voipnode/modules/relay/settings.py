@@ -57,7 +57,7 @@ class RelaySettings(BaseModel):
     ports: tuple[PortSettings, ...] = Field(default=(), max_length=MAX_PORTS)
 
     @model_validator(mode="after")
-    def _unique(self) -> Self:
+    def _ports_differ(self) -> Self:
         names = [port.name for port in self.ports]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"the port name {sorted(twice)[0]!r} is used twice; names must differ")
