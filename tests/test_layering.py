@@ -40,6 +40,7 @@ TOP = (
     "line_keeper",
     "list_editor",
     "multicast",
+    "plugins",
     "settings",
     "sound_keeper",
     "tls_profiles",

@@ -58,6 +58,7 @@ from voipnode.modules.speaker_test.module import DESCRIPTOR as SPEAKER_TEST
 from voipnode.multicast import Multicast
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
+from voipnode.plugins.host import PluginHost
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
 from voipnode.sound_keeper import SoundKeeper
@@ -211,6 +212,9 @@ class Node:
         if web is not None:
             self._started.append(web)
             await web.start()
+        plugins = PluginHost(self._settings.plugins, self._house)
+        self._started.append(plugins)
+        await plugins.start()
         self.bus.publish(NodeStarted(version=__version__, previous=self._before(doors_before)))
 
     async def _start_modules(self, descriptors: Sequence[ModuleDescriptor]) -> None:

@@ -40,6 +40,7 @@ from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.rules.settings import RulesSettings, broken_rules
 from voipnode.modules.sound_level.settings import SoundLevelSettings
 from voipnode.modules.speaker_test.settings import SpeakerTestSettings
+from voipnode.plugins.settings import PluginTables
 from voipnode.store.settings import StateSettings
 from voipnode.web.settings import WebSettings
 
@@ -94,6 +95,7 @@ class NodeSettings(
     sound_level: SoundLevelSettings = SoundLevelSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
     mqtt: MqttSettings = MqttSettings()
+    plugins: PluginTables = Field(default_factory=dict, description="Modules of third parties, by name.")
     web: WebSettings = WebSettings()
     history: HistorySettings = HistorySettings()
     state: StateSettings = StateSettings()

@@ -75,6 +75,15 @@ def check(settings: SettingsOption = None) -> None:
 
 
 @app.command()
+def plugins(settings: SettingsOption = None) -> None:
+    """List the plug-ins of the installed packages and of the settings, and whether each can be used; the exit code is 1
+    where one of the settings cannot."""
+    from voipnode.cli.plugins import list_plugins
+
+    raise typer.Exit(list_plugins(_settings_path(settings)))
+
+
+@app.command()
 def doctor(
     settings: SettingsOption = None,
     state_dir: StateOption = None,

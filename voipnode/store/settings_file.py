@@ -17,9 +17,10 @@ from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
-from voipnode.store.explain import Guide, guide_to, is_secret, location, unknown_key, words
+from voipnode.store.explain import Guide, guide_to, is_secret, location
 from voipnode.store.locator import Lines
 from voipnode.store.problems import SettingsError, SettingsProblem, key_text
+from voipnode.store.tables import explained, path_in
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -147,37 +148,23 @@ def _syntax_problem(error: tomllib.TOMLDecodeError, text: str, file: str) -> Set
 def _problems(
     errors: Iterable[ErrorDetails], data: dict[str, Any], text: str, guide: Guide, file: str
 ) -> list[SettingsProblem]:
-    messages: dict[KeyPath, list[str]] = {}
-    for error in errors:
-        path = _path_in(data, location(error), missing=error["type"] in ("missing", "union_tag_not_found"))
-        message = words(error, path, guide)
-        if message not in (said := messages.setdefault(path, [])):
-            said.append(message)  # more than one: the alternatives of a union
-    for path in guide.unknown(data):
-        messages.setdefault(path, [unknown_key(path, guide)])
+    found = list(errors)
+    messages = explained(found, data, guide)
     if not messages:
         return []
     lines = Lines(text)
+    # Secrets by a type that the guide does not know: a plug-in's own.
+    secret = {path_in(data, location(each), missing=False) for each in found if each.get("ctx", {}).get("secret")}
     return [
-        SettingsProblem(file, lines.of(path), key_text(path), _shown(data, path, guide), ", or ".join(said))
+        SettingsProblem(
+            file,
+            lines.of(path),
+            key_text(path),
+            _HIDDEN if path in secret else _shown(data, path, guide),
+            ", or ".join(said),
+        )
         for path, said in messages.items()
     ]
-
-
-def _path_in(data: Any, parts: KeyPath, *, missing: bool) -> KeyPath:
-    """`parts` as a path in the file: pydantic also names the alternatives of unions that it went through."""
-    path: list[str | int] = []
-    part: Any
-    for index, part in enumerate(parts):
-        is_last_missing = missing and index == len(parts) - 1
-        if (isinstance(data, dict) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
-            data = data[part]
-        elif not is_last_missing:
-            continue
-        path.append(part)
-    return tuple(path)
 
 
 def _shown(data: Any, path: KeyPath, guide: Guide) -> Any:

@@ -33,6 +33,7 @@ from voipnode.web.exchange import add_exchange
 from voipnode.web.extensions import add_extensions
 from voipnode.web.history import add_history
 from voipnode.web.lists import add_list
+from voipnode.web.plugins import add_plugins
 from voipnode.web.ports import add_ports, inputs_now, ports_now
 from voipnode.web.rules import add_rules
 from voipnode.web.signals import add_signals
@@ -86,6 +87,7 @@ def build_app(
     add_contacts(app, view, commands, about)
     add_history(app, commands)
     add_extensions(app, commands)
+    add_plugins(app, commands)
     add_exchange(app, view.through_calls)
     add_speaker_test(app, view, commands)
     add_clips(app, commands)

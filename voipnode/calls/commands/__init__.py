@@ -65,6 +65,7 @@ from voipnode.calls.commands.people import (
     SpeedDial,
     TestCall,
 )
+from voipnode.calls.commands.plugins import AskPlugin, ListPlugins
 from voipnode.calls.commands.readers import (
     ForwardCredential,
     ListReaders,
@@ -109,6 +110,7 @@ __all__ = [
     "AddRule",
     "AddToList",
     "AnswerCall",
+    "AskPlugin",
     "CalibrateSpeaker",
     "ChangeAccount",
     "ChangeContact",
@@ -133,6 +135,7 @@ __all__ = [
     "LastCredential",
     "ListClips",
     "ListHolders",
+    "ListPlugins",
     "ListReaders",
     "ListRecipients",
     "ListRules",

@@ -1,0 +1,1 @@
+"""Modules of third parties: packages with an entry point of the group `voipnode.modules`, kept apart from ours."""
