@@ -28,20 +28,25 @@ run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
 
 # Lint, types and tests of our own code, then a third of those with real programs, run beside the other two thirds, which
-# mostly wait and come first; those that measure the clock or everything on the wire have the machine to themselves
-# afterwards.
+# mostly wait and come first; then outages, two at a time; those that measure the clock or everything on the wire have the
+# machine to themselves afterwards.
 PEERS := interop or browser
+ALONE := promise or outage
 OWN_LOG := $(VENV)/own-tests.log
+OUTAGE_LOG := $(VENV)/outage-tests.log
 test: $(VENV)/.test $(VENV)/.peers
 ifeq ($(strip $(ARGS)),)
 	@($(MAKE) --no-print-directory lint types; checks=$$?; \
-	$(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or promise)"; own=$$?; \
-	$(BIN)/python -m pytest -p no:cacheprovider --part 3/3 -m "($(PEERS)) and not promise"; exit $$((checks | own | $$?))) \
+	$(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or $(ALONE))"; own=$$?; \
+	$(BIN)/python -m pytest -p no:cacheprovider --part 3/3 -m "($(PEERS)) and not ($(ALONE))"; exit $$((checks | own | $$?))) \
 		>$(OWN_LOG) 2>&1 & own=$$!; \
-	$(BIN)/python -m pytest --part 1,2/3 -m "($(PEERS)) and not promise"; peers=$$?; \
+	$(BIN)/python -m pytest --part 1,2/3 -m "($(PEERS)) and not ($(ALONE))"; peers=$$?; \
 	wait $$own; own=$$?; cat $(OWN_LOG); \
+	$(BIN)/python -m pytest -p no:cacheprovider --part 1/2 -m outage >$(OUTAGE_LOG) 2>&1 & one=$$!; \
+	$(BIN)/python -m pytest --part 2/2 -m outage; other=$$?; \
+	wait $$one; one=$$?; cat $(OUTAGE_LOG); \
 	$(BIN)/python -m pytest -m promise; promise=$$?; \
-	exit $$((own | peers | promise))
+	exit $$((own | peers | one | other | promise))
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

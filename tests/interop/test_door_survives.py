@@ -31,7 +31,7 @@ from tests.support.peers.process import PeerProcess
 from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
-pytestmark = [pytest.mark.interop, pytest.mark.promise]
+pytestmark = [pytest.mark.interop, pytest.mark.outage]
 
 DOOR_S = 7.0
 ON_TIME_S = 0.050

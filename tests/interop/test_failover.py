@@ -24,7 +24,7 @@ from tests.support.sound import PCM_TONE_HZ, assert_tone
 from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
 
-pytestmark = [pytest.mark.interop, pytest.mark.promise]
+pytestmark = [pytest.mark.interop, pytest.mark.outage]
 
 DEATHS = pytest.mark.parametrize("die", [Kamailio.kill, Kamailio.freeze], ids=["killed", "frozen"])
 Death = Callable[[Kamailio], None]
