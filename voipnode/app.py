@@ -22,6 +22,7 @@ from voipnode.calls.errors import CallError
 from voipnode.calls.events import (
     Event,
     LineSettingsChanged,
+    NetworkChanged,
     NodeStarted,
     NodeStopping,
     Problem,
@@ -58,6 +59,7 @@ from voipnode.modules.speaker_test.module import DESCRIPTOR as SPEAKER_TEST
 from voipnode.multicast import Multicast
 from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
+from voipnode.net.network_watch import NetworkWatch
 from voipnode.plugins.host import PluginHost
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
@@ -149,6 +151,7 @@ class Node:
         self._multicast = Multicast(self._door, self.bus, commands)
         schedules = Schedules(settings.schedules)
         self._watch = ScheduleWatch(schedules, self.bus, utc_now)
+        self._network = NetworkWatch(self._network_changed)
         self._book = ContactBook(settings.contacts, schedules)
         self._history = CallHistory(
             settings, self._house, self._log.run_id, on_problem=self._store_problem, utc_now=utc_now
@@ -207,8 +210,9 @@ class Node:
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
         await self._start_modules(MODULES)
-        self._started.append(self._watch)
+        self._started += [self._watch, self._network]
         self._watch.start()
+        self._network.start()
         if web is not None:
             self._started.append(web)
             await web.start()
@@ -358,6 +362,9 @@ class Node:
 
     def _remembered(self, kept: Kept) -> NumberRecords:
         return NumberRecords(self._settings.state, self._state_dir, kept, on_problem=self._store_problem)
+
+    def _network_changed(self, addresses: tuple[str, ...], detail: str) -> None:
+        self.bus.publish(NetworkChanged(addresses=addresses, detail=detail))
 
     def _store_problem(self, detail: str) -> None:
         self.bus.publish(Problem(where="state", detail=detail))

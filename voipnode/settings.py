@@ -130,7 +130,8 @@ class NodeSettings(
             "input": tuple(item.name for item in self.inputs),
             "port": tuple(port.name for port in self.ports),
             "recipient": tuple(recipient.name for recipient in self.recipients),
-            "schedule": tuple(schedule.name for schedule in self.schedules),
+            "schedule": tuple(schedule.name for schedule in self.schedules if not schedule.pulse_every_s),
+            "schedule with pulse_every_s": tuple(each.name for each in self.schedules if each.pulse_every_s),
             "subscription with on": tuple(each.name for each in self.mqtt.subscriptions if each.on),
             "subscription without on": tuple(each.name for each in self.mqtt.subscriptions if not each.on),
             "[[dtmf]] sequence": tuple(sequence.name for sequence in self.dtmf),
@@ -185,7 +186,7 @@ class NodeSettings(
         )
         yield from broken_clips(self.clips, self.clip_users)
         yield from broken_schedules(self.schedules)
-        schedules = [schedule.name for schedule in self.schedules]
+        schedules = [schedule.name for schedule in self.schedules if not schedule.pulse_every_s]
         quiet = self.sip.incoming.do_not_disturb
         if quiet not in ("", ALWAYS, *schedules):
             words = f'there is no such schedule; there is "{ALWAYS}", and [[schedules]] has {listed(schedules)}'

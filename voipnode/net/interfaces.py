@@ -9,6 +9,7 @@ from pathlib import Path
 import ifaddr
 
 MAX_ADDRESSES = 4
+MANY = 64  # far more than a door has
 TTL_S = 10.0  # an interface that came up meanwhile is seen by the next call but one
 IF_INET6 = Path("/proc/net/if_inet6")  # Linux: address, index, prefix length, scope, flags, name
 _TEMPORARY, _DEPRECATED, _TENTATIVE = 0x01, 0x20, 0x40  # linux/if_addr.h
@@ -31,7 +32,13 @@ class Interfaces:
         return self._known
 
 
-def chosen(addresses: Sequence[tuple[str, int]], flags: dict[str, int]) -> tuple[str, ...]:
+def told_addresses() -> tuple[str, ...]:
+    """All addresses of this host that a far side may be told, sorted; none where there is loopback alone."""
+    found = chosen(_all(), _flags(IF_INET6), most=MANY)
+    return tuple(sorted(each for each in found if not ipaddress.ip_address(each).is_loopback))
+
+
+def chosen(addresses: Sequence[tuple[str, int]], flags: dict[str, int], most: int = MAX_ADDRESSES) -> tuple[str, ...]:
     """Of these addresses, each with its prefix length, those that a far side may be told; `flags` are Linux's.
 
     No link-local ones: the far side could not name the interface. Where there is a temporary IPv6 address, made so that
@@ -47,7 +54,7 @@ def chosen(addresses: Sequence[tuple[str, int]], flags: dict[str, int]) -> tuple
             loopback.append(host)
         elif _is_usable(ip, flag) and (flag & _TEMPORARY or _network(host, bits) not in temporary):
             found.append(host)
-    return tuple((found or loopback)[:MAX_ADDRESSES])
+    return tuple((found or loopback)[:most])
 
 
 def _is_usable(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, flag: int) -> bool:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.schedules.schedules import Schedules
-from voipnode.calls.schedules.settings import ScheduleSettings
+from voipnode.calls.schedules.settings import ScheduleSettings, broken_schedules
 
 VIENNA = ZoneInfo("Europe/Vienna")
 
@@ -98,3 +99,36 @@ def test_a_node_without_a_calendar_does_not_load_what_reads_one() -> None:
         " assert 'icalendar' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("times", "every_s", "moment", "next_pulse"),
+    [
+        ((), 3600, "2026-11-20 08:00", "2026-11-20 09:00"),  # later than now
+        ((), 3600, "2026-11-20 08:00:01", "2026-11-20 09:00"),
+        ((), 6 * 3600, "2026-11-20 19:00", "2026-11-21 00:00"),  # of the wall's day
+        ((), 25_000, "2026-11-20 21:00", "2026-11-21 00:00"),  # counted from midnight anew
+        (("Mon-Fri 08:00-10:00",), 900, "2026-11-20 09:44", "2026-11-20 09:45"),
+        (("Mon-Fri 08:00-10:00",), 900, "2026-11-20 09:45", "2026-11-23 08:00"),  # its end is past it
+        (("daily 18:00-18:01",), 86_400, "2026-11-20 18:00", "2026-11-21 18:00"),
+        (("daily 18:00-18:01",), 86_400, "2026-12-23 18:00", "2026-12-27 18:00"),  # not in the holidays
+        (("12-24..12-27 00:00-24:00",), 7 * 3600, "2026-12-26 23:00", "2026-12-27 00:00"),  # nor one of their day
+        ((), 3600, "2026-03-29 01:59", "2026-03-29 03:00"),  # two o'clock is skipped
+        ((), 3600, "2026-10-25 02:30", "2026-10-25 02:00+01:00"),  # and comes twice
+    ],
+)
+def test_the_next_moment_of_one_that_pulses(times: tuple[str, ...], every_s: int, moment: str, next_pulse: str) -> None:
+    pulse = schedule("pulse", *times, pulse_every_s=every_s, **{"except": ["holidays"]})
+    pulsing = Schedules([pulse, schedule("holidays", "12-24..12-26")], VIENNA)
+    due = datetime.fromisoformat(next_pulse)
+    assert pulsing.next_pulse("pulse", at(moment)) == (due if due.tzinfo else due.replace(tzinfo=VIENNA))
+    assert (pulsing.names, pulsing.pulsing) == (("holidays",), ("pulse",))
+
+
+def test_moments_are_no_duration_and_not_too_often() -> None:
+    with pytest.raises(ValidationError, match="59 is too often, 60 or more is right"):
+        schedule("pulse", pulse_every_s=59)
+    broken = broken_schedules([schedule("pulse", pulse_every_s=60), schedule("b", "daily", **{"except": ["pulse"]})])
+    assert [(where, words.partition(":")[0]) for where, _, words in broken] == [
+        (("schedules", 1, "except", 0), "has pulse_every_s")
+    ]

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from tests.support.virtual_loop import run_virtual
-from voipnode.calls.events import ScheduleChanged
+from voipnode.calls.events import ScheduleChanged, SchedulePulse
 from voipnode.calls.hooks import Bus
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.settings import ScheduleSettings
@@ -83,5 +83,23 @@ def test_other_schedules_take_the_place_at_once_and_only_what_is_new_is_told() -
         watch.replace(office("Mon-Fri 09:00-18:00"))
         assert wall.told[2:] == [("Mon 07:30:00", False, "2026-11-23T09:00:00Z")]
         await watch.stop()
+
+    run_virtual(scene(), limit_s=300_000)
+
+
+def test_moments_are_told_each_once_and_those_that_a_halt_swallowed_are_one() -> None:
+    async def scene() -> None:
+        wall = Wall()
+        pulses: list[str] = []
+        wall.bus.subscribe(SchedulePulse, lambda event: pulses.append(f"{wall.now():%H:%M:%S}"), who="test")
+        quarter = ScheduleSettings(name="quarter", times=("Mon 08:00-09:00",), pulse_every_s=900)
+        watch = ScheduleWatch(Schedules([quarter], UTC), wall.bus, wall.now)
+        watch.start()
+        await asyncio.sleep(3600 + 1000)
+        wall.ahead = timedelta(minutes=25)  # while it slept, 08:30 went by
+        await asyncio.sleep(4 * 3600)
+        await watch.stop()
+        assert pulses == ["08:00:00", "08:15:00", "08:55:00"]
+        assert wall.told == []
 
     run_virtual(scene(), limit_s=300_000)

@@ -17,6 +17,7 @@ ALWAYS, NEVER = "always", "never"
 BUILT_IN = (ALWAYS, NEVER)
 MAX_SCHEDULES = 64
 MAX_CALENDAR_CHARS = 100_000
+SHORTEST_PULSE_S = 60  # each is an event, in the log, too
 
 
 def _times(text: str) -> str:
@@ -59,13 +60,22 @@ class ScheduleSettings(BaseModel):
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         default="", description='Such as "Europe/Vienna"; empty: the system\'s.'
     )
+    pulse_every_s: int = Field(
+        default=0,
+        ge=0,
+        le=31 * 86_400,
+        description="Not a duration but moments, so many seconds (60 or more) from one to the next, counted from the"
+        " beginning of each of its times, or from midnight; 0: a duration.",
+    )
     exceptions: tuple[Line, ...] = Field(
         default=(), max_length=16, alias="except", description="Schedules during which it does not hold: holidays."
     )
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.times and not self.icalendar.strip():
+        if 0 < self.pulse_every_s < SHORTEST_PULSE_S:
+            raise ValueError(f"pulse_every_s: {self.pulse_every_s} is too often, {SHORTEST_PULSE_S} or more is right")
+        if not self.times and not self.icalendar.strip() and not self.pulse_every_s:
             raise ValueError(f"a schedule needs times, such as {EXAMPLES}, or icalendar")
         return self
 
@@ -83,6 +93,8 @@ def broken_schedules(schedules: Sequence[ScheduleSettings]) -> Iterator[Broken]:
         for place, other in enumerate(schedule.exceptions):
             if other not in by_name and other not in BUILT_IN:
                 yield (*here, "except", place), other, no_such_schedule(names)
+            elif other in by_name and by_name[other].pulse_every_s:
+                yield (*here, "except", place), other, "has pulse_every_s: it is moments, and lasts for no time"
         if (chain := _chain(schedule.name, by_name)) and index == min(map(names.index, chain)):
             yield (*here, "except"), None, f"leads in a circle: {' -> '.join(chain)}"
 
