@@ -22,7 +22,7 @@ elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 else echo "Not root, so $(2):$$missing"; fi
 endef
 
-.PHONY: run test lint types coverage fuzz fuzz-node load bench-sip bench-media bench-calls bench-nat bench-dsp captures clean
+.PHONY: run test lint types coverage fuzz fuzz-node kill-door load bench-sip bench-media bench-calls bench-nat bench-dsp captures clean
 
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
@@ -70,6 +70,11 @@ fuzz: $(VENV)/.test
 MESSAGES ?= 100000
 fuzz-node: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz.attack --messages $(MESSAGES) $(ARGS)
+
+# Doors killed at random moments while they let somebody in, and what came of it; KILLS=200 takes a minute and a half.
+KILLS ?= 200
+kill-door: $(VENV)/.test
+	$(BIN)/python -m tests.support.door_kills $(KILLS) $(ARGS)
 
 # sipp at 100 calls a second for a minute against a node that it starts.
 load: $(VENV)/.test $(VENV)/.peers

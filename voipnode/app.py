@@ -135,8 +135,8 @@ class Node:
         self._measurement = DoorMeasurement(self._device, MediaClock(alarm=KernelTimer), self.bus, disabled=disabled)
         heard = microphone if settings.audio.input_enabled else None
         vms = VmsDesk(self.bus.clock)
-        self._house = House(self.bus, commands, state_dir, self._measurement, heard, vms)
         self._log = EventLog(settings.state, state_dir, on_problem=self._store_problem)
+        self._house = House(self.bus, commands, state_dir, self._measurement, heard, vms, self._log.flush)
         self._about: dict[str, Any] = {}
         self._clips = ClipStock(state_dir / CLIPS_FOLDER, self._device.rate_hz, self.bus)
         self._door = Door(

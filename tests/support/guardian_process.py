@@ -64,7 +64,7 @@ class GuardianProcess:
     def lease(self, line: str, for_s: float, *, ref: int = 1, renew: bool = False) -> float:
         """Ask for a lease from now; returns its end."""
         until = boottime() + for_s
-        self.send({"is": "lease", "line": line, "until": until, "renew": renew, "ref": ref})
+        self.send({"is": "lease", "line": line, "until": until, "renew": renew, "ref": ref, "why": "test"})
         return until
 
     def report(self, kind: str, within_s: float = PATIENCE_S) -> dict[str, Any]:

@@ -301,7 +301,8 @@ class Tasks:
 @dataclass(frozen=True, slots=True)
 class House:
     """What a module is given: the bus to hear and tell, the commands to give and take, a folder for its own files,
-    and, where there is one, the door's sound to measure, its microphone to listen at, and the sound of calls."""
+    and, where there is one, the door's sound to measure, its microphone to listen at, and the sound of calls. `written`
+    returns once all that was told is on the disk, which is True, or is known not to be."""
 
     bus: Bus
     commands: Commands
@@ -309,6 +310,7 @@ class House:
     door_sound: DoorSound | None = None
     microphone: Microphone | None = None
     call_audio: CallAudio | None = None
+    written: Callable[[], Awaitable[bool]] | None = None
 
 
 class Module(Protocol):

@@ -156,7 +156,7 @@ class EventLog:
         last = self._queue[-1]
         last.is_urgent = True
         self._hurry.set()
-        return await last.written
+        return await asyncio.shield(last.written)  # who waits no longer takes nothing from the others
 
     def previous_run(self) -> PreviousRun | None:
         """The run before this one, once `start` has returned; None on the first, or while the disk fails."""

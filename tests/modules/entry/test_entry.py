@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.aio import run_test
+from tests.support.virtual_loop import run_virtual, settle
 from voipnode.calls.commands import (
     AddHolder,
     ChangeHolder,
@@ -34,7 +35,7 @@ from voipnode.modules.entry.settings import EntrySettings
 class Place:
     """A door with an entry list and readers; time is turned by hand."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, written: Callable[[], Awaitable[bool]] | None = None, **settings: Any) -> None:
         self.now = 100.0
         self.utc = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
         self.bus = Bus(lambda: self.now)
@@ -44,7 +45,7 @@ class Place:
         self.pulses: list[PulsePort] = []
         self.refuses = ""
         self.commands.register(PulsePort, self._pulse, who="test")
-        house = House(self.bus, self.commands, folder)
+        house = House(self.bus, self.commands, folder, written=written)
         self.module = EntryModule(house, EntrySettings(**settings), utc_now=lambda: self.utc, cost=16)
 
     def _pulse(self, wish: PulsePort) -> str:
@@ -115,6 +116,29 @@ def test_a_card_opens_the_door_and_is_written_down(tmp_path: Path) -> None:
         False,
     )
     assert [event.prompt for event in place.events if isinstance(event, ReaderPrompt)] == ["granted"]
+
+
+def test_who_asked_is_answered_when_the_log_has_it_and_the_door_waits_for_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        on_the_disk = asyncio.Event()
+        place = Place(tmp_path, written=on_the_disk.wait)
+        await place.module.start()
+        await place.add("Anna", card_uid="AABB")
+        asked = asyncio.create_task(place.card("AABB"))
+        shown = asyncio.Event()
+        place.bus.subscribe(ReaderPrompt, lambda event: shown.set(), who="test")
+        await shown.wait()
+        await settle()
+        assert (len(place.pulses), len(place.granted), asked.done()) == (1, 1, False)
+        on_the_disk.set()
+        assert await asked == "granted"
+        on_the_disk.clear()  # and a disk that does not answer is not waited for
+        before = asyncio.get_running_loop().time()
+        assert await place.card("AABB") == "granted"
+        assert asyncio.get_running_loop().time() - before == 1.0
+        await place.module.stop()
+
+    run_virtual(main())
 
 
 def test_ten_times_and_not_an_eleventh(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-", max_size=32)
 TIMES = st.floats(min_value=-1e9, max_value=1e9)
 COUNTS = st.integers(min_value=0, max_value=2**31)
 REQUESTS = st.one_of(
-    st.builds(Lease, WORDS, TIMES, st.booleans(), COUNTS),
+    st.builds(Lease, WORDS, TIMES, st.booleans(), COUNTS, WORDS),
     st.builds(Release, WORDS, WORDS, COUNTS),
     st.builds(Reset, WORDS),
     st.builds(Ping, COUNTS),
@@ -65,9 +65,22 @@ def test_free_text_never_makes_a_line_too_long(why: str) -> None:
     assert isinstance(decode_report(line), Ending)
 
 
+def test_free_text_that_is_too_long_keeps_its_beginning() -> None:
+    lease = decode_request(encode(Lease("door", 12.5, False, 3, "安娜" * 200)))
+    assert isinstance(lease, Lease)
+    assert lease.why == "安娜" * 25
+
+
 def test_the_wire_is_plain_json() -> None:
-    lease = json.loads(encode(Lease("door", 12.5, False, 3)))
-    assert lease == {"is": "lease", "line": "door", "until": 12.5, "renew": False, "ref": 3}
+    lease = json.loads(encode(Lease("door", 12.5, False, 3, "Anna, card at outside")))
+    assert lease == {
+        "is": "lease",
+        "line": "door",
+        "until": 12.5,
+        "renew": False,
+        "ref": 3,
+        "why": "Anna, card at outside",
+    }
 
 
 @given(st.binary(max_size=2 * MAX_LINE))
@@ -85,7 +98,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.fixed_dictionaries({"is": st.just("lease"), "line": JSON, "until": JSON, "renew": JSON, "ref": JSON}))
+@given(
+    st.fixed_dictionaries(
+        {"is": st.just("lease"), "line": JSON, "until": JSON, "renew": JSON, "ref": JSON, "why": JSON}
+    )
+)
 def test_only_right_types_make_a_lease(data: dict[str, object]) -> None:
     try:
         lease = decode_request(json.dumps(data).encode())

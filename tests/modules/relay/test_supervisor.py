@@ -63,7 +63,7 @@ async def opened(tmp_path: Path) -> tuple[Supervisor, Listener]:
     listener = Listener()
     supervisor = Supervisor([DOOR], tmp_path, listener)
     await supervisor.start()
-    supervisor.send(Lease("door", boottime() + 9, False, 1))
+    supervisor.send(Lease("door", boottime() + 9, False, 1, ""))
     line = await listener.next("line")
     assert isinstance(line, LineState)
     assert line.active
@@ -128,13 +128,13 @@ def test_a_frozen_guardian_is_killed_and_replaced(tmp_path: Path, run: Run) -> N
 def test_nonsense_ends_the_guardian_and_a_new_one_serves(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         supervisor, listener = await opened(tmp_path)
-        supervisor.send(Lease("cellar", boottime() + 5, False, 2))
+        supervisor.send(Lease("cellar", boottime() + 5, False, 2, ""))
         line = await listener.next("line")
         assert isinstance(line, LineState)
         assert (line.active, line.why) == (False, "nonsense")
         assert await listener.next("lost") == "nonsense from the engine: no line 'cellar'"
         await listener.next("up")
-        supervisor.send(Lease("door", boottime() + 0.05, False, 3))
+        supervisor.send(Lease("door", boottime() + 0.05, False, 3, ""))
         for active in (True, False):
             line = await listener.next("line")
             assert isinstance(line, LineState)

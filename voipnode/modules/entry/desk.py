@@ -1,14 +1,16 @@
 """Who is let in: cards and codes as readers bring them, the holders that there are, and the answer.
 
 The order of an entry: known? allowed now? one use off, on the disk; then the door; then it is told. Whatever fails on
-the way leaves the door as it is.
+the way leaves the door as it is. Who asked is answered when the log has it on the disk, so that a node that is killed
+has forgotten nothing that it has said; the door does not wait for that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from voipnode.calls.commands import PulsePort
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 GRANTED, DENIED, PIN, KEY, LOCKED, IDLE = "granted", "denied", "pin", "key", "locked", "idle"
 SHOWN_S = 2.0  # how long a reader shows an answer
+WRITTEN_WITHIN_S = 1.0  # a disk that takes longer is not waited for
 DEFAULT_CONDITION = "Access granted"
 WHO = "entry"
 
@@ -42,7 +45,8 @@ class Reader:
 
 
 class EntryDesk:
-    """Decides. `utc_now` gives the wall's clock as an aware datetime, `schedules` says which ones are active."""
+    """Decides. `utc_now` gives the wall's clock as an aware datetime, `schedules` says which ones are active, `written`
+    waits until what was told is on the disk."""
 
     def __init__(
         self,
@@ -53,7 +57,9 @@ class EntryDesk:
         commands: Commands,
         utc_now: Callable[[], datetime],
         schedules: dict[str, bool],
+        written: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        self._written = written
         self._settings = settings
         self._holders = holders
         self._bus = bus
@@ -133,7 +139,16 @@ class EntryDesk:
             duress=duress,
         )
         self._bus.publish(event)
-        return self._show(reader, GRANTED, SHOWN_S)
+        outcome = self._show(reader, GRANTED, SHOWN_S)
+        await self._until_written()
+        return outcome
+
+    async def _until_written(self) -> None:
+        if self._written is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_WITHIN_S):
+                await self._written()
 
     async def _open(self, reader: Reader, holder: Holder, by: str) -> bool:
         settings = self._settings

@@ -57,6 +57,7 @@ class EntryModule:
             commands=house.commands,
             utc_now=self._utc_now,
             schedules=self._schedules,
+            written=house.written,
         )
         self._readers: dict[str, Reader] = {}
         self._last: dict[str, Any] = {}

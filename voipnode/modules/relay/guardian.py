@@ -196,7 +196,8 @@ class Guardian:
         line.until, line.since = lease.until, now  # before the line moves: if driving it fails, it counts as active
         line.drive(active=True)
         self._channel.send(LineState(lease.line, True, "pulse", now, lease.until, 0.0, lease.ref))
-        self._journal.write("line", line=lease.line, active=True, why="pulse", lease_s=round(lease.until - now, 3))
+        lease_s = round(lease.until - now, 3)
+        self._journal.write("line", line=lease.line, active=True, why="pulse", by=lease.why, lease_s=lease_s)
 
     def _release(self, line: HeldLine, why: str, ref: int = 0) -> None:
         line.drive(active=False)

@@ -168,7 +168,7 @@ class RelayModule:
         port.wish(now + command.duration_s, command.who, command.how)
         until = port.next_slice(now)
         try:
-            answer = await self._ask(lambda ref: Lease(port.name, until, False, ref))
+            answer = await self._ask(lambda ref: Lease(port.name, until, False, ref, f"{command.who}, {command.how}"))
             if isinstance(answer, Late):
                 raise NotNowError("the guardian heard of it too late")
         except NotNowError:
@@ -208,7 +208,7 @@ class RelayModule:
         """Lease the next slice. After a pause of the engine that outlived the lease, the guardian answers `Late`."""
         self._last_ref += 1
         try:
-            self._holder.send(Lease(port.name, port.next_slice(self._holder.now()), True, self._last_ref))
+            self._holder.send(Lease(port.name, port.next_slice(self._holder.now()), True, self._last_ref, "renewed"))
         except NotNowError:
             log.info("port %r is not renewed: the guardian is down", port.name)
 

@@ -26,12 +26,16 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Engine: keep `line` active until `until`. `renew`: only if it is active still. `ref` comes back in the answer."""
+    """Engine: keep `line` active until `until`. `renew`: only if it is active still. `ref` comes back in the answer.
+
+    `why`: who wants it and by what, for the journal.
+    """
 
     line: str
     until: float
     renew: bool
     ref: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,14 @@ def boottime() -> float:
 def encode(message: Request | Report) -> bytes:
     """One line of JSON with its newline; free text is cut so that it never exceeds `MAX_LINE`."""
     data = asdict(message)
-    if "why" in data:
-        data["why"] = data["why"][:MAX_WHY]
-    line = json.dumps({"is": type(message).__name__.lower(), **data}).encode("ascii")
-    if len(line) >= MAX_LINE:  # escapes (\u1234) can make six bytes of one character
-        line = json.dumps({"is": type(message).__name__.lower(), **data, "why": "(text too long)"}).encode("ascii")
-    return line + b"\n"
+    longest = MAX_WHY
+    while True:
+        if "why" in data:
+            data["why"] = data["why"][:longest]
+        line = json.dumps({"is": type(message).__name__.lower(), **data}).encode("ascii")
+        if len(line) < MAX_LINE or not data.get("why"):
+            return line + b"\n"
+        longest //= 2  # escapes (\u1234) can make six bytes of one character
 
 
 def decode_request(line: bytes) -> Request:
