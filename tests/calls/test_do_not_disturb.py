@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
 
 from tests.support.exchange import ANNA_HOST, anna_and_bert, assert_quiet, ended, passes, registered
-from tests.support.extensions import extension
+from tests.support.extensions import Memory, extension
 from tests.support.switchboard import Switchboard, answers
 from voipnode.calls.clips.settings import IncomingSettings
 from voipnode.calls.do_not_disturb import DoNotDisturb
@@ -77,21 +75,6 @@ def test_what_was_set_outlives_a_change_of_other_settings() -> None:
     assert [quiet.holds(each) for each in ("", "101", "102")] == [True, False, False]
 
 
-class Memory:
-    """What is on a disk."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Sequence[dict[str, Any]]] = {}
-
-    async def load(self) -> Mapping[str, Sequence[dict[str, Any]]]:
-        return self.kept
-
-    def keep(self, number: str, records: Sequence[dict[str, Any]]) -> None:
-        self.kept[number] = records
-        if not records:
-            del self.kept[number]
-
-
 def test_what_was_set_outlives_the_node_until_it_is_set_as_the_settings_say() -> None:
     memory, here = Memory(), extension("101", do_not_disturb=True)
     scheduled = [False]
@@ -109,10 +92,10 @@ def test_what_was_set_outlives_the_node_until_it_is_set_as_the_settings_say() ->
     assert [second.holds(each) for each in ("", "101", "102")] == [True, False, True]
     second.set("", on=False)
     second.set("101", on=True)
-    assert memory.kept == {"102": [{"on": True}]}
+    assert memory.records == {"": [], "101": [], "102": [{"on": True}]}
     scheduled[0] = True
     third = started(here)
     assert [third.holds(each) for each in ("", "101", "102")] == [True, True, False]
-    assert memory.kept == {}, "who is gone is forgotten"
-    memory.kept = {"101": [{"on": "nonsense"}]}
+    assert not any(memory.records.values()), "who is gone is forgotten"
+    memory.records = {"101": [{"on": "nonsense"}]}
     assert started(here).holds("101")

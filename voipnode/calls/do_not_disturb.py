@@ -47,9 +47,9 @@ class DoNotDisturb:
     async def restore(self) -> None:
         """Take up what was set in the run before; to be asked before the first `settle`."""
         for name, records in (await self._memory.load()).items():
-            on = records[-1].get("on")
-            if isinstance(on, bool):
-                self._set[name] = on
+            for record in records:
+                if isinstance(on := record.get("on"), bool):
+                    self._set[name] = on
 
     def holds(self, extension: str = DOOR) -> bool:
         """Whether it is not to be rung."""

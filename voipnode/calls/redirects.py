@@ -8,6 +8,7 @@ from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore, Found
 from voipnode.calls.events import CallReason
 from voipnode.calls.outgoing import Outgoing
+from voipnode.calls.ringing.plan import MAX_AT_ONCE
 from voipnode.calls.settings import AccountSettings
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack import events as sip
@@ -21,7 +22,10 @@ MAX_TARGETS = 10  # of one party, all its redirects together
 
 @dataclass(slots=True, eq=False)
 class Trail:
-    """Where one party has sent us so far: what is left to try, most wanted first, by `account`, and how much was."""
+    """Where one party has sent us so far: what is left to try, most wanted first, by `account`, and how much was.
+
+    `ringing`: how many telephones of `latest` are being called.
+    """
 
     to: SipUri
     account: AccountSettings
@@ -29,6 +33,7 @@ class Trail:
     opens: bool  # its digits may act, and so may those of whom it sends us to
     left: list[SipUri] = field(default_factory=list)
     tried: int = 0
+    ringing: int = 0
     latest: SipUri | None = None
 
 
@@ -58,6 +63,10 @@ class Redirects:
             trail.left = [*usable_contacts(event.contacts), *trail.left]
         if trail is None:
             return False
+        if trail.ringing > 1:  # others of the same address ring on
+            trail.ringing -= 1
+            self._core.drop_leg(event.session)
+            return True
         target = self._next(call, trail)
         if target is None:
             return False
@@ -76,24 +85,35 @@ class Redirects:
         return None
 
     def _found(self, call: Call, trail: Trail, ways: Found) -> None:
-        """The address of a contact is known; where it is not, the next one is tried."""
+        """The address of a contact is known; where it is not, the next one is tried. An extension of ours is all of its
+        telephones, but those that were called before."""
         if not self._outgoing.wants(call, trail.key):
             return
-        if ways:
+        new = [
+            way
+            for way in ways
+            if not any(way.target.equivalent(other) for other in call.tried if other is not trail.latest)
+        ]
+        ways = new[: MAX_AT_ONCE - len(call.legs)]
+        trail.ringing = len(ways) or 1
+        for way in ways:
             self._outgoing.add_leg(
                 call,
-                replace(ways[0], opens=ways[0].opens and trail.opens),
+                replace(way, opens=way.opens and trail.opens),
                 key=trail.key,
                 to=trail.to,
                 wanted=lambda: self._outgoing.wants(call, trail.key),
                 then=lambda leg: self._called(call, trail, leg),
             )
-        else:
+        if not ways:
             self._called(call, trail, None)
 
     def _called(self, call: Call, trail: Trail, leg: SipLeg | None) -> None:
         if leg is not None:
             self._trails[leg.session] = trail
+            return
+        trail.ringing -= 1
+        if trail.ringing:
             return
         words = f"redirected to {trail.latest}, which cannot be reached"
         self._core.table.leg_failed(call, (CallReason.FAILED, 0, words))

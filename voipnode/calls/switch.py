@@ -20,7 +20,7 @@ from voipnode.calls.core import CallCore, Found
 from voipnode.calls.do_not_disturb import DoNotDisturb
 from voipnode.calls.door_bridge import DoorBridge
 from voipnode.calls.door_calls import DoorCalls
-from voipnode.calls.errors import UnknownNameError
+from voipnode.calls.errors import NotNowError, UnknownNameError
 from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.build import build_exchange
 from voipnode.calls.exchange.lamps import BusyLamps
@@ -296,13 +296,18 @@ class Switch:
         self._after_command()
 
     def call(self, call_id: str) -> Call:
-        """The call of that id. Raises UnknownNameError."""
+        """The door's call of that id. Raises UnknownNameError, and NotNowError for a call through the node."""
+        if self.exchange.board.knows(call_id):
+            raise NotNowError(
+                f'call "{call_id}" goes through the node, between two telephones: these hold it, transfer it and send'
+                " digits themselves; here it can be ended"
+            )
         return self._table.known(call_id)
 
     def answer(self, call_id: str, now: float) -> None:
         """Answer a call that rings here."""
         self._core.now = now
-        self._door.incoming.answer(self._table.known(call_id))
+        self._door.incoming.answer(self.call(call_id))
         self._after_command()
 
     def speak(self, form: str, who: str, call: str, now: float) -> tuple[str, VmsLeg]:
@@ -338,23 +343,23 @@ class Switch:
     def send_digits(self, call_id: str, digits: str, now: float) -> None:
         """Send digits by the first road of the account that the far side takes. Raises CallError, NotNowError."""
         self._core.now = now
-        self._door.digits.send(self._table.known(call_id), digits)
+        self._door.digits.send(self.call(call_id), digits)
         self._after_command()
 
     def hold(self, call_id: str, now: float, *, held: bool) -> None:
         """Put an active call on hold, or take it back. Raises CallError, NotNowError."""
         self._core.now = now
-        self._door.holds.set(self._table.known(call_id), held=held)
+        self._door.holds.set(self.call(call_id), held=held)
         self._after_command()
 
     def transfer(self, call_id: str, now: float, *, to: SipUri | None = None, with_call: str = "") -> None:
         """Send the far side to an address, or to the far side of another call. Raises CallError, NotNowError."""
         self._core.now = now
-        call = self._table.known(call_id)
+        call = self.call(call_id)
         if to is not None:
             self._door.transfers.blind(call, to)
         else:
-            self._door.transfers.attended(call, self._table.known(with_call))
+            self._door.transfers.attended(call, self.call(with_call))
         self._after_command()
 
     def do_not_disturb(self, extension: str, *, on: bool) -> None:

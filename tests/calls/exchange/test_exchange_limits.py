@@ -20,6 +20,7 @@ from tests.support.exchange import (
     ended,
     invite,
     last,
+    part,
     passes,
     registered,
     talking,
@@ -28,7 +29,7 @@ from tests.support.extensions import Telephone
 from tests.support.sip_agents import field
 from tests.support.switchboard import DOOR, Phone, rings, sdp
 from tests.support.wire import Link
-from voipnode.calls.errors import UnknownNameError
+from voipnode.calls.errors import NotNowError, UnknownNameError
 from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.settings import SwitchSettings
 from voipnode.calls.settings import SipSettings
@@ -82,6 +83,21 @@ def test_a_command_ends_a_call_and_knows_it_by_its_id() -> None:
     with pytest.raises(UnknownNameError, match="x1"):
         board.switch.hang_up("x1", board.wire.now)
     assert_quiet(board, anna, bert)
+
+
+def test_commands_of_the_door_say_why_they_are_not_for_a_call_through_the_node() -> None:
+    board, anna, bert = talking()
+    now, switch = board.wire.now, board.switch
+    refused = [
+        lambda: switch.answer("x1", now),
+        lambda: switch.hold("x1", now, held=True),
+        lambda: switch.send_digits("x1", "1", now),
+        lambda: switch.transfer("x1", now, to=bert.uri),
+    ]
+    for command in refused:
+        with pytest.raises(NotNowError, match='"x1" goes through the node'):
+            command()
+    part(board, anna, bert)
 
 
 @pytest.mark.parametrize("ports", [0, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.support.exchange import (
     ANNA_HOST,
     BERT_HOST,
     CARL_HOST,
+    EVERYTHING,
     answer,
     assert_quiet,
     board_with,
@@ -22,7 +24,7 @@ from tests.support.exchange import (
     registered,
     told,
 )
-from tests.support.extensions import Telephone
+from tests.support.extensions import Telephone, extension
 from tests.support.registrar import PASSWORD, PRIMARY, Registrar, account
 from tests.support.switchboard import DOOR, Phone, Switchboard, busy, rings, sdp
 from voipnode.calls.contacts.book import ContactBook
@@ -33,10 +35,11 @@ from voipnode.calls.exchange.settings import SwitchSettings
 from voipnode.calls.ringing.directory import Directory
 from voipnode.calls.ringing.settings import GroupSettings, StageSettings
 from voipnode.calls.schedules.schedules import Schedules
-from voipnode.calls.ways import through
+from voipnode.calls.ways import straight, through
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import OutgoingInvite
 from voipnode.sipstack.headers import NameAddr
+from voipnode.sipstack.routing import hop_to
 from voipnode.sipstack.transport import Hop
 from voipnode.sipstack.uri import SipUri
 
@@ -69,16 +72,23 @@ def board_and_pbx(incoming: str = "door", **more: Any) -> tuple[Switchboard, Pho
     board.switch.register(0.0)
     board.wire.run(1.0)
     pbx = board.phone("pbx", PRIMARY.host, plan=rings)  # the same server takes calls
-
-    def reach(uri: SipUri, wanted: Any, done: Any) -> None:
-        registration = board.switch.accounts.registration(wanted)
-        assert registration is not None
-        done([through(uri, registration.roads(), registration)], board.wire.now)
-
-    board.switch.reach_by(reach)
+    reach_by_server(board)
     anna, bert = registered(board, "101", ANNA_HOST), registered(board, "102", BERT_HOST)
     board.wire.ladder.clear()
     return board, pbx, anna, bert
+
+
+def reach_by_server(board: Switchboard) -> None:
+    """Have accounts that are registered call through their server, and others straight."""
+
+    def reach(uri: SipUri, wanted: Any, done: Any) -> None:
+        registration = board.switch.accounts.registration(wanted)
+        if registration is None:
+            done([straight(uri, [hop_to(uri)], wanted, DOOR.host)], board.wire.now)
+        else:
+            done([through(uri, registration.roads(), registration)], board.wire.now)
+
+    board.switch.reach_by(reach)
 
 
 def comes_in(board: Switchboard, pbx: Phone, user: str = "100", **more: Any) -> None:
@@ -90,6 +100,17 @@ def comes_in(board: Switchboard, pbx: Phone, user: str = "100", **more: Any) -> 
     )
     pbx.session = pbx.endpoint.invite(call, board.wire.now)
     passes(board, 0.5)
+
+
+def redirects(*contacts: str) -> Callable[[Phone, sip.Event], None]:
+    """A plan: send callers there."""
+
+    def plan(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            fields = (("Contact", ", ".join(contacts)),)
+            phone.endpoint.reject(event.session, 302, phone.wire.now, headers=fields)
+
+    return plan
 
 
 def test_an_extension_calls_out_as_its_account() -> None:
@@ -248,14 +269,7 @@ def test_what_a_server_refuses_with_and_what_the_caller_hears(by_server: int, fo
 def test_a_telephone_that_sends_its_callers_elsewhere_sends_nobody_further_than_he_may() -> None:
     board, pbx, anna, bert = board_and_pbx(incoming="102")
     carl = registered(board, "103", CARL_HOST)
-    contacts = ["<sip:0123@192.168.1.10>", "<sip:103@192.168.1.10>"]
-
-    def redirects(phone: Phone, event: sip.Event) -> None:
-        if isinstance(event, sip.IncomingCall):
-            fields = (("Contact", ", ".join(contacts)),)
-            phone.endpoint.reject(event.session, 302, phone.wire.now, headers=fields)
-
-    bert.plan = redirects
+    bert.plan = redirects("<sip:0123@192.168.1.10>", "<sip:103@192.168.1.10>")
     comes_in(board, pbx)
     assert len(carl.of(sip.IncomingCall)) == 1
     assert pbx.of(sip.IncomingCall) == []
@@ -302,3 +316,37 @@ def test_two_calls_by_servers_are_not_joined_by_an_extension_that_leaves(answere
     pbx.endpoint.hang_up(came, board.wire.now)
     bert.session = second
     part(board, bert, anna)
+
+
+@pytest.mark.parametrize("rights", [EVERYTHING, ("door", "extensions")])
+def test_a_telephone_sends_callers_out_only_where_it_may_go_itself(rights: tuple[str, ...]) -> None:
+    """Else whoever has got hold of a telephone without that right would have others pay, by letting them call it."""
+    board, pbx, anna, bert = board_and_pbx()
+    dora = Telephone(board, "104", "192.168.1.24", plan=redirects("<sip:0123@192.168.1.10>"))
+    board.switch.registrar.extensions["104"].settings = extension("104", may_call=rights)
+    dora.register()
+    anna.call_as("104")
+    passes(board, 1.0)
+    assert len(pbx.of(sip.IncomingCall)) == (rights == EVERYTHING)
+    if rights == EVERYTHING:
+        part(board, anna, pbx, bert, dora)
+    else:
+        assert ended(anna) == [(sip.EndCause.REJECTED, 480)]
+        assert_quiet(board, anna, pbx, bert, dora)
+
+
+def test_who_is_not_of_the_house_sends_nobody_out() -> None:
+    friends = house(GroupSettings(name="friends", members=("sip:eve@192.168.1.66",)))
+    office = account(user_id="100")
+    board = board_with(more_accounts=(office,), names={"pbx.example": [PRIMARY]}, switching=OUT, groups=friends)
+    Registrar(board.wire, "registrar", PRIMARY, password=PASSWORD)
+    board.switch.register(0.0)
+    board.wire.run(1.0)
+    reach_by_server(board)
+    anna, bert = registered(board, "101", ANNA_HOST), registered(board, "102", BERT_HOST)
+    pbx = board.phone("pbx", PRIMARY.host, plan=rings)
+    eve = board.phone("eve", "192.168.1.66", plan=redirects("<sip:0123@192.168.1.10>", "<sip:102@192.168.1.10>"))
+    anna.call_as("friends")
+    passes(board, 1.0)
+    assert [len(phone.of(sip.IncomingCall)) for phone in (eve, pbx, bert)] == [1, 0, 1]
+    part(board, anna, pbx, bert, eve)

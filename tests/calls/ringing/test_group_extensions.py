@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.extensions import Telephone, extension
-from tests.support.switchboard import Phone, Switchboard, answers, busy, rings
+from tests.support.switchboard import Phone, Switchboard, answers, busy, rings, sdp
 from tests.support.virtual_loop import run_virtual
 from voipnode.calls.commands import RingRecipients
 from voipnode.calls.desk import Desk
@@ -77,3 +77,28 @@ def test_who_is_redirected_to_has_no_more_rights_than_who_redirects(opens: bool)
     mobile.endpoint.info(mobile.session, *INFO, house.wire.now)
     house.wire.run(house.wire.now + 1.0)
     assert [digit.authorised for digit in house.digits] == [opens]
+
+
+def test_who_is_redirected_to_an_extension_reaches_all_its_telephones() -> None:
+    """One of them is busy, the other rings on and answers; who rings in the group already is not called twice."""
+
+    def moved(phone: Phone, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingCall):
+            contact = (("Contact", "<sip:102@192.168.1.10>;q=0.5, <sip:103@192.168.1.10>"),)
+            phone.endpoint.reject(event.session, 302, phone.wire.now, headers=contact)
+
+    house = Switchboard(extensions=tuple(extension(number) for number in ("101", "102", "103")))
+    Telephone(house, "101", "192.168.1.20", plan=moved).register()
+    desk, cell = (Telephone(house, "102", f"192.168.1.{host}", plan=plan) for host, plan in ((30, busy), (31, rings)))
+    carl = Telephone(house, "103", "192.168.1.40", plan=rings)
+    for phone in (desk, cell, carl):
+        phone.register()
+    press(house, "101", "103")
+    own = house.switch.registrar
+    house.switch.reach_by(lambda uri, account, done: done(own.ways_to(uri.user or ""), house.wire.now))
+    house.wire.run(house.wire.now + 1.0)
+    assert [len(phone.of(sip.IncomingCall)) for phone in (desk, cell, carl)] == [1, 1, 1]
+    cell.endpoint.accept(cell.session, sdp(cell.address.host), house.wire.now)
+    house.wire.run(house.wire.now + 1.0)
+    assert (house.last.account, house.states[-1]) == ("extension 102", "Active")
+    assert [[why.cause for why in end.why] for end in carl.of(sip.SessionEnded)] == [[200]]

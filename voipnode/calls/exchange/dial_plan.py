@@ -143,6 +143,12 @@ class DialPlan:
         found = self.look_up(dialled_in(uri))
         return found if found.kind in ("extension", "group", "door", "refused") else refused(403, "no way out")
 
+    def redirected(self, caller: Caller, by: Caller, uri: Uri) -> Destination:
+        """Where a call goes on that a telephone sends elsewhere: where both its caller and itself might, so that nobody
+        gets further by letting others call him."""
+        may = self.onward(by, uri)
+        return may if may.kind == "refused" else self.onward(caller, uri)
+
     def look_up(self, dialled: str) -> Destination:
         """Where this leads, whoever dials it."""
         for rule in self._rules:

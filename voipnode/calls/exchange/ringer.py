@@ -256,7 +256,7 @@ class Ringer:
                 self._core.hang_up(session)
 
     def _redirected(self, search: Search, party: Party, event: sip.SessionEnded) -> None:
-        """Where a telephone sends its callers is looked up in the dial plan, with the rights of who called: nobody gets
+        """Where a telephone sends its callers is looked up in the dial plan, with the rights of both: nobody gets
         further by a redirect than by dialling. A server may send us to others that it serves."""
         targets = usable_contacts(event.contacts)[: max(0, MAX_TARGETS - len(search.tried))]
         before = len(search.tried) + search.pending[party.key]
@@ -264,7 +264,7 @@ class Ringer:
             if party.who.kind == "trunk":
                 self._find(search, target, party.leg.account, party.key)
             else:
-                self._ring(search, self._plan.onward(search.by.who, target), party.key)
+                self._ring(search, self._plan.redirected(search.by.who, party.who, target), party.key)
         if len(search.tried) + search.pending[party.key] == before:
             search.statuses[party.key].append(UNAVAILABLE)
 
