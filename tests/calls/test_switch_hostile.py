@@ -12,10 +12,13 @@ from tests.support.switchboard import DOOR, Path, Phone, Switchboard, answers, r
 from voipnode.calls.access_settings import AccessSettings
 from voipnode.calls.errors import NotNowError
 from voipnode.calls.settings import AccountSettings, SipSettings
+from voipnode.calls.ways import straight
 from voipnode.media.dtmf import EventBlock
 from voipnode.media.rtp import RtpPacket
 from voipnode.sipstack import events as sip
+from voipnode.sipstack.routing import hop_to
 from voipnode.sipstack.transport import Address, Hop
+from voipnode.sipstack.uri import SipUri
 
 AUTO = AccountSettings(auto_answer=True)
 RELAY = "application/dtmf-relay"
@@ -527,3 +530,16 @@ def test_silence_is_what_the_door_hears_of_frames_that_are_none() -> None:
         path.receive(RtpPacket(0, number, 160 * number, 1, b"").serialize(), ("192.168.1.20", 7000), board.wire.now)
         board.wire.run(board.wire.now + 0.02)
     assert float(np.abs(board.device.heard[-1]).max()) < 0.001
+
+
+def test_the_door_does_not_call_itself() -> None:
+    """A recipient that leads back here, through whatever servers: the loudspeaker would have its own microphone, and
+    a visitor's tones would be those of who was called."""
+    board = Switchboard(account=AUTO, settings=SipSettings(max_calls=2))
+    uri = SipUri(user="door", host=DOOR.host)
+    board.switch.ring([straight(uri, [hop_to(uri)], board.switch.account(""), DOOR.host)], 0.0, authorised=True)
+    board.wire.run(2.0)
+    assert board.wire.ladder.pick("482 INVITE", "door")
+    assert board.states == ["Calling", "Terminating", "Terminated"]
+    board.wire.run(100.0)
+    board.assert_quiet()

@@ -13,6 +13,8 @@ from voipnode.calls.refusals import Refusals
 from voipnode.calls.take_over import TakeOver
 from voipnode.sipstack import events as sip
 
+LOOP = 482
+
 
 class Reception:
     """Takes every INVITE that began no call yet, and brings it to who serves it."""
@@ -37,6 +39,9 @@ class Reception:
         decision = self._admission.admit(event, core.now)
         if isinstance(decision, Refusal):
             self._refuse(event, decision.status, decision.detail)
+            return
+        if core.endpoint.placed(event.request.call_id):  # a loop (RFC 3261 §16.3, step 4): the door would hear itself
+            self._refuse(event, LOOP, "it is a call of our own that came back")
             return
         if decision.extension is not None:
             core.endpoint.hold_to_source(event.session)

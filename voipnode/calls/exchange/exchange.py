@@ -51,7 +51,7 @@ from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import RemoteError
 
 MAX_FORWARDS = 70  # of a caller that says nothing (RFC 3261 §8.1.1.6)
-LOOP, TOO_MANY_HOPS, BUSY = 482, 483, 486
+TOO_MANY_HOPS, BUSY = 483, 486
 
 
 class Exchange:
@@ -151,8 +151,6 @@ class Exchange:
         """Why a call cannot go on, as a status; 0 where it can."""
         if to.kind == "refused":
             return to.status
-        if self._core.endpoint.placed(event.request.call_id):
-            return LOOP  # one of our own that came back (RFC 3261 §16.3, step 4)
         if event.request.max_forwards == 0:
             return TOO_MANY_HOPS
         return 503 if self.board.engaged >= self._settings.max_calls else 0
