@@ -50,6 +50,7 @@ from voipnode.modules.entry.holder import HolderFields
 from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
 from voipnode.modules.light.module import DESCRIPTOR as LIGHT
 from voipnode.modules.mqtt.module import DESCRIPTOR as MQTT
+from voipnode.modules.reader.module import DESCRIPTOR as READER
 from voipnode.modules.recipients.module import DESCRIPTOR as RECIPIENTS
 from voipnode.modules.relay.history import previous_run
 from voipnode.modules.relay.module import DESCRIPTOR as RELAY
@@ -76,7 +77,7 @@ log = logging.getLogger(__name__)
 # Before all else: the outputs are held, and in their normal state, before anything can ask for them; and rules and
 # MQTT hear from the beginning how everything stands.
 FIRST_MODULES = (RELAY, RULES, MQTT)
-MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON)
+MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON, READER)
 
 LISTS = {"signals": "profile"}  # of the settings, that commands change: what an entry is called
 CLIPS_FOLDER = "clips"  # in the state folder

@@ -35,6 +35,7 @@ from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSet
 from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import SignalsSettings
 from voipnode.modules.mqtt.settings import MqttSettings
+from voipnode.modules.reader.settings import ReadersSettings, broken_readers
 from voipnode.modules.recipients.settings import RecipientsSettings
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.rules.settings import RulesSettings, broken_rules
@@ -63,6 +64,7 @@ class NodeSettings(
     DtmfSettings,
     RulesSettings,
     RecipientsSettings,
+    ReadersSettings,
     ClipsSettings,
     SignalsSettings,
 ):
@@ -197,6 +199,7 @@ class NodeSettings(
             if sequence.open is not None:
                 yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
         yield from broken_rules(self, self.names_for_rules, {port.name: port.max_pulse_s for port in self.ports})
+        yield from broken_readers(self.readers, [item.name for item in self.inputs])
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
 

@@ -69,6 +69,8 @@ from voipnode.calls.commands.plugins import AskPlugin, ListPlugins
 from voipnode.calls.commands.readers import (
     ForwardCredential,
     ListReaders,
+    PairReader,
+    PresentCard,
 )
 from voipnode.calls.commands.senses import (
     HidePage,
@@ -140,8 +142,10 @@ __all__ = [
     "ListRecipients",
     "ListRules",
     "Locate",
+    "PairReader",
     "PlaceCall",
     "PlayClip",
+    "PresentCard",
     "PressControlButton",
     "PressInput",
     "PreviewSignal",

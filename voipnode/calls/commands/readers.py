@@ -20,4 +20,29 @@ class ForwardCredential(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListReaders(Command):
-    """The readers as JSON: name, driver, state, secure, tampered, detail."""
+    """The readers as JSON: name, driver, enabled, state, secure, tampered, detail, pairs (whether it can be paired),
+    chip_types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PresentCard(Command):
+    """Show a card to a reader by software: what its settings do to cards is done to this one. `chip`: the card's kind.
+
+    Returns as `ReadCard`, or "ignored" for a kind that the reader does not read. Never in a log: no repr.
+    """
+
+    reader: str
+    uid: str
+    bits: int = 0
+    chip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairReader(Command):
+    """Give an OSDP reader in its installation mode a new key for its secure channel, within `for_s`.
+
+    Returns at once; `ReaderChanged` tells what comes of it. Raises NotNowError where there is nothing to pair.
+    """
+
+    reader: str
+    for_s: float = 60.0

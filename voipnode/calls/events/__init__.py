@@ -57,6 +57,7 @@ from voipnode.calls.events.lines import (
     RegistrationState,
 )
 from voipnode.calls.events.readers import (
+    CardRead,
     ControllerChanged,
     CredentialForwarded,
     ReaderChanged,
@@ -96,6 +97,7 @@ __all__ = [
     "CallReason",
     "CallState",
     "CallTransfer",
+    "CardRead",
     "ClipChanged",
     "ClipsChanged",
     "ContactsChanged",

@@ -22,6 +22,18 @@ class ReaderChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardRead(Event):
+    """A reader read a card, whoever's it is. `uid`: as much of it as the reader's settings let be told; `chip`: the
+    card's kind, "" where the reader does not say."""
+
+    name: ClassVar[str] = "card.read"
+    reader: str
+    uid: str
+    bits: int = 0
+    chip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderFeedback(Event):
     """What the door controller wants to be shown at a reader: `led` "off", "red", "green", "amber" or "blue" for
     `for_s` (0 = until told otherwise), and so many `beeps`."""

@@ -191,6 +191,7 @@ const SENTENCES = {
   "speaker_test.changed": (e) => ["node", e.state === "Pending" ? `The loudspeaker ${e.words}` : ""],
   "speaker_test.finished": (e) => [e.state === "Failed" ? "bad" : "node", `Speaker test: ${SPEAKER_STATES[e.state]}, ${e.words}`],
   "reader.changed": (e) => [e.tampered || e.state === "not connected" ? "bad" : "node", withDetail(`Reader ${e.reader} is ${e.state}${e.tampered ? ", and tampered with" : ""}`, e.detail)],
+  "card.read": (e) => ["input", `${e.reader} read a card${e.uid ? ` ${e.uid}` : ""}`],
   "reader.feedback": () => ["input", ""], // the reader itself shows it
   "controller.changed": (e) => [e.state === "not connected" ? "bad" : "node", withDetail(`The door controller is ${e.state}`, e.detail)],
   "credential.forwarded": (e) => ["input", `${e.by === "card" ? "A card" : "A code"} at ${e.reader} was handed to ${e.to}`],

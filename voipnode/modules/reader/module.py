@@ -1,0 +1,258 @@
+"""The reader module: what readers read goes to whoever decides, and readers show what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from voipnode.calls.commands import ListReaders, PairReader, PresentCard, ReadCard, ReadKeys
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.events import CardRead, InputChanged, Problem, ReaderChanged, ReaderFeedback, ReaderPrompt
+from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
+from voipnode.modules.reader.drivers import NOT_CONNECTED, Light, Link, ReaderDriver, SimulatedReader
+from voipnode.modules.reader.face import Face
+from voipnode.modules.reader.key_file import KeyFile, KeyFileError
+from voipnode.modules.reader.osdp_line import OsdpLine
+from voipnode.modules.reader.osdp_reader import OsdpReader
+from voipnode.modules.reader.settings import ReaderSettings, ReadersSettings
+
+NAME = "reader"
+KEYS_FOLDER = "readers"  # in the state folder
+MAX_WAITING = 8  # cards and keys of one reader that nobody has looked at yet
+MAX_PAIRING_S = 600.0
+SHOWN_DIGITS = 4  # of a masked UID
+
+
+@dataclass(slots=True)
+class Reader:
+    """A reader with its driver, what it shows, and how it is reached."""
+
+    settings: ReaderSettings
+    driver: ReaderDriver
+    face: Face
+    link: Link = field(default_factory=lambda: Link(NOT_CONNECTED, detail="switched off"))
+    line: OsdpLine | None = None
+    waiting: int = 0
+
+
+class ReaderModule:
+    """The readers of `settings`."""
+
+    def __init__(self, house: House, settings: ReadersSettings) -> None:
+        self._bus = house.bus
+        self._commands = house.commands
+        self._keys = house.state_dir / KEYS_FOLDER
+        self._readers: dict[str, Reader] = {}
+        for one in settings.readers:
+            driver = OsdpReader(one, KeyFile(self._keys, one.name)) if one.driver == "osdp" else SimulatedReader()
+            self._readers[one.name] = Reader(one, driver, Face(one))
+        self._lines: list[OsdpLine] = []
+        self._tasks = Tasks(NAME)
+        self._places: list[Subscription] = []
+
+    async def start(self) -> None:
+        """Begin to listen. A line that is not there is told and sought. Raises CallError if a library is missing."""
+        bus, commands = self._bus, self._commands
+        self._places = [
+            bus.subscribe(ReaderPrompt, self._prompt, who=NAME),
+            bus.subscribe(ReaderFeedback, self._feedback, who=NAME),
+            bus.subscribe(InputChanged, self._input, who=NAME),
+            commands.register(ListReaders, self._list, who=NAME),
+            commands.register(PresentCard, self._present_card, who=NAME),
+            commands.register(PairReader, self._pair, who=NAME),
+        ]
+        lines: dict[str, list[Reader]] = defaultdict(list)
+        for reader in self._readers.values():
+            if not reader.settings.enabled:
+                continue
+            reader.driver.start(_Ear(self, reader))
+            reader.driver.light(reader.face.lasting)
+            if reader.settings.driver == "osdp":
+                lines[reader.settings.device].append(reader)
+        for readers in lines.values():
+            drivers = [reader.driver for reader in readers if isinstance(reader.driver, OsdpReader)]
+            line = OsdpLine(drivers)
+            self._lines.append(line)
+            for reader in readers:
+                reader.line = line
+            line.start()
+
+    async def stop(self) -> None:
+        for place in self._places:
+            place.cancel()
+        self._places = []
+        for line in self._lines:
+            line.stop()
+        self._lines = []
+        for reader in self._readers.values():
+            reader.driver.stop()
+        await self._tasks.close()
+
+    # -- what readers say
+
+    def linked(self, reader: Reader, link: Link) -> None:
+        """A reader is reached in another way than before."""
+        opened = link.tampered and not reader.link.tampered
+        reader.link = link
+        self._bus.publish(
+            ReaderChanged(
+                at=self._bus.clock(),
+                reader=reader.settings.name,
+                state=link.state,
+                secure=link.secure,
+                tampered=link.tampered,
+                detail=link.detail,
+            )
+        )
+        if opened:
+            self._problem(reader, "somebody opened the reader, or took it from the wall")
+
+    def heard_card(self, reader: Reader, uid: str, bits: int, chip: str) -> None:
+        """A reader read a card."""
+        self._later(reader, self._commands_for_card(reader, uid, bits, chip))
+
+    def heard_keys(self, reader: Reader, keys: str) -> None:
+        """Keys were pressed at a reader."""
+        self._later(reader, ReadKeys(reader=reader.settings.name, keys=keys))
+
+    def _later(self, reader: Reader, command: ReadCard | ReadKeys | None) -> None:
+        if command is None:
+            return
+        if reader.waiting >= MAX_WAITING:
+            self._problem(reader, "it reads faster than anybody can be let in: a card or key was not looked at")
+            return
+        reader.waiting += 1
+        self._tasks.start(self._bring(reader, command))
+
+    async def _bring(self, reader: Reader, command: ReadCard | ReadKeys) -> None:
+        try:
+            await self._commands.execute(command)
+        except CallError as error:
+            self._problem(reader, str(error))
+        finally:
+            reader.waiting -= 1
+
+    def _commands_for_card(self, reader: Reader, uid: str, bits: int, chip: str) -> ReadCard | None:
+        """What is to be done with a card; None where cards of its kind are not read here."""
+        settings = reader.settings
+        if settings.chip_types and chip not in settings.chip_types:
+            return None
+        if settings.reverse_uid:
+            uid = bytes.fromhex(uid)[::-1].hex().upper()
+        told = {"masked": "*" * max(0, len(uid) - SHOWN_DIGITS) + uid[-SHOWN_DIGITS:], "whole": uid, "none": ""}
+        if len(uid) <= SHOWN_DIGITS:
+            told["masked"] = "*" * len(uid)
+        shown = told[settings.uid_in_events]
+        self._bus.publish(CardRead(at=self._bus.clock(), reader=settings.name, uid=shown, bits=bits, chip=chip))
+        return ReadCard(reader=settings.name, uid=uid, bits=bits)
+
+    # -- what readers show
+
+    def _prompt(self, event: ReaderPrompt) -> None:
+        if reader := self._readers.get(event.reader):
+            self._show(reader, *reader.face.prompt(event.prompt, event.for_s))
+
+    def _feedback(self, event: ReaderFeedback) -> None:
+        if reader := self._readers.get(event.reader):
+            self._show(reader, *reader.face.feedback(event.led, event.for_s, event.beeps))
+
+    def _input(self, event: InputChanged) -> None:
+        for reader in self._readers.values():
+            light, beeps = reader.face.wire(event.input, event.active)
+            self._show(reader, light, 0)
+            if beeps is not None:
+                reader.driver.beep(beeps)
+
+    def _show(self, reader: Reader, light: Light | None, beeps: int) -> None:
+        if light is not None:
+            reader.driver.light(light)
+        if beeps:
+            reader.driver.beep(beeps)
+
+    # -- commands
+
+    def driver(self, name: str) -> ReaderDriver:
+        """The driver of a reader, for instance to see what a simulated one shows; raises UnknownNameError."""
+        return self._reader(name).driver
+
+    def _reader(self, name: str) -> Reader:
+        if name not in self._readers:
+            known = ", ".join(sorted(self._readers)) or "none: add one under [[readers]]"
+            raise UnknownNameError(f"there is no reader {name!r}; there are: {known}")
+        return self._readers[name]
+
+    def _list(self, command: ListReaders) -> str:
+        return json.dumps([_shown(reader) for reader in self._readers.values()])
+
+    async def _present_card(self, command: PresentCard) -> str:
+        """By software; readers that nobody has set, such as those of pages, have no rules of their own."""
+        reader = self._readers.get(command.reader)
+        if reader is None:
+            return await self._commands.execute(ReadCard(reader=command.reader, uid=command.uid, bits=command.bits))
+        try:
+            uid = bytes.fromhex(command.uid.replace(":", " ").replace("-", " ")).hex().upper()
+        except ValueError:
+            raise CallError(f'uid: "{command.uid}" is no card UID; write its bytes in hexadecimal') from None
+        wish = self._commands_for_card(reader, uid, command.bits, command.chip)
+        if wish is None:
+            return "ignored"
+        return await self._commands.execute(wish)
+
+    def _pair(self, command: PairReader) -> str:
+        reader = self._reader(command.reader)
+        if reader.line is None or not isinstance(reader.driver, OsdpReader):
+            raise NotNowError(f"reader {command.reader!r}: only an OSDP reader that is switched on can be paired")
+        if not reader.settings.secure_channel or reader.settings.key.get_secret_value():
+            given = "key is" if reader.settings.key.get_secret_value() else "secure_channel = false is"
+            raise NotNowError(f"reader {command.reader!r}: {given} set in the settings, so there is nothing to pair")
+        if not 0 < command.for_s <= MAX_PAIRING_S:
+            raise CallError(f"for_s: {command.for_s:g}; up to {MAX_PAIRING_S:g} s")
+        try:
+            reader.line.pair(reader.driver, command.for_s)
+        except KeyFileError as error:
+            raise CallError(str(error)) from error
+        return ""
+
+    def _problem(self, reader: Reader, detail: str) -> None:
+        self._bus.publish(Problem(at=self._bus.clock(), where=f"{NAME}.{reader.settings.name}", detail=detail))
+
+
+class _Ear:
+    """Brings what one reader says to the module."""
+
+    def __init__(self, module: ReaderModule, reader: Reader) -> None:
+        self._module = module
+        self._reader = reader
+
+    def card(self, uid: str, bits: int, chip: str = "") -> None:
+        self._module.heard_card(self._reader, uid, bits, chip)
+
+    def keys(self, keys: str) -> None:
+        self._module.heard_keys(self._reader, keys)
+
+    def link(self, link: Link) -> None:
+        self._module.linked(self._reader, link)
+
+
+def _shown(reader: Reader) -> dict[str, Any]:
+    settings, link = reader.settings, reader.link
+    return {
+        "name": settings.name,
+        "driver": settings.driver,
+        "enabled": settings.enabled,
+        "state": link.state,
+        "secure": link.secure,
+        "tampered": link.tampered,
+        "detail": link.detail,
+        "pairs": reader.line is not None and settings.secure_channel and not settings.key.get_secret_value(),
+        "chip_types": list(settings.chip_types),
+    }
+
+
+def build(house: House, settings: ReadersSettings) -> ReaderModule:
+    return ReaderModule(house, settings)
+
+
+DESCRIPTOR = ModuleDescriptor(NAME, ReadersSettings, build)

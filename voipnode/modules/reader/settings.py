@@ -1,0 +1,141 @@
+"""Settings of readers: `[[readers]]` of voipnode.toml."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from voipnode.credentials.data_sets import CHIPS
+
+MAX_READERS = 32
+KEY_BYTES = 16
+# Addresses of OSDP; 127 reaches every reader of a line and is nobody's own (IEC 60839-11-5).
+MAX_ADDRESS = 126
+BAUDS = (9600, 19200, 38400, 57600, 115200, 230400)
+
+
+def _chip(name: str) -> str:
+    if name not in CHIPS:
+        raise ValueError(f'"{name}" is no kind of card; there are {", ".join(CHIPS)}')
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+InputName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,32}$")]
+Colour = Literal["off", "red", "green", "amber", "blue", "magenta", "cyan", "white"]
+Broken = tuple[tuple[str | int, ...], object, str]
+
+
+def _key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if text and not re.fullmatch(rf"[0-9A-Fa-f]{{{2 * KEY_BYTES}}}", text):
+        raise ValueError(f"a key has {2 * KEY_BYTES} hexadecimal digits")
+    return key
+
+
+class FaceSettings(BaseModel):
+    """Colours of a reader's light. `idle` where no input decides; `low` and `high` by one input; with two, `idle`,
+    `led1`, `led2` and `both` by which of them are active."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    idle: Colour = Field(default="blue", description="Nobody is there.")
+    low: Colour = Field(default="red", description="The one LED input is not active.")
+    high: Colour = Field(default="green", description="The one LED input is active.")
+    led1: Colour = Field(default="green", description="Only the first of two LED inputs is active.")
+    led2: Colour = Field(default="red", description="Only the second is.")
+    both: Colour = Field(default="amber", description="Both are.")
+    granted: Colour = Field(default="green", description="Somebody is let in.")
+    denied: Colour = Field(default="red", description="Somebody is not; blinking: no codes are taken for a while.")
+    wait: Colour = Field(default="amber", description="Blinking: a PIN, or more of its digits, are awaited.")
+
+
+class ReaderSettings(BaseModel):
+    """One reader."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name = Field(description="Its name in the log, the API and rules: letters, digits, _ and -, 1 to 32 of them.")
+    enabled: bool = Field(default=True, description="False: it is not listened to.")
+    driver: Literal["simulated", "osdp"] = Field(
+        default="simulated", description="Cards and keys by software, or a reader that speaks OSDP over a serial line."
+    )
+    device: str = Field(
+        default="", max_length=255, description="Serial line of an OSDP reader, such as /dev/ttyS1 or /dev/ttyUSB0."
+    )
+    baud: int = Field(default=9600, description="Its speed.")
+    address: int = Field(default=0, ge=0, le=MAX_ADDRESS, description="OSDP address; several readers share a line.")
+    secure_channel: bool = Field(
+        default=True,
+        description="Take nothing but what the reader's key protects. False: whoever reaches the line is in.",
+    )
+    key: Annotated[SecretStr, AfterValidator(_key)] = Field(
+        default=SecretStr(""),
+        description="The secure channel's key, 32 hexadecimal digits; empty: the one that pairing has made.",
+    )
+    chip_types: tuple[Annotated[str, AfterValidator(_chip)], ...] = Field(
+        default=(), max_length=len(CHIPS), description="Kinds of cards that are read, others are ignored; empty: all."
+    )
+    reverse_uid: bool = Field(default=False, description="Take the bytes of a card's UID in the other order.")
+    uid_in_events: Literal["masked", "whole", "none"] = Field(
+        default="masked", description='Of a card\'s UID in events and logs; "masked": its last four digits.'
+    )
+    beeper: bool = Field(default=True, description="Let it beep.")
+    beeper_input: InputName = Field(default="", description="An input of [[inputs]] that has it beep while active.")
+    led_inputs: tuple[Name, ...] = Field(
+        default=(),
+        max_length=2,
+        description="Inputs of [[inputs]] by which a door controller decides the colour: up to 2.",
+    )
+    colours: FaceSettings = FaceSettings()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.baud not in BAUDS:
+            raise ValueError(f"baud: {self.baud} is no speed of OSDP; there are {', '.join(map(str, BAUDS))}")
+        if self.driver == "osdp" and not self.device.startswith("/"):
+            raise ValueError(f'device: "{self.device}" is no serial line; an OSDP reader needs one, such as /dev/ttyS1')
+        if self.driver != "osdp" and (self.device or self.key.get_secret_value()):
+            given = "device" if self.device else "key"
+            raise ValueError(f'{given}: only readers with driver = "osdp" have one')
+        if self.driver != "simulated" and self.chip_types:
+            raise ValueError("chip_types: a reader with a wire does not tell what kind of card it read; set them there")
+        if not self.secure_channel and self.key.get_secret_value():
+            raise ValueError("key: without the secure channel (secure_channel = false) it protects nothing")
+        return self
+
+
+class ReadersSettings(BaseModel):
+    """The readers of the node."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    readers: tuple[ReaderSettings, ...] = Field(default=(), max_length=MAX_READERS)
+
+
+def broken_readers(readers: tuple[ReaderSettings, ...], inputs: Collection[str]) -> Iterator[Broken]:
+    """What is wrong between readers, and between them and the inputs: where, the value, and what would be right."""
+    names, addresses = Counter[str](), Counter[tuple[str, int]]()
+    bauds: dict[str, int] = {}
+    there = ", ".join(f'"{name}"' for name in inputs) or "none"
+    for index, reader in enumerate(readers):
+        names[reader.name] += 1
+        if names[reader.name] > 1:
+            yield ("readers", index, "name"), reader.name, "another reader has this name"
+        for key, used in (("beeper_input", (reader.beeper_input,)), ("led_inputs", reader.led_inputs)):
+            for name in used:
+                if name and name not in inputs:
+                    yield ("readers", index, key), name, f"there is no such input; [[inputs]] has {there}"
+        if reader.driver != "osdp":
+            continue
+        addresses[reader.device, reader.address] += 1
+        if addresses[reader.device, reader.address] > 1:
+            words = f"another reader on {reader.device} has it; each of a line has its own, set at the reader"
+            yield ("readers", index, "address"), reader.address, words
+        if bauds.setdefault(reader.device, reader.baud) != reader.baud:
+            words = f"another reader on {reader.device} has {bauds[reader.device]}; a line has one speed"
+            yield ("readers", index, "baud"), reader.baud, words
