@@ -39,6 +39,8 @@ TOP = (
     "line",
     "line_keeper",
     "list_editor",
+    "image_editor",
+    "kept_files",
     "multicast",
     "plugins",
     "settings",

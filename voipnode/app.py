@@ -40,11 +40,14 @@ from voipnode.clip_editor import ClipEditor
 from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
 from voipnode.door import Door
+from voipnode.image_editor import ImageEditor
 from voipnode.line_keeper import LineKeeper
 from voipnode.list_editor import ListEditor
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.control_button.module import DESCRIPTOR as CONTROL_BUTTON
+from voipnode.modules.display.module import DESCRIPTOR as DISPLAY
+from voipnode.modules.display.module import FOLDER as IMAGES_FOLDER
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
 from voipnode.modules.entry.holder import HolderFields
 from voipnode.modules.entry.module import DESCRIPTOR as ENTRY
@@ -78,8 +81,9 @@ log = logging.getLogger(__name__)
 # MQTT hear from the beginning how everything stands.
 FIRST_MODULES = (RELAY, RULES, MQTT)
 MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON, READER)
+MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON, DISPLAY)
 
-LISTS = {"signals": "profile"}  # of the settings, that commands change: what an entry is called
+LISTS = {"signals": "profile", "pages": "page"}  # of the settings, that commands change: what an entry is called
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {
@@ -93,6 +97,9 @@ WHILE_IT_RUNS = {
     "schedules",
     "multicast",
     "signals",
+    "display",
+    "pages",
+    "images",
 }  # parts of the settings that may change then
 
 
@@ -209,6 +216,7 @@ class Node:
         ContactEditor(editor, self.bus).register(self._house.commands)
         ListEditor(editor, self.bus, LISTS).register(self._house.commands)
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
+        ImageEditor(editor, self._state_dir / IMAGES_FOLDER, self.bus).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
         await self._start_modules(MODULES)
         self._started += [self._watch, self._network]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import time
 from pathlib import Path
@@ -14,15 +13,15 @@ from voipnode.calls.clips.library import ClipLibrary
 from voipnode.calls.clips.reading import read_clip, suffix_of
 from voipnode.calls.clips.settings import clip_names
 from voipnode.calls.commands import AddClip, RemoveClip, RenameClip
-from voipnode.calls.errors import CallError, UnknownNameError
+from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import ClipsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
+from voipnode.kept_files import keep_file
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, within
 
 MAX_FOLDER_BYTES = 100_000_000
-PART = ".part"  # of a file that is not yet whole
 
 
 class ClipEditor:
@@ -97,25 +96,4 @@ def _store(library: ClipLibrary, command: AddClip) -> Path:
     """The file, new in the folder and on the disk. Blocks; raises CallError."""
     read_clip(command.content, 8000, time.thread_time)
     suffix = suffix_of(command.content)
-    stem = re.sub(r"[^a-z0-9]+", "_", command.clip.lower()).strip("_")[:40] or "clip"
-    folder = library.folder
-    try:
-        folder.mkdir(exist_ok=True)
-        for left in folder.glob(f"*{PART}"):  # by a node that was killed meanwhile
-            left.unlink()
-        used = sum(each.stat().st_size for each in folder.iterdir() if each.is_file())
-        if used + len(command.content) > MAX_FOLDER_BYTES:
-            raise CallError(f"the folder of the clips has {used} bytes; with this one more than {MAX_FOLDER_BYTES}")
-        number, path = 1, folder / f"{stem}.{suffix}"
-        while path.exists():
-            number += 1
-            path = folder / f"{stem}_{number}.{suffix}"
-        part = path.with_name(path.name + PART)
-        with part.open("xb") as file:
-            file.write(command.content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise CallError(f"{folder}: the clip cannot be stored: {error.strerror or error}") from error
-    return path
+    return keep_file(library.folder, command.clip, suffix, command.content, most_bytes=MAX_FOLDER_BYTES, what="clip")

@@ -98,7 +98,7 @@ def _index(settings: NodeSettings, name: str) -> int:
 
 
 def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
-    """Whoever falls back on a contact, and the groups and buttons that ring it, do so by its new name."""
+    """Whoever falls back on a contact, and the groups, buttons and pages that ring it, do so by its new name."""
     places = [(f"contacts[{index}].fallback", each.fallback) for index, each in enumerate(settings.contacts)]
     for index, group in enumerate(settings.groups):
         places.append((f"groups[{index}].fallback", group.fallback))
@@ -108,6 +108,8 @@ def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
     for index, button in enumerate(settings.buttons):
         places += [(f"buttons[{index}].{key}", getattr(button, key)) for key in ("ring", "fallback")]
         places += [(f"buttons[{index}].rings[{at}].ring", choice.ring) for at, choice in enumerate(button.rings)]
+    for index, page in enumerate(settings.pages):
+        places += [(f"pages[{index}].items[{at}].ring", item.ring) for at, item in enumerate(page.items)]
     return [(place, new) for place, name in places if name == old]
 
 

@@ -31,6 +31,7 @@ from voipnode.calls.vms.settings import VmsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
 from voipnode.modules.control_button.settings import ControlButtonSettings
+from voipnode.modules.display.settings import PagesSettings, broken_pages
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
 from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import SignalsSettings
@@ -67,6 +68,7 @@ class NodeSettings(
     ReadersSettings,
     ClipsSettings,
     SignalsSettings,
+    PagesSettings,
 ):
     """voipnode.toml as a whole."""
 
@@ -112,6 +114,11 @@ class NodeSettings(
     def peer_to_peer_accounts(self) -> tuple[str, ...]:
         """The names of the accounts that register nowhere."""
         return tuple(account.name for account in self.all_accounts if account.type == "peer_to_peer")
+
+    @property
+    def call_inputs(self) -> tuple[str, ...]:
+        """The inputs that call buttons are wired to."""
+        return tuple(button.input for button in self.buttons if button.enabled)
 
     @property
     def clip_users(self) -> tuple[tuple[Path, BaseModel], ...]:
@@ -200,6 +207,8 @@ class NodeSettings(
                 yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
         yield from broken_rules(self, self.names_for_rules, {port.name: port.max_pulse_s for port in self.ports})
         yield from broken_readers(self.readers, [item.name for item in self.inputs])
+        parties = {contact.name for contact in self.contacts} | {group.name for group in self.groups}
+        yield from broken_pages(self, parties=parties, inputs=[item.name for item in self.inputs])
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
 

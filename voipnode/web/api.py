@@ -28,6 +28,7 @@ from voipnode.web.accounts import add_accounts
 from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
+from voipnode.web.display import add_display
 from voipnode.web.entry import add_entry
 from voipnode.web.exchange import add_exchange
 from voipnode.web.extensions import add_extensions
@@ -44,7 +45,7 @@ from voipnode.web.view import View
 Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
-LISTS = {"signals": "profile"}  # of the settings, that are edited over HTTP: what an entry is called
+LISTS = {"signals": "profile", "pages": "page"}  # of the settings, that are edited over HTTP: what an entry is called
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
 DESCRIPTION = """
 Rings, calls and listens at a network door intercom.
@@ -95,6 +96,7 @@ def build_app(
     add_call_audio(app, audio)
     add_rules(app, commands)
     add_signals(app, commands)
+    add_display(app, commands)
     add_ports(app, view, commands, about)
     for key, noun in LISTS.items():
         add_list(app, commands, key, noun)

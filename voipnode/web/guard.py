@@ -24,13 +24,13 @@ LARGER_BODIES = {"/api/v1/address-book": 1_000_000}
 LARGER_BODIES_BELOW = {"/api/v1/exports/": 1_000_000, "/api/v1/settings/": 65_536}
 BODY_TIMEOUT_S = 10.0
 MAX_PATH_CHARS = 1024
-# Audio files, which are PUT there; the rest of the API speaks JSON.
-UPLOADS = re.compile(r"/api/v1/clips/[^/]+")
+# Audio files and images, which are PUT there; the rest of the API speaks JSON.
+UPLOADS = re.compile(r"/api/v1/(clips|images)/[^/]+")
 MAX_UPLOAD_BYTES = 10_000_000
 UPLOAD_TIMEOUT_S = 60.0
 # Sound of calls, which is carried on as it comes, without an end.
 STREAMS = ("/api/v1/call-audio", "/axis-cgi/audio/transmit.cgi")
-UPLOAD_TYPES = ("audio/", "application/octet-stream", "application/ogg")
+UPLOAD_TYPES = ("audio/", "image/", "application/octet-stream", "application/ogg")
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
@@ -134,7 +134,9 @@ def _wrong_type(given: list[str], is_upload: bool, *, has_body: bool) -> Problem
     kinds = [kind.partition(";")[0].strip().lower() for kind in given]
     if is_upload:
         if len(kinds) != 1 or not kinds[0].startswith(UPLOAD_TYPES):
-            return ProblemResponse(415, "the body must be an audio file, with Content-Type: audio/... of its kind")
+            return ProblemResponse(
+                415, "the body must be an audio file or image, with Content-Type: audio/... or image/... of its kind"
+            )
     elif kinds not in ([], ["application/json"]) or (has_body and not kinds):
         return ProblemResponse(415, "the body must be JSON, with Content-Type: application/json")
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from voipnode.calls.commands.base import Command
@@ -38,6 +38,47 @@ class HidePage(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadDisplay(Command):
     """The display as JSON: page, for_s, pages with their items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressItem(Command):
+    """Press the button that is item number `item` (the first is 0) of a page. Returns the id of the call.
+
+    Raises NotNowError where the display shows another page.
+    """
+
+    page: str
+    item: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddImage(Command):
+    """Add an image, png or jpeg, to the folder and the settings. Returns its name.
+
+    Raises CallError for a file that is no image, FieldsError for a name that is taken or cannot be.
+    """
+
+    image: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveImage(Command):
+    """Take an image out of the settings and its file out of the folder. Raises FieldsError where a page shows it."""
+
+    image: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListImages(Command):
+    """All images as JSON: name, file, bytes, and whether a page shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadImage(Command):
+    """The file of an image: JSON with its name as "file" and its bytes in base64 as "content"."""
+
+    image: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The display at the door: pages of buttons and images."""
