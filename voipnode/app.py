@@ -46,6 +46,7 @@ from voipnode.list_editor import ListEditor
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.control_button.module import DESCRIPTOR as CONTROL_BUTTON
+from voipnode.modules.detectors.module import DESCRIPTOR as DETECTORS
 from voipnode.modules.display.module import DESCRIPTOR as DISPLAY
 from voipnode.modules.display.module import FOLDER as IMAGES_FOLDER
 from voipnode.modules.dtmf.module import DESCRIPTOR as DTMF
@@ -80,8 +81,19 @@ log = logging.getLogger(__name__)
 # Before all else: the outputs are held, and in their normal state, before anything can ask for them; and rules and
 # MQTT hear from the beginning how everything stands.
 FIRST_MODULES = (RELAY, RULES, MQTT)
-MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON, READER)
-MODULES = (RECIPIENTS, ENTRY, LIGHT, DTMF, BUTTON, SOUND_LEVEL, SPEAKER_TEST, CONTROL_BUTTON, DISPLAY)
+MODULES = (
+    RECIPIENTS,
+    ENTRY,
+    LIGHT,
+    DTMF,
+    BUTTON,
+    SOUND_LEVEL,
+    SPEAKER_TEST,
+    CONTROL_BUTTON,
+    READER,
+    DISPLAY,
+    DETECTORS,
+)
 
 LISTS = {"signals": "profile", "pages": "page"}  # of the settings, that commands change: what an entry is called
 CLIPS_FOLDER = "clips"  # in the state folder

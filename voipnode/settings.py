@@ -31,6 +31,7 @@ from voipnode.calls.vms.settings import VmsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
 from voipnode.modules.control_button.settings import ControlButtonSettings
+from voipnode.modules.detectors.settings import DetectorsSettings
 from voipnode.modules.display.settings import PagesSettings, broken_pages
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
 from voipnode.modules.entry.settings import EntrySettings
@@ -69,6 +70,7 @@ class NodeSettings(
     ClipsSettings,
     SignalsSettings,
     PagesSettings,
+    DetectorsSettings,
 ):
     """voipnode.toml as a whole."""
 
@@ -135,6 +137,7 @@ class NodeSettings(
             "button": tuple(button.name for button in self.buttons),
             "clip": tuple(clip.name for clip in self.clips),
             "contact or group": (*(each.name for each in self.contacts), *(each.name for each in self.groups)),
+            "detector": tuple(each.name for each in self.detectors),
             "extension": tuple(extension.number for extension in self.extensions),
             "input": tuple(item.name for item in self.inputs),
             "port": tuple(port.name for port in self.ports),

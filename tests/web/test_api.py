@@ -526,6 +526,8 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/control-button",
             "/api/v1/inputs",
             "/api/v1/simulation/inputs/{name}",
+            "/api/v1/detectors",
+            "/api/v1/detectors/{name}",
             "/api/v1/plugins",
             "/api/v1/plugins/{name}/{command}",
             "/api/v1/rules",

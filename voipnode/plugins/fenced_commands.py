@@ -41,6 +41,7 @@ FREE = frozenset(
         commands.PullTrigger,
         commands.PulsePort,
         commands.ReadCard,
+        commands.ReadDetectors,
         commands.ReadDisplay,
         commands.ReadKeys,
         commands.ReadSignals,

@@ -28,6 +28,7 @@ from voipnode.web.accounts import add_accounts
 from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
+from voipnode.web.detectors import add_detectors
 from voipnode.web.display import add_display
 from voipnode.web.entry import add_entry
 from voipnode.web.exchange import add_exchange
@@ -89,6 +90,7 @@ def build_app(
     add_history(app, commands)
     add_extensions(app, commands)
     add_plugins(app, commands)
+    add_detectors(app, commands)
     add_exchange(app, view.through_calls)
     add_speaker_test(app, view, commands)
     add_clips(app, commands)

@@ -11,12 +11,22 @@ from voipnode.calls.commands.base import Command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportDetector(Command):
-    """A detector of `[[detectors]]` notices something, or no longer; `source` says by whom it is reported."""
+    """A detector of `[[detectors]]` notices something, or no longer; `source` says by whom it is reported.
+
+    `strength_g`: how hard a hit was (peak acceleration besides gravity), where that was measured; one that is too weak
+    for the detector's sensitivity does not count.
+    """
 
     detector: str
     active: bool
     source: str = "api"
     detail: str = ""
+    strength_g: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDetectors(Command):
+    """The detectors as JSON: name, kind, enabled, active."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Detectors: shock, people (PIR), tampering with the camera, motion."""
