@@ -42,7 +42,7 @@ class Room:
         bus.subscribe(SettingsChanged, lambda event: self.told.append(event.section), who="test")
         self.settings = load_settings(path, NodeSettings)
         editor = SettingsEditor(path, self._use, lambda: self.settings)
-        ListEditor(editor, bus, {"signals": "profile"}).register(self.commands)
+        ListEditor(editor, bus, {"signals": "profile", "pages": "page"}).register(self.commands)
 
     async def _use(self, settings: NodeSettings) -> bool:
         self.settings = settings
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_told_by_field_and_changes_nothing(tmp_path: Path) -> N
         assert wrong(error) == ["../x: this is no setting of a profile"]
         with pytest.raises(UnknownNameError, match='there is "Alarm", "Note"'):
             await do(RemoveFromList(list="signals", name="None"))
-        with pytest.raises(UnknownNameError, match='there is "signals"'):
+        with pytest.raises(UnknownNameError, match='there is "pages", "signals"'):
             await do(ReadList(list="accounts"))
         assert room.path.read_text() == BEFORE
 
@@ -172,5 +172,27 @@ def test_an_entry_is_described_for_forms(tmp_path: Path) -> None:
         assert schema["properties"]["priority"]["maximum"] == 10
         with pytest.raises(CallError):
             await room.commands.execute(DescribeList(list="web"))
+
+    with_room(test, tmp_path)
+
+
+def test_rules_follow_a_profile_and_a_page_that_are_renamed(tmp_path: Path) -> None:
+    async def test(room: Room) -> None:
+        more = (
+            '[display]\nhome = "Map"\n[[pages]]\nname = "Map"\n[[rules]]\nname = "r"\n'
+            'conditions = [{is = "trigger", name = "t"}]\n'
+            'actions = [{do = "signal", profile = "Alarm"}, {do = "show_page", page = "Map"}, {do = "stop_signal"}]\n'
+        )
+        room.path.write_text(BEFORE + more)
+        await room.commands.execute(ChangeInList(list="signals", name="Alarm", changes={"name": "Fire"}))
+        await room.commands.execute(ChangeInList(list="pages", name="Map", changes={"name": "Way"}))
+        (rule,) = room.settings.rules
+        assert [action.words() for action in rule.actions[:2]] == [
+            'show profile "Fire" with light and siren',
+            'show page "Way" for 30 s',
+        ]
+        assert room.settings.display.home == "Way"
+        with pytest.raises(FieldsError, match='there is no such light profile; there is "Note"'):
+            await room.commands.execute(RemoveFromList(list="signals", name="Fire"))
 
     with_room(test, tmp_path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
@@ -17,32 +17,24 @@ from voipnode.calls.errors import FieldsError, UnknownNameError
 from voipnode.calls.events import SettingsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
+from voipnode.modules.rules.names import named_fields
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, setting_key, within, without_secrets
 
 MODES = ("add", "overwrite", "replace")
 MAX_ENTRIES = 300
 Changes = list[tuple[str, Any]]
-Renames = Callable[[NodeSettings, str, str], Changes]
-"""What has to change where others name an entry that is renamed: settings, its old name, its new one."""
-
-
-def nobody(settings: NodeSettings, old: str, new: str) -> Changes:
-    """Of entries that no others name."""
-    return []
+KNOWN_TO_RULES = {"signals": "light profile", "pages": "display page"}  # what rules call the entries of a list
 
 
 class ListEditor:
     """Carries out the commands about `lists`, one after the other: by the list's key what one entry is called, such as
-    {"signals": "profile"}. `renames`: by the list's key, who names its entries."""
+    {"signals": "profile"}. Whoever names an entry does so by its new name when it is renamed."""
 
-    def __init__(
-        self, editor: SettingsEditor, bus: Bus, lists: Mapping[str, str], renames: Mapping[str, Renames] | None = None
-    ) -> None:
+    def __init__(self, editor: SettingsEditor, bus: Bus, lists: Mapping[str, str]) -> None:
         self._editor = editor
         self._bus = bus
         self._lists = lists
-        self._renames = renames or {}
 
     def register(self, commands: Commands) -> None:
         """Take the commands."""
@@ -83,7 +75,7 @@ class ListEditor:
             changes = [(f"{entry}.{key}", value) for key, value in values.items()]
             if new != command.name:
                 self._refuse_taken(command.list, new, before)
-                changes += self._renames.get(command.list, nobody)(loaded, command.name, str(new))
+                changes += _renamed(loaded, command.list, command.name, str(new))
             settings, _ = await self._editor.carry_out(changes, field=within(entry))
             name = _name(self._entries(settings, command.list)[index])
             return self._tell(command.list, name, "was changed")
@@ -146,6 +138,21 @@ class ListEditor:
     def _tell(self, name: str, entry: str, done: str) -> str:
         self._bus.publish(SettingsChanged(section=f'{self._noun(name)} "{entry}" {done}'))
         return entry
+
+
+def _renamed(settings: NodeSettings, key: str, old: str, new: str) -> Changes:
+    """Rules that name an entry, and the display whose home page it is, do so by its new name."""
+    changes: Changes = []
+    if key == "pages" and settings.display.home == old:
+        changes.append(("display.home", new))
+    what = KNOWN_TO_RULES.get(key)
+    for index, rule in enumerate(settings.rules):
+        for part in ("conditions", "actions"):
+            for place, each in enumerate(getattr(rule, part)):
+                names = [field for field, kind in named_fields(type(each)).items() if kind == what]
+                where = f"rules[{index}].{part}[{place}]"
+                changes += [(f"{where}.{field}", new) for field in names if getattr(each, field) == old]
+    return changes
 
 
 def _name(entry: BaseModel) -> str:
