@@ -41,6 +41,7 @@ TOP = (
     "list_editor",
     "image_editor",
     "kept_files",
+    "rule_editor",
     "multicast",
     "plugins",
     "settings",

@@ -66,6 +66,7 @@ from voipnode.net.clock import MediaClock
 from voipnode.net.kernel_timer import KernelTimer
 from voipnode.net.network_watch import NetworkWatch
 from voipnode.plugins.host import PluginHost
+from voipnode.rule_editor import RuleEditor
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
 from voipnode.sound_keeper import SoundKeeper
@@ -108,6 +109,7 @@ WHILE_IT_RUNS = {
     "buttons",
     "schedules",
     "multicast",
+    "rules",
     "signals",
     "display",
     "pages",
@@ -226,6 +228,7 @@ class Node:
         editor = SettingsEditor(self._settings_path, self._use, lambda: self._keeper.settings, self._edits)
         AccountEditor(editor, self.bus).register(self._house.commands)
         ContactEditor(editor, self.bus).register(self._house.commands)
+        RuleEditor(editor, self.bus).register(self._house.commands)
         ListEditor(editor, self.bus, LISTS).register(self._house.commands)
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
         ImageEditor(editor, self._state_dir / IMAGES_FOLDER, self.bus).register(self._house.commands)

@@ -18,6 +18,7 @@ from voipnode.calls.events import ClipsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
 from voipnode.kept_files import keep_file
+from voipnode.modules.rules.settings import renamed_in_rules
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, within
 
@@ -65,6 +66,7 @@ class ClipEditor:
                 changes += [
                     (f"{where}.{key}", command.name) for key, name in clip_names(settings) if name == command.clip
                 ]
+            changes += renamed_in_rules(before, "clip", command.clip, command.name)
             await self._editor.carry_out(changes, field=within(place))
             return self._tell(command.name, f'"{command.clip}" is "{command.name}" now')
 

@@ -13,6 +13,7 @@ from voipnode.calls.errors import FieldsError, UnknownNameError
 from voipnode.calls.events import ContactsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
+from voipnode.modules.rules.settings import renamed_in_rules
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, setting_key, within
 
@@ -110,7 +111,8 @@ def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
         places += [(f"buttons[{index}].rings[{at}].ring", choice.ring) for at, choice in enumerate(button.rings)]
     for index, page in enumerate(settings.pages):
         places += [(f"pages[{index}].items[{at}].ring", item.ring) for at, item in enumerate(page.items)]
-    return [(place, new) for place, name in places if name == old]
+    rules = renamed_in_rules(settings, "contact or group", old, new)
+    return [*((place, new) for place, name in places if name == old), *rules]
 
 
 def _removals(indexes: Sequence[int], count: int) -> Changes:

@@ -143,6 +143,7 @@ class NodeSettings(
             "input": tuple(item.name for item in self.inputs),
             "light profile": tuple(profile.name for profile in self.signals),
             "port": tuple(port.name for port in self.ports),
+            "reader": tuple(reader.name for reader in self.readers),
             "recipient": tuple(recipient.name for recipient in self.recipients),
             "schedule": tuple(schedule.name for schedule in self.schedules if not schedule.pulse_every_s),
             "schedule with pulse_every_s": tuple(each.name for each in self.schedules if each.pulse_every_s),

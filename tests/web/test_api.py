@@ -533,6 +533,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/rules",
             "/api/v1/rules/{name}",
             "/api/v1/rules/{name}/dry-run",
+            "/api/v1/schemas/rule",
             "/api/v1/virtual-inputs/{name}",
             "/api/v1/triggers/{name}",
             "/api/v1/recipients",

@@ -105,6 +105,20 @@ def write_settings(path: Path, text: str) -> None:
     _replace(Path(os.path.realpath(path)), text.encode())  # a link stays a link: its target is replaced
 
 
+def inline_tables(entries: Sequence[Mapping[str, Any]]) -> Any:
+    """A list of tables as a value of `edit_settings`, to be written as `[{...}, {...}]`, each on a line of its own."""
+    made = tomlkit.array()
+    for entry in entries:
+        made.append(_inline(entry))
+    return made.multiline(len(entries) > 1)
+
+
+def _inline(entry: Mapping[str, Any]) -> Any:
+    table = tomlkit.inline_table()
+    table.update(entry)
+    return table
+
+
 def _read(path: Path) -> str:
     try:
         if not path.is_file():
@@ -195,7 +209,7 @@ def _change(document: Any, key: str, value: Any, file: str) -> None:
         if isinstance(parts[-1], int) and isinstance(value, dict) and parts[-1] == len(place):
             place.append(_table_for(place, value))
         elif value is not None:
-            place[parts[-1]] = value
+            place[parts[-1]] = _inline(value) if isinstance(place, Array) and isinstance(value, dict) else value
         elif parts[-1] in place if isinstance(parts[-1], str) else parts[-1] < len(place):
             del place[parts[-1]]
     except (KeyError, IndexError, TypeError, TOMLKitError):
@@ -205,8 +219,7 @@ def _change(document: Any, key: str, value: Any, file: str) -> None:
 def _table_for(place: Any, value: Mapping[str, Any]) -> Any:
     """`value` as one more table of a list, written as the others are."""
     if isinstance(place, Array):
-        table: Any = tomlkit.inline_table()
-        table.update(value)
+        table: Any = _inline(value)
     else:
         table = tomlkit.item(dict(value))
         table.trivia.indent = "\n"  # an empty line before it

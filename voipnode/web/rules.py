@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Path
+from fastapi import Body, FastAPI, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from voipnode.calls.commands import (
+    AddRule,
+    ChangeRule,
+    DescribeRules,
     ListRecipients,
     ListRules,
     PullTrigger,
+    ReadRule,
+    RemoveRule,
     SetVirtualInput,
     SwitchRule,
     TestRecipient,
@@ -24,7 +29,22 @@ RuleName = Annotated[str, Path(min_length=1, max_length=64, description="Name of
 InputName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the virtual input")]
 TriggerName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the trigger")]
 RecipientName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the recipient")]
+Settings = Annotated[
+    dict[str, Any],
+    Body(
+        description="Keys of [[rules]] in the settings file; the schema is at /api/v1/schemas/rule",
+        examples=[
+            {
+                "name": "Welcome",
+                "conditions": [{"is": "access_granted"}],
+                "actions": [{"do": "play_clip", "clip": "Welcome"}],
+            }
+        ],
+        max_length=20,
+    ),
+]
 TAG = "rules"
+_APPLIED = " Written to the settings file, whose comments stay, and in use at once. `rules.changed` tells."
 
 
 class RuleCondition(BaseModel):
@@ -40,6 +60,7 @@ class Rule(BaseModel):
     name: str
     on: bool
     enabled: bool = Field(description="Whether it is on after the next start")
+    preconfigured: bool = Field(description="The node comes with it; it is not in the settings file")
     active: bool = Field(description="It has fired, and its lasting conditions hold yet")
     fired: int = Field(description="How often since the node started")
     running: bool = Field(description="Its actions are being done")
@@ -106,12 +127,10 @@ class Told(BaseModel):
     said: str
 
 
-class RuleSwitch(BaseModel):
-    """Whether a rule is at work, until the next start."""
+class RuleId(BaseModel):
+    """A rule by its name."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    on: bool
+    name: str
 
 
 def add_rules(app: FastAPI, commands: Commands) -> None:
@@ -121,15 +140,55 @@ def add_rules(app: FastAPI, commands: Commands) -> None:
     async def rules() -> Rules:
         return Rules.model_validate(json.loads(await commands.execute(ListRules())))
 
+    @app.get("/api/v1/schemas/rule", tags=[TAG], summary="What a rule can be made of, as JSON Schema")
+    async def schema() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await commands.execute(DescribeRules()))
+        return found
+
+    @app.get(
+        "/api/v1/rules/{name}", tags=[TAG], summary="The settings of a rule", responses=problems.documented(404, 409)
+    )
+    async def one(name: RuleName) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await commands.execute(ReadRule(rule=name)))
+        return found
+
+    @app.post(
+        "/api/v1/rules",
+        status_code=201,
+        tags=[TAG],
+        summary="Add a rule",
+        description="There may be 256." + _APPLIED,
+        responses=problems.documented(409, 415, 422),
+    )
+    async def add(settings: Settings, response: Response) -> RuleId:
+        rule = await commands.execute(AddRule(settings=settings))
+        response.headers["location"] = f"/api/v1/rules/{problems.quoted(rule)}"
+        return RuleId(name=rule)
+
     @app.patch(
+        "/api/v1/rules/{name}",
+        tags=[TAG],
+        summary="Change a rule, or switch it on or off",
+        description="`enabled` switches it for good, `on` alone until the next start. What else is sent changes it, and"
+        " a rule that was on is off then, unless `enabled` is sent, too." + _APPLIED,
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def change(name: RuleName, changes: Settings) -> RuleId:
+        if changes.keys() == {"on"} and isinstance(changes["on"], bool):
+            await commands.execute(SwitchRule(rule=name, on=changes["on"]))
+            return RuleId(name=name)
+        return RuleId(name=await commands.execute(ChangeRule(rule=name, changes=changes)))
+
+    @app.delete(
         "/api/v1/rules/{name}",
         status_code=204,
         tags=[TAG],
-        summary="Switch a rule on or off until the next start",
-        responses=problems.documented(404, 415, 422),
+        summary="Remove a rule",
+        description="One that the node comes with is as it was then.",
+        responses=problems.documented(404, 409, 422),
     )
-    async def switch(name: RuleName, wish: RuleSwitch) -> None:
-        await commands.execute(SwitchRule(rule=name, on=wish.on))
+    async def remove(name: RuleName) -> None:
+        await commands.execute(RemoveRule(rule=name))
 
     @app.post(
         "/api/v1/rules/{name}/dry-run",

@@ -52,6 +52,7 @@ class RulesModule:
         self._timers: dict[float, asyncio.TimerHandle] = {}
         self._places: list[Subscription] = []
         self._started = False
+        self._given: tuple[RuleSettings, ...] = ()
         self._take(settings)
 
     async def start(self) -> None:
@@ -75,6 +76,8 @@ class RulesModule:
     def use(self, settings: RulesSettings) -> None:
         """Have these rules from now on. One that has not changed goes on with what it does; any other begins anew, and
         knows how things stand."""
+        if settings.rules == self._given:
+            return
         self._take(settings)
         if self._started:
             self._stop_pulses()
@@ -82,6 +85,7 @@ class RulesModule:
 
     def _take(self, settings: RulesSettings) -> None:
         before, self._rules = self._rules, {}
+        self._given = settings.rules
         for each in (*settings.rules, *preconfigured(settings.rules)):
             known = before.get(each.name)
             if known is not None and known.rule.settings == each:
@@ -117,7 +121,7 @@ class RulesModule:
             if active.lasting and not active.rule.lasts():
                 self._tasks.start(self._doing.undo(active))
             if because is not None:
-                self._fire(active, because, getattr(event, "call", ""))
+                self._fire(active, because, getattr(event, "call", "") or active.rule.call)
 
     def _fire(self, active: Active, because: str, call: str) -> None:
         now, name = self._bus.clock(), active.name
@@ -233,6 +237,7 @@ class RulesModule:
                 "name": name,
                 "on": active.on,
                 "enabled": active.rule.settings.enabled,
+                "preconfigured": active.rule.settings not in self._given,
                 "active": active.on and active.count > 0 and active.rule.lasts(),
                 "fired": active.count,
                 "running": active.is_running,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, Field
 
 NAMES = "names"  # of a field's schema: what it names, in the words of a complaint
+SUGGEST = "suggest"  # of a field's schema: what it may name, among other things
 
 Name = Annotated[str, Field(max_length=64)]  # of something that nobody declares
 Free = Annotated[str, Field(min_length=1, max_length=64)]  # which is there by being named
@@ -17,7 +18,7 @@ Button = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "button"}
 Clip = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "clip"})]
 Detector = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "detector"})]
 Extension = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "extension"})]
-Indicator = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "indicator"})]
+Indicator = Annotated[str, Field(max_length=32, json_schema_extra={NAMES: "indicator"})]
 Input = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "input"})]
 Page = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "display page"})]
 Party = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "contact or group"})]

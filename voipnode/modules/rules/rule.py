@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from voipnode.calls.events import Event
-from voipnode.modules.rules.conditions import Moment, State
+from voipnode.modules.rules.conditions import InCall, Moment, State
 from voipnode.modules.rules.settings import RuleSettings
 
 
@@ -68,6 +68,14 @@ class Rule:
         """Whether a condition holds now; a moment never does by itself."""
         condition = self.settings.conditions[index]
         return isinstance(condition, State) and bool(self._so[index]) is not condition.invert
+
+    @property
+    def call(self) -> str:
+        """A call by which one of its conditions holds, "" for none: of several, the one whose name is the last."""
+        for condition, so in zip(self.settings.conditions, self._so, strict=True):
+            if isinstance(condition, InCall) and so and not condition.invert:
+                return max(so)
+        return ""
 
     def lasts(self) -> bool:
         """Whether a rule that has fired is active yet: its states hold, but for the one that is only its trigger."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from voipnode.modules.rules.actions import FOR_A_CALL, Action, Pulse, Seconds, Wait
 from voipnode.modules.rules.conditions import Condition, Digits, InCall, Moment, VirtualInputActive
@@ -109,6 +110,22 @@ class RulesSettings(BaseModel):
         return self
 
 
+def shortened(key: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """One of a rule's `conditions` or `actions` as a table, without what is as it would be anyhow; one that cannot be
+    is left as it is, for the whole rule's check to say why."""
+    try:
+        found = _one_of(key).validate_python(part)
+    except ValidationError:
+        return dict(part)
+    short: dict[str, Any] = found.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return short
+
+
+@cache
+def _one_of(key: str) -> TypeAdapter[Any]:
+    return TypeAdapter(Condition if key == "conditions" else Action)
+
+
 def virtual_inputs(rules: Collection[RuleSettings]) -> tuple[str, ...]:
     """The virtual inputs that there are: those that rules have as a condition."""
     found = {each.name for rule in rules for each in rule.conditions if isinstance(each, VirtualInputActive)}
@@ -133,6 +150,22 @@ def broken_rules(
                 longest = longest_pulse_s[action.port]
                 words = f'port "{action.port}" is activated for at most {longest:g} s (its max_pulse_s)'
                 yield ("rules", index, "actions", place, "duration_s"), action.duration_s, words
+
+
+def renamed_in_rules(rules: RulesSettings, what: str, old: str, new: str) -> list[tuple[str, str]]:
+    """The changes of the settings file by which rules name something, such as a "clip", by its new name."""
+    changes = []
+    for index, rule in enumerate(rules.rules):
+        parts: list[tuple[str, tuple[BaseModel, ...]]] = [("conditions", rule.conditions), ("actions", rule.actions)]
+        for key, each in parts:
+            for place, part in enumerate(each):
+                for field in (name for name, kind in named_fields(type(part)).items() if kind == what):
+                    where, value = f"rules[{index}].{key}[{place}].{field}", getattr(part, field)
+                    if value == old:
+                        changes.append((where, new))
+                    elif isinstance(value, tuple) and old in value:
+                        changes += [(f"{where}[{at}]", new) for at, name in enumerate(value) if name == old]
+    return changes
 
 
 def _unknown(part: BaseModel, where: Where, names: Mapping[str, Collection[str]]) -> Iterator[tuple[Where, Any, str]]:

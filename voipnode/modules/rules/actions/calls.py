@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from voipnode.calls.commands import AnswerCall, Command, HangUp, PlaceCall, RingRecipients, SendDtmf, SetDoNotDisturb
 from voipnode.modules.rules.actions.base import Action, Fired, Lasting
-from voipnode.modules.rules.names import Account, Extension, Party
+from voipnode.modules.rules.names import SUGGEST, Account, Extension, Party
 
 
 class Answer(Action):
@@ -56,7 +56,7 @@ class Call(Action):
         min_length=1,
         max_length=255,
         description="A contact or group by name, a SIP address, or a number of the account's.",
-        json_schema_extra={"suggest": "contact or group"},
+        json_schema_extra={SUGGEST: "contact or group"},
     )
     account: Account = ""
 

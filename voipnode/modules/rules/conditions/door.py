@@ -24,7 +24,7 @@ from voipnode.calls.events import (
     VirtualInputChanged,
 )
 from voipnode.modules.rules.conditions.base import Moment, So, State, joined, quoted
-from voipnode.modules.rules.names import Button, Detector, Free, Input, Name, Page, Port, Profile, Reader
+from voipnode.modules.rules.names import SUGGEST, Button, Detector, Free, Input, Name, Page, Port, Reader
 
 
 class InputActive(State):
@@ -135,7 +135,7 @@ class SignalShown(State):
 
     heard: ClassVar[tuple[type[Event], ...]] = (SignalChanged,)
     kind: Literal["signal"] = Field(alias="is")
-    profile: Profile = Field(default="", description="This one; empty: any.")
+    profile: Name = Field(default="", description="This one; empty: any.", json_schema_extra={SUGGEST: "light profile"})
 
     def next(self, before: So, event: SignalChanged) -> So:
         return joined(frozenset(), event.profile, so=bool(event.profile) and self.profile in ("", event.profile))
@@ -205,7 +205,7 @@ class Granted(Moment):
     heard: ClassVar[tuple[type[Event], ...]] = (AccessGranted,)
     kind: Literal["access_granted"] = Field(alias="is")
     condition: Name = Field(default="", description='One of the holder\'s conditions; "Access granted" is the default.')
-    reader: Name = ""
+    reader: Name = Field(default="", description="At this one; empty: any.", json_schema_extra={SUGGEST: "reader"})
     duress: bool = Field(default=False, description="By a duress PIN alone.")
 
     def hears(self, event: AccessGranted) -> bool:
@@ -222,7 +222,7 @@ class Denied(Moment):
 
     heard: ClassVar[tuple[type[Event], ...]] = (AccessDenied,)
     kind: Literal["access_denied"] = Field(alias="is")
-    reader: Name = ""
+    reader: Name = Field(default="", description="At this one; empty: any.", json_schema_extra={SUGGEST: "reader"})
 
     def hears(self, event: AccessDenied) -> bool:
         return self.reader in ("", event.reader)
