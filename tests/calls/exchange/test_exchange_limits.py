@@ -25,14 +25,15 @@ from tests.support.exchange import (
     registered,
     talking,
 )
-from tests.support.extensions import Telephone
+from tests.support.extensions import Telephone, extension
 from tests.support.sip_agents import field
-from tests.support.switchboard import DOOR, Phone, rings, sdp
+from tests.support.switchboard import DOOR, Phone, Switchboard, rings, sdp
 from tests.support.wire import Link
 from voipnode.calls.errors import NotNowError, UnknownNameError
 from voipnode.calls.events import CallReason
 from voipnode.calls.exchange.settings import SwitchSettings
 from voipnode.calls.settings import SipSettings
+from voipnode.media.turn.values import Server
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import LocalError
 from voipnode.sipstack.uri import SipUri
@@ -199,3 +200,19 @@ def test_a_storm_leaves_nothing_behind(seed: int) -> None:
     assert not board.switch.busy
     board.assert_quiet()
     assert not any(board.endpoint.counts().values()), board.endpoint.counts()
+
+
+@pytest.mark.parametrize("servers", [(), (Server(("203.0.113.10", 3478)),)])
+def test_six_telephones_ring_at_once_however_many_there_are(servers: tuple[Server, ...]) -> None:
+    """As well where each offer waits for a STUN server, which is silent here."""
+    anywhere = SipSettings(incoming_networks=("0.0.0.0/0",))
+    board = Switchboard(extensions=(extension("101"), extension("102", max_devices=10)), settings=anywhere)
+    media = board.switch._core._media
+    object.__setattr__(media, "random_bits", random.Random(1).getrandbits)
+    object.__setattr__(media, "servers", lambda: servers)
+    anna = registered(board, "101", ANNA_HOST)
+    phones = [registered(board, "102", f"198.51.100.{host}") for host in range(30, 40)]
+    anna.call_as("102")
+    passes(board, 3.0)
+    assert sum(len(phone.of(sip.IncomingCall)) for phone in phones) == 6
+    part(board, anna, *phones)

@@ -27,6 +27,7 @@ from tests.support.exchange import (
 from tests.support.extensions import Telephone, extension
 from tests.support.registrar import PASSWORD, PRIMARY, Registrar, account
 from tests.support.switchboard import DOOR, Phone, Switchboard, busy, rings, sdp
+from tests.support.wire import Link
 from voipnode.calls.contacts.book import ContactBook
 from voipnode.calls.contacts.settings import ContactSettings
 from voipnode.calls.events import CallChanged
@@ -201,6 +202,20 @@ def test_an_extension_calls_the_group_with_everybody_in_it() -> None:
     answer(board, pbx)
     assert last(board).callee == "066012345"
     part(board, anna, bert)
+
+
+def test_telephones_that_have_died_keep_nobody_from_being_rung() -> None:
+    """Six of the first stage, which do not even agree to being cancelled."""
+    stages = (StageSettings(ring=("102",), for_s=5, keep=False), StageSettings(ring=("103",), for_s=10))
+    board = board_with(groups=house(GroupSettings(name="all", stages=stages)))
+    anna, carl = registered(board, "101", ANNA_HOST), registered(board, "103", CARL_HOST)
+    for host in range(30, 36):
+        dead = registered(board, "102", f"192.168.1.{host}")
+        board.wire.set_link("door", dead.name, Link(loss=1.0))
+    anna.call_as("all")
+    passes(board, 6.0)
+    assert len(carl.of(sip.IncomingCall)) == 1
+    part(board, anna, carl)
 
 
 def test_nobody_of_a_group_is_there() -> None:

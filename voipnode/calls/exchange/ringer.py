@@ -164,7 +164,7 @@ class Ringer:
         core = self._core
         if any(way.target.equivalent(other) for other in search.tried):
             return
-        if sum(session in search.ringing for session in search.call.parties) >= MAX_LEGS:
+        if search.legs >= MAX_LEGS:
             log.info("%s is not called: %d ring already", way.target, MAX_LEGS)
             return
         search.tried.append(way.target)
@@ -181,11 +181,13 @@ class Ringer:
         party = Party(leg, name, who, Identity(name, who.display_name), key=key)
         shown = search.by.identity.present(way, host, to_server=who.kind == "trunk")
         search.pending[key] += 1
+        search.waiting += 1
         self._board.when_ready(search.call, leg, lambda: self._invite(search, party, shown))
 
     def _invite(self, search: Search, party: Party, way: Way) -> None:
         core, leg = self._core, party.leg
         search.pending[party.key] -= 1
+        search.waiting -= 1
         if search.over:
             leg.close(core.now)
             return

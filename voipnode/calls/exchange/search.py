@@ -32,7 +32,8 @@ class Errand(Protocol):
 class Search:
     """One destination that is being rung for `by`, who is to talk to whoever answers.
 
-    `ringing`: by session; those that were cancelled are in it until they agree. `pending`: how many are being looked
+    `ringing`: by session; those that were cancelled are in it until they agree. `waiting`: how many are to be called as
+    soon as our own addresses are known. `pending`: how many are being looked
     up, or wait for their addresses, and `statuses`: how the others ended, by the recipient of a group that they are
     rung for (0: there is no group); `causes`: why some of these were not even called. `tried`: all that were called, so
     that no circle of redirects can close.
@@ -45,12 +46,18 @@ class Search:
     headers: tuple[tuple[str, str], ...] = ()
     over: bool = False
     hunt: Hunt | None = None
+    waiting: int = 0
     pending: Counter[int] = field(default_factory=Counter)
     ringing: dict[str, Party] = field(default_factory=dict)
     statuses: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     causes: dict[int, Cause] = field(default_factory=dict)
     tried: list[SipUri] = field(default_factory=list)
     last: sip.SessionEnded | None = None
+
+    @property
+    def legs(self) -> int:
+        """How many telephones ring, or are about to."""
+        return self.waiting + sum(party.key != STOPPED for party in self.ringing.values())
 
     def is_rung(self, key: int) -> bool:
         """Whether anybody of this recipient rings, or is being looked up."""
