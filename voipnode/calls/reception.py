@@ -6,7 +6,7 @@ from voipnode.calls.admission import Admission, Admitted, Refusal
 from voipnode.calls.core import CallCore
 from voipnode.calls.exchange.destination import OUTSIDE, Caller, extension_caller
 from voipnode.calls.exchange.exchange import Exchange
-from voipnode.calls.exchange.identity import Identity, identity_of
+from voipnode.calls.exchange.identity import NOBODY, Identity, identity_of
 from voipnode.calls.exchange.pickup import Picker
 from voipnode.calls.incoming import Incoming
 from voipnode.calls.refusals import Refusals
@@ -46,19 +46,20 @@ class Reception:
         if decision.extension is not None:
             core.endpoint.hold_to_source(event.session)
         caller = caller_from(decision)
+        shown = self._shown(event, decision)
         if event.replaces is not None:
-            self._pickup.by_dialog(Picker(event, decision, caller, _shown(event, decision)), event.replaces.session)
+            self._pickup.by_dialog(Picker(event, decision, caller, shown), event.replaces.session)
             return
         to = self._exchange.plan.route(caller, event.request.uri)
         if to.kind == "door":
             self._to_door(event, decision)
             return
         if to.kind == "pickup":
-            self._pickup.by_code(Picker(event, decision, caller, _shown(event, decision)), to.number)
+            self._pickup.by_code(Picker(event, decision, caller, shown), to.number)
             return
         if to.kind == "refused":
             self._note(event, to.why)
-        self._exchange.on_call(event, decision.account, caller, _shown(event, decision), to)
+        self._exchange.on_call(event, decision.account, caller, shown, to)
 
     def _to_door(self, event: sip.IncomingCall, admitted: Admitted) -> None:
         objection = self._admission.at_door(self._core.table.engaged)
@@ -66,6 +67,15 @@ class Reception:
             self._refuse(event, objection.status, objection.detail)
         else:
             self._incoming.let_in(event, admitted)
+
+    def _shown(self, event: sip.IncomingCall, admitted: Admitted) -> Identity:
+        """Whom the called party sees: an extension by its own number, whatever it calls itself; and nobody else by
+        the number of one."""
+        said = identity_of(event.request, from_server=admitted.from_server)
+        extension = admitted.extension
+        if extension is not None:
+            return Identity(extension.number, extension.name or said.name, said.private)
+        return NOBODY if self._exchange.plan.look_up(said.user).kind == "extension" else said
 
     def _refuse(self, event: sip.IncomingCall, status: int, why: str) -> None:
         self._note(event, why)
@@ -82,12 +92,3 @@ def caller_from(admitted: Admitted) -> Caller:
     if extension is not None:
         return extension_caller(extension)
     return Caller("trunk", admitted.account.name) if admitted.from_server else OUTSIDE
-
-
-def _shown(event: sip.IncomingCall, admitted: Admitted) -> Identity:
-    """Whom the called party sees: an extension by its own number, whatever it calls itself."""
-    said = identity_of(event.request, from_server=admitted.from_server)
-    extension = admitted.extension
-    if extension is None:
-        return said
-    return Identity(extension.number, extension.name or said.name, said.private)

@@ -53,7 +53,7 @@ def test_either_party_transfers_the_other_to_a_third(by_caller: bool) -> None:
     invite = board.wire.ladder.pick("INVITE", "door")[-1].data
     name = "Bert" if by_caller else "Anna"
     assert f'\r\nFrom: "{name}" <sip:{stays.number}@192.168.1.10>'.encode() in invite, "in the name of who stays"
-    assert b"\r\nReferred-By: " in invite
+    assert f"\r\nReferred-By: <sip:{who.number}@192.168.1.10>\r\n".encode() in invite, "whatever it says of itself"
     assert heard(who) == [(100, False), (180, False)]
     assert heard_from(board, ANNA_HOST, to=BERT_HOST) == 5, "they talk on while it rings"
     answer(board, carl)

@@ -95,9 +95,13 @@ def reach_by_server(board: Switchboard) -> None:
 def comes_in(board: Switchboard, pbx: Phone, user: str = "100", **more: Any) -> None:
     call = OutgoingInvite(
         target=SipUri(user=user, host=DOOR.host),
-        from_=NameAddr("Otto", SipUri(user="+43123", host="pbx.example")),
         contact_user="pbx",
-        **{"offer": sdp(PRIMARY.host), "hop": Hop("UDP", DOOR), **more},
+        **{
+            "from_": NameAddr("Otto", SipUri(user="+43123", host="pbx.example")),
+            "offer": sdp(PRIMARY.host),
+            "hop": Hop("UDP", DOOR),
+            **more,
+        },
     )
     pbx.session = pbx.endpoint.invite(call, board.wire.now)
     passes(board, 0.5)
@@ -166,6 +170,16 @@ def test_a_server_reaches_the_extension_that_its_account_names_and_is_shown_as_i
     answer(board, bert)
     assert heard_from(board, PRIMARY.host, to=BERT_HOST) == 5
     assert not [event for event in board.events if isinstance(event, CallChanged)], "nothing of it is the door's"
+    part(board, bert, anna)
+
+
+def test_a_caller_from_outside_does_not_pass_for_one_of_the_house() -> None:
+    """Telephones open, or answer by themselves, for those inside; and the history would name her."""
+    board, pbx, anna, bert = board_and_pbx(incoming="102")
+    comes_in(board, pbx, from_=NameAddr("Anna", SipUri(user="101", host="pbx.example")))
+    (call,) = bert.of(sip.IncomingCall)
+    assert str(call.request.from_.uri) == "sip:anonymous@anonymous.invalid"
+    assert last(board).caller == "sip:101@pbx.example"
     part(board, bert, anna)
 
 
@@ -264,6 +278,22 @@ def test_there_are_at_most_so_many_calls_through_the_node() -> None:
     assert ended(pbx) == [(sip.EndCause.REJECTED, 503)]
     pbx.session = first
     part(board, pbx, anna, bert)
+
+
+def test_an_extension_has_begun_only_so_many_calls_at_once() -> None:
+    """Whoever has got hold of its password does not talk to the whole world at its cost."""
+    board, pbx, anna, bert = board_and_pbx()
+    sessions = [anna.call_as(f"0{number}") for number in range(1, 8)]
+    passes(board, 1.0)
+    assert ended(anna) == [(sip.EndCause.REJECTED, 486)]
+    assert len(pbx.of(sip.IncomingCall)) == 6
+    bert.call_as("0123")
+    passes(board, 0.5)
+    assert len(pbx.of(sip.IncomingCall)) == 7
+    for phone, session in (*((anna, each) for each in sessions[:6]), (bert, bert.session)):
+        phone.endpoint.hang_up(session, board.wire.now)
+    passes(board, 0.5)
+    assert_quiet(board, pbx, anna, bert)
 
 
 @pytest.mark.parametrize(("by_server", "for_caller"), [(401, 502), (503, 500), (404, 404), (486, 486), (600, 600)])

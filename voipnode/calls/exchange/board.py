@@ -9,7 +9,7 @@ from voipnode.calls.call import Outcome
 from voipnode.calls.core import CallCore
 from voipnode.calls.errors import UnknownNameError
 from voipnode.calls.events import DtmfReceived, ExchangeCallChanged
-from voipnode.calls.exchange.destination import Destination
+from voipnode.calls.exchange.destination import Caller, Destination
 from voipnode.calls.exchange.party import Party
 from voipnode.calls.exchange.ports import Room
 from voipnode.calls.exchange.through_call import TOLD_AS, Action, Input, State, ThroughCall
@@ -44,6 +44,11 @@ class Board:
     def engaged(self) -> int:
         """How many go on; one that is ending does not count: its peer may take 32 s to agree, or be dead."""
         return sum(not call.over for call in self._calls.values())
+
+    def begun_by(self, caller: Caller) -> int:
+        """How many of those this caller has begun, or has been given the caller's place in."""
+        callers = [call.caller.who for call in self._calls.values() if not call.over]
+        return sum((each.kind, each.name) == (caller.kind, caller.name) for each in callers)
 
     def new(self, caller: Party, to: Destination, invite: IncomingCall, max_forwards: int) -> ThroughCall:
         """A call that has just come in; its caller's session is known from now on."""

@@ -16,8 +16,8 @@ class Caller:
     """A caller as the dial plan sees it.
 
     `extension`: one of ours, proven by its password; `name` is its number. `trunk`: a server of the account `name`.
-    `outside`: anybody else, who reaches the door and nothing else. `may_call` and `opens` (its digits open the door)
-    count for extensions. `display_name`: whom telephones show.
+    `outside`: anybody else, who reaches the door and nothing else. `may_call`, `max_calls` (that it may have begun at
+    once) and `opens` (its digits open the door) count for extensions. `display_name`: whom telephones show.
     """
 
     kind: CallerKind
@@ -25,6 +25,7 @@ class Caller:
     may_call: frozenset[str] = frozenset()
     opens: bool = False
     display_name: str = ""
+    max_calls: int = 0
 
 
 OUTSIDE = Caller("outside")
@@ -33,7 +34,7 @@ OUTSIDE = Caller("outside")
 def extension_caller(extension: ExtensionSettings) -> Caller:
     """An extension with its rights."""
     rights = frozenset(extension.may_call)
-    return Caller("extension", extension.number, rights, extension.opens, extension.name)
+    return Caller("extension", extension.number, rights, extension.opens, extension.name, extension.max_calls)
 
 
 @dataclass(frozen=True, slots=True)

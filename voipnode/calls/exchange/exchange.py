@@ -102,7 +102,7 @@ class Exchange:
         self, event: sip.IncomingCall, account: AccountSettings, caller: Caller, shown: Identity, to: Destination
     ) -> None:
         """Somebody who was let in calls what is not the door."""
-        status = self._objection(event, to)
+        status = self._objection(event, caller, to)
         if status:
             self._core.endpoint.reject(event.session, status, self._core.now)
             return
@@ -147,13 +147,15 @@ class Exchange:
         self.board.happens(call, Input.ANSWERED, (CallReason.ACCEPTED_BY_DEVICE, 200, words))
         self.board.sound(call)
 
-    def _objection(self, event: sip.IncomingCall, to: Destination) -> int:
+    def _objection(self, event: sip.IncomingCall, caller: Caller, to: Destination) -> int:
         """Why a call cannot go on, as a status; 0 where it can."""
         if to.kind == "refused":
             return to.status
         if event.request.max_forwards == 0:
             return TOO_MANY_HOPS
-        return 503 if self.board.engaged >= self._settings.max_calls else 0
+        if self.board.engaged >= self._settings.max_calls:
+            return 503
+        return BUSY if caller.kind == "extension" and self.board.begun_by(caller) >= caller.max_calls else 0
 
     # ---- the called party (an errand of the ringer)
 

@@ -27,7 +27,9 @@ from voipnode.calls.exchange.through_call import State, ThroughCall
 from voipnode.calls.refusals import Refusals
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.grammar import printable
+from voipnode.sipstack.headers import NameAddr
 from voipnode.sipstack.timers import DeadlineQueue
+from voipnode.sipstack.uri import SipUri, escape_user
 
 DECLINED, NOT_FOUND, TERMINATED = 603, 404, 487
 CALLED = ("extension", "group", "trunk", "door")
@@ -95,7 +97,7 @@ class Transfers:
         elif to.kind == "door":
             self._bring_to_door(wish, "")
         else:
-            self._ring(wish, to, event.referred_by)
+            self._ring(wish, to, _referrer(party, event.referred_by))
 
     def _destination(self, call: ThroughCall, party: Party, event: sip.ReferReceived) -> Destination:
         """Where it may send the other one."""
@@ -131,7 +133,7 @@ class Transfers:
     # ---- blind
 
     def _ring(self, wish: Wish, to: Destination, referred_by: str) -> None:
-        headers = (("Referred-By", referred_by),) if referred_by else ()  # RFC 3892 §3
+        headers = (("Referred-By", referred_by),) if referred_by else ()
         remaining = wish.call.other(wish.party)
         assert remaining is not None
         wish.search = Search(wish.call, to, remaining, self, headers)
@@ -271,3 +273,12 @@ class Transfers:
                 at=self._core.now, call=wish.call.id, to=wish.to, by="far", status=status, final=final, detail=detail
             )
         )
+
+
+def _referrer(party: Party, said: str) -> str:
+    """Who is told to have asked (RFC 3892 §3): an extension by its own number, whatever it says of itself."""
+    if party.who.kind != "extension":
+        return said
+    if party.identity.private:
+        return ""
+    return str(NameAddr(None, SipUri("sip", user=escape_user(party.who.name), host=party.leg.local_host)))

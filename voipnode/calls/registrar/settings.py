@@ -64,6 +64,9 @@ class ExtensionSettings(BaseModel):
         description='What it may reach: "door", "extensions" (groups among them) and "trunks", which are the registered'
         " accounts and cost money where a password is lost.",
     )
+    max_calls: int = Field(
+        default=6, ge=1, le=100, description="Calls through the node that it may have begun at once; more are refused."
+    )
     do_not_disturb: bool = Field(default=False, description="Its telephones do not ring; it may call.")
     media_encryption: MediaEncryption = Field(default="none", description="SRTP, as of an account.")
     media_keying: Annotated[
