@@ -96,7 +96,8 @@ MODULES = (
     DETECTORS,
 )
 
-LISTS = {"signals": "profile", "pages": "page"}  # of the settings, that commands change: what an entry is called
+# Of the settings, that commands change: what an entry is called.
+LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient"}
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {
@@ -114,6 +115,7 @@ WHILE_IT_RUNS = {
     "display",
     "pages",
     "images",
+    "recipients",
 }  # parts of the settings that may change then
 
 

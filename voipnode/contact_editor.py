@@ -13,6 +13,7 @@ from voipnode.calls.errors import FieldsError, UnknownNameError
 from voipnode.calls.events import ContactsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
+from voipnode.modules.recipients.settings import CallRecipient
 from voipnode.modules.rules.settings import renamed_in_rules
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, setting_key, within
@@ -99,7 +100,7 @@ def _index(settings: NodeSettings, name: str) -> int:
 
 
 def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
-    """Whoever falls back on a contact, and the groups, buttons and pages that ring it, do so by its new name."""
+    """Whoever falls back on a contact, and what rings it: groups, buttons, pages, recipients, do so by its new name."""
     places = [(f"contacts[{index}].fallback", each.fallback) for index, each in enumerate(settings.contacts)]
     for index, group in enumerate(settings.groups):
         places.append((f"groups[{index}].fallback", group.fallback))
@@ -111,6 +112,9 @@ def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
         places += [(f"buttons[{index}].rings[{at}].ring", choice.ring) for at, choice in enumerate(button.rings)]
     for index, page in enumerate(settings.pages):
         places += [(f"pages[{index}].items[{at}].ring", item.ring) for at, item in enumerate(page.items)]
+    for index, each in enumerate(settings.recipients):
+        if isinstance(each, CallRecipient):
+            places.append((f"recipients[{index}].to", each.to))
     rules = renamed_in_rules(settings, "contact or group", old, new)
     return [*((place, new) for place, name in places if name == old), *rules]
 

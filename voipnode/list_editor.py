@@ -24,7 +24,8 @@ from voipnode.settings_editor import SettingsEditor, setting_key, within, withou
 MODES = ("add", "overwrite", "replace")
 MAX_ENTRIES = 300
 Changes = list[tuple[str, Any]]
-KNOWN_TO_RULES = {"signals": "light profile", "pages": "display page"}  # what rules call the entries of a list
+# What rules call the entries of a list.
+KNOWN_TO_RULES = {"signals": "light profile", "pages": "display page", "recipients": "recipient"}
 
 
 class ListEditor:

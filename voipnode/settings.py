@@ -38,7 +38,7 @@ from voipnode.modules.entry.settings import EntrySettings
 from voipnode.modules.light.settings import SignalsSettings
 from voipnode.modules.mqtt.settings import MqttSettings
 from voipnode.modules.reader.settings import ReadersSettings, broken_readers
-from voipnode.modules.recipients.settings import RecipientsSettings
+from voipnode.modules.recipients.settings import CallRecipient, RecipientsSettings, broken_recipients
 from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.rules.settings import RulesSettings, broken_rules
 from voipnode.modules.sound_level.settings import SoundLevelSettings
@@ -126,7 +126,12 @@ class NodeSettings(
     def clip_users(self) -> tuple[tuple[Path, BaseModel], ...]:
         """The tables that name clips which calls play, and where they stand."""
         groups = ((("groups", index), group) for index, group in enumerate(self.groups))
-        return (("sip", "sounds"), self.sip.sounds), (("sip", "incoming"), self.sip.incoming), *groups
+        called = (
+            (("recipients", index), each)
+            for index, each in enumerate(self.recipients)
+            if isinstance(each, CallRecipient)
+        )
+        return (("sip", "sounds"), self.sip.sounds), (("sip", "incoming"), self.sip.incoming), *groups, *called
 
     @property
     def names_for_rules(self) -> dict[str, tuple[str, ...]]:
@@ -215,6 +220,7 @@ class NodeSettings(
         yield from broken_readers(self.readers, [item.name for item in self.inputs])
         parties = {contact.name for contact in self.contacts} | {group.name for group in self.groups}
         yield from broken_pages(self, parties=parties, inputs=[item.name for item in self.inputs])
+        yield from broken_recipients(self.recipients, names)
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
 

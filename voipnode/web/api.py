@@ -37,6 +37,7 @@ from voipnode.web.history import add_history
 from voipnode.web.lists import add_list
 from voipnode.web.plugins import add_plugins
 from voipnode.web.ports import add_ports, inputs_now, ports_now
+from voipnode.web.recipients import add_recipients
 from voipnode.web.rules import add_rules
 from voipnode.web.signals import add_signals
 from voipnode.web.speaker_test import add_speaker_test
@@ -46,7 +47,8 @@ from voipnode.web.view import View
 Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of the input", examples=["button"])]
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
-LISTS = {"signals": "profile", "pages": "page"}  # of the settings, that are edited over HTTP: what an entry is called
+# Of the settings, that are edited over HTTP: what an entry is called.
+LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient"}
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
 DESCRIPTION = """
 Rings, calls and listens at a network door intercom.
@@ -97,6 +99,7 @@ def build_app(
     add_entry(app, commands, about)
     add_call_audio(app, audio)
     add_rules(app, commands)
+    add_recipients(app, commands)
     add_signals(app, commands)
     add_display(app, commands)
     add_ports(app, view, commands, about)

@@ -12,14 +12,12 @@ from voipnode.calls.commands import (
     AddRule,
     ChangeRule,
     DescribeRules,
-    ListRecipients,
     ListRules,
     PullTrigger,
     ReadRule,
     RemoveRule,
     SetVirtualInput,
     SwitchRule,
-    TestRecipient,
     TryRule,
 )
 from voipnode.calls.hooks import Commands
@@ -28,7 +26,6 @@ from voipnode.web import problems
 RuleName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the rule")]
 InputName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the virtual input")]
 TriggerName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the trigger")]
-RecipientName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the recipient")]
 Settings = Annotated[
     dict[str, Any],
     Body(
@@ -110,21 +107,6 @@ class VirtualInputWish(BaseModel):
 
     active: bool
     for_s: float = Field(0.0, ge=0, le=86_400, description="It ends by itself then; 0: when it is ended")
-
-
-class Recipient(BaseModel):
-    """Somebody who is told of things, and what is the trouble, "" for none."""
-
-    name: str
-    kind: str
-    waiting: int = Field(description="Messages that are not delivered yet")
-    trouble: str
-
-
-class Told(BaseModel):
-    """What a recipient's server said."""
-
-    said: str
 
 
 class RuleId(BaseModel):
@@ -220,16 +202,3 @@ def add_rules(app: FastAPI, commands: Commands) -> None:
     )
     async def pull(name: TriggerName) -> None:
         await commands.execute(PullTrigger(trigger=name))
-
-    @app.get("/api/v1/recipients", tags=[TAG], summary="Who is told of things, and how many messages wait")
-    async def recipients() -> list[Recipient]:
-        return [Recipient.model_validate(each) for each in json.loads(await commands.execute(ListRecipients()))]
-
-    @app.post(
-        "/api/v1/recipients/{name}/test",
-        tags=[TAG],
-        summary="Try to tell a recipient something, once and now",
-        responses=problems.documented(404, 409),
-    )
-    async def try_out(name: RecipientName) -> Told:
-        return Told(said=await commands.execute(TestRecipient(recipient=name)))

@@ -21,7 +21,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.free_ports import free_port
-from voipnode.modules.recipients.delivery import DeliveryError, deliver, syslog_record
+from voipnode.calls.hooks import Bus, Commands
+from voipnode.modules.recipients.calling import Caller
+from voipnode.modules.recipients.delivery import Courier
+from voipnode.modules.recipients.errors import DeliveryError
+from voipnode.modules.recipients.lines import syslog_record
 from voipnode.modules.recipients.message import Message, filled
 from voipnode.modules.recipients.settings import Recipient, RecipientsSettings
 
@@ -31,6 +35,10 @@ RECIPIENT: TypeAdapter[Any] = TypeAdapter(Recipient)
 
 def recipient(**values: Any) -> Any:
     return RECIPIENT.validate_python({"name": "r", **values})
+
+
+async def deliver(to: Any, message: Message, now_s: float) -> str:
+    return await Courier(Caller(Bus(lambda: 0.0), Commands())).deliver(to, message, now_s)
 
 
 def refused(*, to: Any) -> DeliveryError:
@@ -240,6 +248,7 @@ def mail_server(tmp_path: Path) -> Iterator[tuple[Mails, int, str]]:
     controller.stop()
 
 
+SFTP = {"kind": "sftp", "host": "x", "username": "u"}
 MAIL = {"kind": "email", "to": ["guard@example.com", "ann@example.com"], "sender": "door@example.com"}
 
 
@@ -275,7 +284,12 @@ def test_a_wrong_password_and_a_wrong_certificate_are_told(mail_server: tuple[Ma
         ({"kind": "http", "url": "http://x/", "headers": {"a": "c\r\nd: e"}}, "has line ends"),
         ({**MAIL, "host": "x", "security": "none", "username": "u", "password": "p"}, "in the clear"),
         ({**MAIL, "host": "x", "to": ["guard"]}, "pattern"),
-        ({"kind": "pigeon"}, "'http', 'email', 'tcp', 'syslog'"),
+        ({"kind": "http", "url": "http://x/", "proxy": "http://u:p@proxy:3128"}, "pattern"),
+        ({**MAIL, "host": "x", "pop_host": "pop.example.com"}, "a username is needed to log in there"),
+        ({**SFTP, "host_key": "SHA256:short"}, "this is no fingerprint of a host key"),
+        ({**SFTP, "host_key": "d4:1d"}, "32 hexadecimal digits (MD5) or 43 of base64"),
+        ({"kind": "folder", "path": "relative"}, "pattern"),
+        ({"kind": "pigeon"}, "'http', 'email', 'tcp', 'syslog', 'ftp', 'sftp', 'folder', 'call'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(values: dict[str, Any], words: str) -> None:

@@ -13,9 +13,10 @@ import pytest
 from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.free_ports import free_port
 from voipnode.calls.commands import ListRecipients, SendTo, TestRecipient
-from voipnode.calls.errors import NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.events import Event, MessageDelivered, Problem
 from voipnode.calls.hooks import Bus, Commands, House
+from voipnode.modules.recipients.attachments import read_attachment
 from voipnode.modules.recipients.module import RecipientsModule
 from voipnode.modules.recipients.settings import RecipientsSettings
 
@@ -55,6 +56,9 @@ class Place:
 
     async def send(self, text: str) -> None:
         await self.commands.execute(SendTo(recipient="Guard", subject="{rule}", text=text, values={"rule": "Night"}))
+
+    def use(self, *recipients: dict[str, Any]) -> None:
+        self.module.use(RecipientsSettings.model_validate({"recipients": recipients}))
 
     async def next(self, kind: type[Event]) -> Any:
         async with within(PATIENCE_S, kind.__name__):
@@ -151,3 +155,86 @@ def test_a_disk_that_cannot_be_used_is_told(tmp_path: Path) -> None:
             await place.send("lost")
 
     tell(tmp_path, free_port(), story)
+
+
+def test_recipients_change_while_messages_wait(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await place.send("kept")
+        await place.next(Problem)
+        there = {"kind": "tcp", "host": "127.0.0.1", "port": place.port}
+        place.use({"name": "Porter", **there})  # a new name: what waits goes with it
+        assert (await place.listed())["waiting"] == 1
+        with pytest.raises(UnknownNameError, match='there is "Porter"'):
+            await place.send("to nobody")
+        place.use({"name": "Porter", **there, "port": free_port()}, {"name": "Guard", **there})
+        await place.send("second")
+        await place.appear()
+        place.use({"name": "Porter", **there}, {"name": "Guard", **there})  # put right, it is tried at once
+        told = [(await place.next(MessageDelivered)).recipient for _ in range(2)]
+        assert sorted(told) == ["Guard", "Porter"]
+        assert sorted(place.lines) == ["kept", "second"]
+
+    tell(tmp_path, free_port(), story)
+
+
+def test_what_waits_for_one_that_is_gone_is_told_and_given_up_at_the_next_start(tmp_path: Path) -> None:
+    async def before(place: Place) -> None:
+        await place.send("left behind")
+        await place.next(Problem)
+        place.use()
+        assert '1 messages wait for "Guard", who is no recipient any more' in (await place.next(Problem)).detail
+        assert json.loads(await place.commands.execute(ListRecipients())) == []
+
+    async def after(place: Place) -> None:
+        assert '1 messages are given up: "Guard"' in (await place.next(Problem)).detail
+
+    tell(tmp_path, free_port(), before)
+    tell(tmp_path, free_port(), after, name="Other")
+
+
+def test_an_attachment_is_kept_as_it_was_when_the_message_was_accepted(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    there = {"kind": "folder", "path": str(archive), "file_name": "{number}", "must_be_mounted": False}
+    picture = tmp_path / "picture.svg"
+    picture.write_bytes(b"<svg/>")
+
+    async def before(place: Place) -> None:
+        place.use({"name": "Guard", **there})
+        await place.commands.execute(SendTo(recipient="Guard", subject="s", text="t", attachment="picture.svg"))
+        assert "no such folder" in (await place.next(Problem)).detail
+        picture.unlink()
+
+    async def after(place: Place) -> None:
+        archive.mkdir()
+        place.use({"name": "Guard", **there})
+        await place.next(MessageDelivered)
+        assert [(file.name, file.read_bytes()) for file in archive.iterdir()] == [("000001.svg", b"<svg/>")]
+        await place.commands.execute(SendTo(recipient="Guard", subject="s", text="t"))
+        await place.next(MessageDelivered)
+        assert (archive / "000002.txt").exists()  # a number is not given twice, over a restart
+
+    tell(tmp_path, free_port(), before, name="Guard")
+    tell(tmp_path, free_port(), after, name="Guard")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nothing.svg", "no such file"),
+        ("../outside.svg", "only files in"),
+        ("link.svg", "only files in"),
+        ("outbox.db", "of these kinds"),
+        ("key.pem", "of these kinds"),
+        ("large.wav", "larger than 10 MB"),
+    ],
+)
+def test_only_files_for_people_are_attached(tmp_path: Path, path: str, words: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "outside.svg").write_bytes(b"x")
+    (home / "link.svg").symlink_to(tmp_path / "outside.svg")
+    (home / "key.pem").write_bytes(b"secret")
+    with (home / "large.wav").open("wb") as file:
+        file.truncate(10_000_001)
+    with pytest.raises(CallError, match=words):
+        read_attachment(home, path)

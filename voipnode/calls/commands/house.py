@@ -148,13 +148,16 @@ class PublishMqtt(Command):
 class SendTo(Command):
     """Tell a recipient of `[[recipients]]`, now or once it is there. Carried out when the message is on the disk.
 
-    In `subject` and `text`, {name} stands for what `values` has under that name.
+    In `subject` and `text`, {name} stands for what `values` has under that name. `attachment` is the path of a file to
+    go with it, in the node's own folder and of a kind meant for people (a recording, a picture), up to 10 MB; what it
+    holds now is what is sent.
     """
 
     recipient: str
     subject: str
     text: str
     values: Mapping[str, str] = field(default_factory=dict)
+    attachment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,4 +171,5 @@ class TestRecipient(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRecipients(Command):
-    """The recipients as JSON: name, kind, how many messages wait, and what is the trouble ("" for none)."""
+    """The recipients as JSON: name, kind, to (where, in words), how many messages wait, since_utc (the oldest of them),
+    trouble ("" for none), delivered (how many since the node started) and last_utc (when that was)."""

@@ -1,14 +1,24 @@
-"""A message to a recipient, and the templates that make its text."""
+"""A message to a recipient, with the file that it may carry, and the templates that make its text."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAX_TEXT = 16_000
 _FIELD = re.compile(r"\{([a-z_]+)\}")
+_LINE_ENDS = re.compile(r"[\r\n\x00]+")
+
+
+class Attachment(NamedTuple):
+    """A file that goes with a message; `name` without folders."""
+
+    name: str
+    content: bytes
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +30,16 @@ class Message:
     values: Mapping[str, str] = field(default_factory=dict)
     at_utc: str = ""
     number: int = 0
+    attachment: Attachment | None = None
 
     def to_json(self) -> str:
-        """As it is kept."""
-        data = asdict(self)
-        del data["number"]
+        """As it is kept, without its attachment."""
+        data = {"subject": self.subject, "text": self.text, "values": dict(self.values), "at_utc": self.at_utc}
         return json.dumps(data)
 
     @classmethod
-    def from_json(cls, text: str, number: int) -> Message:
-        return cls(**json.loads(text), number=number)
+    def from_json(cls, text: str, number: int, attachment: Attachment | None = None) -> Message:
+        return cls(**json.loads(text), number=number, attachment=attachment)
 
     @property
     def all(self) -> dict[str, str]:
@@ -40,9 +50,15 @@ class Message:
             "text": self.text,
             "time": self.at_utc,
             "number": str(self.number),
+            **({"attachment": self.attachment.name} if self.attachment is not None else {}),
         }
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
     """The template with {name} replaced by what it stands for; names that stand for nothing stay as they are."""
     return _FIELD.sub(lambda found: values.get(found[1], found[0]), template)[:MAX_TEXT]
+
+
+def one_line(text: str) -> str:
+    """The text where a line end would begin something else."""
+    return _LINE_ENDS.sub(" ", text)

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 MAX_RECIPIENTS = 20
+SHA256_BYTES = 32
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^\S+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Proxy = Annotated[str, Field(max_length=255, pattern=r"^(https?://[^\s@]+)?$")]
 Mailbox = Annotated[str, Field(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$", max_length=254)]
+
+
+def host_key_fingerprint(text: str) -> str:
+    """A fingerprint of a host key without its OpenSSH writing: 32 hexadecimal digits (MD5), or 43 of base64 (SHA-256).
+
+    "MD5:" and "SHA256:" before it, colons in the former and "=" behind the latter are allowed.
+    """
+    kind, _, digest = text.strip().rpartition(":") if "SHA256" in text else ("", "", text.strip())
+    plain = digest.removeprefix("MD5:").replace(":", "").lower()
+    if not kind and re.fullmatch(r"[0-9a-f]{32}", plain):
+        return plain
+    stripped = digest.rstrip("=")
+    try:
+        if len(stripped) == 43 and len(base64.b64decode(stripped + "=", validate=True)) == SHA256_BYTES:
+            return stripped
+    except binascii.Error:
+        pass
+    raise ValueError(
+        "this is no fingerprint of a host key: 32 hexadecimal digits (MD5) or 43 of base64 (SHA-256), as"
+        " `ssh-keyscan HOST | ssh-keygen -lf -` shows them"
+    )
+
+
+def _listed(value: Any) -> Any:
+    """Addresses between commas, as one writes them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+HostKey = Annotated[str, AfterValidator(host_key_fingerprint)]
 
 
 class _Recipient(BaseModel):
@@ -32,7 +66,7 @@ class HttpRecipient(_Recipient):
     method: Literal["POST", "PUT", "GET"] = "POST"
     body: str = Field(default="", max_length=16_000, description="A template; empty: JSON with all there is to tell.")
     content_type: str = Field(default="", max_length=128, description="Of the body; empty: application/json.")
-    headers: dict[str, str] = Field(default={}, max_length=20, description="Further fields.")
+    headers: dict[str, SecretStr] = Field(default={}, max_length=20, description="Further fields.")
     username: str = Field(default="", max_length=255)
     password: SecretStr = SecretStr("")
     login: Literal["basic", "digest"] = "basic"
@@ -41,14 +75,16 @@ class HttpRecipient(_Recipient):
         description="With it, X-Voipnode-Signature holds t=<seconds>,sha256=<HMAC of 't.body'>: so the server knows who"
         " tells it.",
     )
-    proxy: str = Field(default="", max_length=255, description="http://host:port")
+    proxy: Proxy = Field(default="", description="http://host:port of a proxy to go through.")
+    proxy_username: str = Field(default="", max_length=255)
+    proxy_password: SecretStr = SecretStr("")
     verify: bool = Field(default=True, description="Prove the server's certificate.")
     ca: str = Field(default="", max_length=1024, description="Authority's certificates (PEM); empty: the system's.")
 
     @model_validator(mode="after")
     def _headers(self) -> Self:
         for name, value in self.headers.items():
-            if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value:
+            if not _HEADER.fullmatch(name) or any(sign in value.get_secret_value() for sign in "\r\n"):
                 raise ValueError(f'headers: "{name}" is no field of HTTP (RFC 9110 §5.1), or its value has line ends')
         return self
 
@@ -57,7 +93,9 @@ class MailRecipient(_Recipient):
     """People, by e-mail over SMTP."""
 
     kind: Literal["email"]
-    to: tuple[Mailbox, ...] = Field(min_length=1, max_length=20)
+    to: Annotated[tuple[Mailbox, ...], BeforeValidator(_listed)] = Field(
+        min_length=1, max_length=20, description="Up to 20 addresses; as one text, with commas between them."
+    )
     sender: Mailbox
     host: Host = Field(description="The SMTP server.")
     port: Port = 587
@@ -68,11 +106,20 @@ class MailRecipient(_Recipient):
     ca: str = Field(default="", max_length=1024, description="Authority's certificates (PEM); empty: the system's.")
     username: str = Field(default="", max_length=255)
     password: SecretStr = SecretStr("")
+    pop_host: str = Field(
+        default="",
+        max_length=255,
+        pattern=r"^\S*$",
+        description="A POP server that wants a login before the SMTP server takes mail; by TLS (RFC 8314).",
+    )
+    pop_port: Port = 995
 
     @model_validator(mode="after")
     def _secrets(self) -> Self:
         if self.password.get_secret_value() and self.security == "none":
             raise ValueError('security = "none" would send the password in the clear; use "starttls" or "tls"')
+        if self.pop_host and not self.username:
+            raise ValueError(f'pop_host = "{self.pop_host}": a username is needed to log in there')
         return self
 
 
@@ -97,7 +144,88 @@ class SyslogRecipient(_Recipient):
     ca: str = Field(default="", max_length=1024, description="Authority's certificates (PEM); empty: the system's.")
 
 
-Recipient = Annotated[HttpRecipient | MailRecipient | TcpRecipient | SyslogRecipient, Field(discriminator="kind")]
+class _FileRecipient(_Recipient):
+    """Where files are put: what a message carries, or without that its text."""
+
+    file_name: str = Field(
+        default="%Y%m%d_%H%M%S_{number}",
+        min_length=1,
+        max_length=128,
+        description="A template without suffix. %Y %m %d %H %M %S are the date and time; {number} is never given twice:"
+        " without it a file takes the place of the one before.",
+    )
+
+
+class FtpRecipient(_FileRecipient):
+    """A server for files over FTP; what is sent, the password too, goes in the clear."""
+
+    kind: Literal["ftp"]
+    host: Host
+    port: Port = 21
+    folder: str = Field(default="", max_length=255, pattern=r"^[^\r\n\x00]*$", description="It must be there.")
+    username: str = Field(default="", max_length=255, pattern=r"^[^\r\n\x00]*$", description="Empty: anonymous.")
+    password: SecretStr = SecretStr("")
+    use_temporary_name: bool = Field(default=True, description="A file has its name only when it is whole.")
+
+
+class SftpRecipient(_FileRecipient):
+    """A server for files over SSH."""
+
+    kind: Literal["sftp"]
+    host: Host
+    port: Port = 22
+    host_key: HostKey = Field(
+        description="Fingerprint of the server's key: 43 digits of base64 (SHA-256), or 32 hexadecimal ones (MD5)."
+    )
+    folder: str = Field(default="", max_length=255, pattern=r"^[^\x00]*$", description="It must be there.")
+    username: str = Field(min_length=1, max_length=255)
+    password: SecretStr = SecretStr("")
+    key_file: str = Field(default="", max_length=1024, description="Our private key, where no password is used.")
+    key_passphrase: SecretStr = SecretStr("")
+    use_temporary_name: bool = Field(default=True, description="A file has its name only when it is whole.")
+
+
+class FolderRecipient(_FileRecipient):
+    """A folder of this machine, such as a share of the network that is mounted there."""
+
+    kind: Literal["folder"]
+    path: str = Field(max_length=1024, pattern=r"^/[^\x00]*$", description="Absolute.")
+    must_be_mounted: bool = Field(
+        default=True, description="Without its share mounted, nothing is written to the disk below it."
+    )
+    max_mb: int = Field(default=1000, ge=1, le=1_000_000, description="The folder's files never take more.")
+    keep_free_mb: int = Field(default=100, ge=0, le=1_000_000, description="What stays free of the share or disk.")
+
+
+class CallRecipient(_Recipient):
+    """Somebody who is called. It is delivered when the call is answered."""
+
+    kind: Literal["call"]
+    to: str = Field(
+        min_length=1,
+        max_length=255,
+        description='A SIP address, a number, a contact or group; "vms": who calls by HTTP.',
+    )
+    account: str = Field(default="", max_length=64, description="To call from; empty: the default one.")
+    answered_clip: str = Field(default="", max_length=64, description="Played to whoever answers; then it is hung up.")
+    repeat: int = Field(default=0, ge=0, le=10, description="How often more than once it is played.")
+    timeout_s: float = Field(default=45.0, ge=1, le=120, description="It rings for so long.")
+    give_up_after_s: float = Field(
+        default=600.0, ge=0, le=30 * 86_400, description="Who has not answered after so long is called no more."
+    )
+
+
+Recipient = Annotated[
+    HttpRecipient
+    | MailRecipient
+    | TcpRecipient
+    | SyslogRecipient
+    | FtpRecipient
+    | SftpRecipient
+    | FolderRecipient
+    | CallRecipient,
+    Field(discriminator="kind"),
+]
 
 
 class RecipientsSettings(BaseModel):
@@ -113,3 +241,30 @@ class RecipientsSettings(BaseModel):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f'the recipient name "{twice[0]}" is used twice; names must differ')
         return self
+
+
+def where(recipient: Recipient) -> str:
+    """Who or what it is that is told, for lists."""
+    match recipient:
+        case HttpRecipient():
+            return recipient.url.partition("?")[0]  # a query may hold a key
+        case MailRecipient():
+            return ", ".join(recipient.to)
+        case FolderRecipient():
+            return recipient.path
+        case CallRecipient():
+            return recipient.to
+        case SyslogRecipient():
+            return f"{recipient.host} by {recipient.transport.upper()}"
+        case _:
+            return f"{recipient.host}:{recipient.port}"
+
+
+def broken_recipients(
+    recipients: tuple[Recipient, ...], accounts: Collection[str]
+) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
+    """What recipients name and there is not: place, value, what would be right."""
+    for index, each in enumerate(recipients):
+        if isinstance(each, CallRecipient) and each.account and each.account not in accounts:
+            there = ", ".join(f'"{name}"' for name in sorted(accounts))
+            yield ("recipients", index, "account"), each.account, f"there is no such account; there is {there}"

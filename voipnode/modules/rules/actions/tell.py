@@ -61,10 +61,15 @@ class Send(Action):
     )
     subject: str = Field(default="{rule}", max_length=200)
     text: str = Field(default="{because}", max_length=4096)
+    attachment: str = Field(
+        default="",
+        max_length=255,
+        description="A file in the node's folder that goes along: a recording, a picture.",
+    )
 
     def commands(self, fired: Fired) -> tuple[Command, ...]:
-        values = asdict(fired)
-        return tuple(SendTo(recipient=each, subject=self.subject, text=self.text, values=values) for each in self.to)
+        told = {"subject": self.subject, "text": self.text, "attachment": self.attachment}
+        return tuple(SendTo(recipient=each, values=asdict(fired), **told) for each in self.to)
 
     def words(self) -> str:
         return "tell " + ", ".join(f'"{each}"' for each in self.to)

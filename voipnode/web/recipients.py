@@ -1,0 +1,52 @@
+"""Recipients over HTTP: how they stand, and tried. What is set of them is a list of the settings like others."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import FastAPI, Path
+from pydantic import BaseModel, Field
+
+from voipnode.calls.commands import ListRecipients, TestRecipient
+from voipnode.calls.hooks import Commands
+from voipnode.web import problems
+
+RecipientName = Annotated[str, Path(min_length=1, max_length=64, description="Name of the recipient")]
+TAG = "rules"
+
+
+class ListedRecipient(BaseModel):
+    """Somebody who is told of things, and what is the trouble, "" for none."""
+
+    name: str = Field(examples=["Guard"])
+    kind: str = Field(examples=["email"])
+    to: str = Field(description="Who or what it is, in words", examples=["guard@example.com"])
+    waiting: int = Field(description="Messages that are not delivered yet")
+    since_utc: str = Field(description="Since when the oldest of them waits; empty for none")
+    trouble: str = Field(description="Why the last try failed", examples=["Connection refused"])
+    delivered: int = Field(description="How many messages it was told since the node started")
+    last_utc: str = Field(description="When that was last; empty for never")
+
+
+class Told(BaseModel):
+    """What a recipient's server said."""
+
+    said: str
+
+
+def add_recipients(app: FastAPI, commands: Commands) -> None:
+    """Add the paths."""
+
+    @app.get("/api/v1/recipients", tags=[TAG], summary="Who is told of things, and how many messages wait")
+    async def recipients() -> list[ListedRecipient]:
+        return [ListedRecipient.model_validate(each) for each in json.loads(await commands.execute(ListRecipients()))]
+
+    @app.post(
+        "/api/v1/recipients/{name}/test",
+        tags=[TAG],
+        summary="Try to tell a recipient something, once and now",
+        responses=problems.documented(404, 409),
+    )
+    async def try_out(name: RecipientName) -> Told:
+        return Told(said=await commands.execute(TestRecipient(recipient=name)))
