@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from voipnode.calls.errors import NotNowError
 from voipnode.modules.relay.lines import LineSpec
-from voipnode.modules.relay.protocol import MAX_LEASE_S, Late, Lease, LineState, Release, Request, Reset
+from voipnode.modules.relay.protocol import (
+    MAX_LEASE_S,
+    Late,
+    Lease,
+    LineState,
+    Release,
+    Report,
+    Request,
+    Reset,
+    Trouble,
+)
 from voipnode.modules.relay.supervisor import Watcher
 
 
@@ -21,6 +32,7 @@ class FakeGuardian:
         self.sent: list[tuple[float, Request]] = []
         self.up = False
         self.deaf = False
+        self.far_trouble: Trouble | None = None  # the answer to leases, with their ref
         self._watcher = watcher
 
     async def start(self) -> None:
@@ -46,6 +58,10 @@ class FakeGuardian:
         self.until = dict.fromkeys(self.until, 0.0)
         self._watcher.guardian_lost("killed by the test")
 
+    def say(self, report: Report) -> None:
+        """Unasked."""
+        self._watcher.guardian_said(report)
+
     def come_back(self) -> None:
         self.up = True
         self._watcher.guardian_up("started by the test")
@@ -60,6 +76,9 @@ class FakeGuardian:
 
     def _lease(self, lease: Lease) -> None:
         now = self.now()
+        if self.far_trouble is not None:
+            self._watcher.guardian_said(replace(self.far_trouble, ref=lease.ref))
+            return
         assert lease.until <= now + MAX_LEASE_S, "the guardian would take this for nonsense"
         if lease.until <= now or (lease.renew and not self.until[lease.line]):
             self._watcher.guardian_said(Late(lease.line, lease.ref, now))

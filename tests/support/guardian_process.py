@@ -33,14 +33,17 @@ class GuardianProcess:
     def __init__(self, state_dir: Path, *lines: dict[str, Any], engine: int = 0) -> None:
         self.state_dir = state_dir
         self.sock, theirs = socket.socketpair()
-        told = {"fd": theirs.fileno(), "engine": engine or os.getpid(), "state_dir": str(state_dir)}
+        file = os.memfd_create("lines")
+        os.pwrite(file, json.dumps(lines).encode(), 0)
+        told = {"fd": theirs.fileno(), "lines": file, "engine": engine or os.getpid(), "state_dir": str(state_dir)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "voipnode.modules.relay.guardian", json.dumps({**told, "lines": lines})],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "voipnode.modules.relay.guardian", json.dumps(told)],
+            pass_fds=[theirs.fileno(), file],
             start_new_session=True,
             cwd=ROOT,
         )
         theirs.close()
+        os.close(file)
         self._buffer = b""
 
     def __enter__(self) -> Self:

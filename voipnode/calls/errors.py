@@ -17,6 +17,10 @@ class NotNowError(CallError):
     """The command is right but the present state does not allow it."""
 
 
+class UnsureError(NotNowError):
+    """It was tried and has failed, for all that is known: for a moment it may have happened."""
+
+
 class FieldsError(CallError):
     """What was sent is wrong in its fields: `fields` has for each its key, its value where it may be shown, and what
     is wrong with it and would be right."""

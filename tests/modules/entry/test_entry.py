@@ -25,7 +25,7 @@ from voipnode.calls.commands import (
     ReadKeys,
     RemoveHolder,
 )
-from voipnode.calls.errors import CallError, FieldsError, NotNowError
+from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnsureError
 from voipnode.calls.events import AccessDenied, AccessGranted, Event, Problem, ReaderPrompt, ScheduleChanged
 from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.modules.entry.module import EntryModule
@@ -44,13 +44,14 @@ class Place:
         self.commands = Commands()
         self.pulses: list[PulsePort] = []
         self.refuses = ""
+        self.refusal: type[NotNowError] = NotNowError
         self.commands.register(PulsePort, self._pulse, who="test")
         house = House(self.bus, self.commands, folder, written=written)
         self.module = EntryModule(house, EntrySettings(**settings), utc_now=lambda: self.utc, cost=16)
 
     def _pulse(self, wish: PulsePort) -> str:
         if self.refuses:
-            raise NotNowError(self.refuses)
+            raise self.refusal(self.refuses)
         self.pulses.append(wish)
         return ""
 
@@ -264,6 +265,17 @@ def test_a_door_that_does_not_open_costs_no_use(tmp_path: Path) -> None:
 
     place = tell(tmp_path, story)
     assert (place.why, len(place.granted)) == ("the guardian is down", 1)
+
+
+def test_a_door_that_may_have_opened_for_a_moment_costs_the_use(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await place.add("Guest", card_uid="AABB", uses_left=1)
+        place.refuses, place.refusal = "the board gave no answer", UnsureError
+        assert await place.card("AABB") == "denied"
+        place.refuses = ""
+        assert await place.card("AABB") == "denied"
+
+    assert tell(tmp_path, story).why == "used up"
 
 
 def test_without_a_port_only_rules_hear_of_it(tmp_path: Path) -> None:

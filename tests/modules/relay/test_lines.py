@@ -94,5 +94,5 @@ def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unknown_driver_is_refused_with_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(LineError, match='"simulated" and "gpiod"'):
+    with pytest.raises(LineError, match='"simulated", "gpiod" and "http"'):
         open_line(LineSpec("door", False, "relaycard"), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ import pytest
 from tests.support.fake_guardian import FakeGuardian
 from tests.support.virtual_loop import run_virtual, settle
 from voipnode.calls.commands import PulsePort, ReleasePort
-from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError, UnsureError
 from voipnode.calls.events import (
     DoorOpened,
     DoorRefused,
@@ -21,11 +22,12 @@ from voipnode.calls.events import (
     GuardianChanged,
     NodeStopping,
     PortChanged,
+    Problem,
     SettingsChanged,
 )
 from voipnode.calls.hooks import Bus, Commands, House, MayOpen, Verdict
 from voipnode.modules.relay.module import DESCRIPTOR, RelayModule
-from voipnode.modules.relay.protocol import Lease
+from voipnode.modules.relay.protocol import Lease, Trouble
 from voipnode.modules.relay.settings import RelaySettings
 
 E = TypeVar("E", bound=Event)
@@ -233,6 +235,23 @@ def test_a_guardian_that_does_not_answer_is_a_refusal_and_what_was_asked_is_take
         assert [type(request).__name__ for _, request in scene.guardian.sent] == ["Lease", "Release"]
         assert "no answer" in scene.of(DoorRefused)[-1].why
         assert scene.of(DoorOpened) == []
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(("unsure", "kind"), [(True, UnsureError), (False, NotNowError)])
+def test_a_far_relay_that_does_not_confirm_is_a_refusal(tmp_path: Path, unsure: bool, kind: type[CallError]) -> None:
+    async def scenario(scene: Scene) -> None:
+        trouble = Trouble("gate", "the board has not confirmed", over=False, unsure=unsure, ref=0)
+        scene.guardian.far_trouble = trouble
+        with pytest.raises(NotNowError, match="the board has not confirmed") as refusal:
+            await scene.pulse(5.0, port="gate")
+        assert refusal.type is kind
+        assert [(e.port, e.why) for e in scene.of(DoorRefused)] == [("gate", "the board has not confirmed")]
+        assert (scene.of(DoorOpened), scene.of(Problem)) == ([], [])
+        scene.guardian.say(trouble)  # unasked: a maintainer should know
+        scene.guardian.say(replace(trouble, why="it is at rest", over=True))
+        assert [e.detail for e in scene.of(Problem)] == ['port "gate": the board has not confirmed']
 
     play(tmp_path, scenario)
 

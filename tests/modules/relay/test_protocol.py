@@ -24,6 +24,7 @@ from voipnode.modules.relay.protocol import (
     Report,
     Request,
     Reset,
+    Trouble,
     decode_report,
     decode_request,
     encode,
@@ -43,6 +44,7 @@ REPORTS = st.one_of(
     st.builds(Ready, TIMES, COUNTS),
     st.builds(LineState, WORDS, st.booleans(), WORDS, TIMES, TIMES, TIMES, COUNTS),
     st.builds(Late, WORDS, COUNTS, TIMES),
+    st.builds(Trouble, WORDS, WORDS, st.booleans(), st.booleans(), COUNTS),
     st.builds(Pong, COUNTS),
 )
 

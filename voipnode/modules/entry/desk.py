@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from voipnode.calls.commands import PulsePort
-from voipnode.calls.errors import CallError
+from voipnode.calls.errors import CallError, UnsureError
 from voipnode.calls.events import AccessDenied, AccessGranted, Problem, ReaderPrompt
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.modules.entry.holder import Holder
@@ -159,7 +159,8 @@ class EntryDesk:
         try:
             await self._commands.execute(wish)
         except CallError as error:
-            if holder.fields.uses_left is not None:
+            # Who may have been let in after all has used what he had: no use is ever won by a failure.
+            if holder.fields.uses_left is not None and not isinstance(error, UnsureError):
                 await self._holders.give_back(holder.id)
             self._deny(reader, by, str(error), holder)
             return False

@@ -1,6 +1,9 @@
 """The guardian: a process that alone holds the output lines, so that no failure of the engine leaves a door open.
 
-    python -m voipnode.modules.relay.guardian '{"fd": 3, "engine": 4711, "state_dir": "...", "lines": [...]}'
+    python -m voipnode.modules.relay.guardian '{"fd": 3, "lines": 4, "engine": 4711, "state_dir": "..."}'
+
+Descriptor `fd` is the socket to the engine, `lines` a file that says what to hold: there may be passwords in it, and
+everybody may read a command line.
 
 The engine leases each activation with its end (see `protocol`). A line goes back to its normal state at the end of its
 lease, whatever the engine does or does not; every line goes back, and the guardian ends, when the engine ends (end of
@@ -8,8 +11,9 @@ file, or its pidfd), says goodbye, sends nonsense, when SIGTERM comes and on any
 own: no lease reaches further than 10 s, so nothing is active 10 s after the last word. SIGINT is the engine's to
 handle. A suspended machine drives its lines as they were; on waking an overdue lease ends at once.
 
-One thread, one `select`. Nothing here waits for the engine (what it does not read is dropped, with a count) or for a
-disk (see `journal`). Standard library only, for a start in some 50 ms and for few ways to fail.
+One thread, one `select`. Nothing here waits for the engine (what it does not read is dropped, with a count), for a
+disk (see `journal`) or for a relay at the end of a network (see `http_line`). Standard library only, for a start in
+some 50 ms and for few ways to fail.
 """
 
 from __future__ import annotations
@@ -22,8 +26,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
 from voipnode.modules.relay.journal import Journal, boot_id
 from voipnode.modules.relay.lines import Line, LineError, LineSpec, open_line
@@ -43,10 +48,14 @@ from voipnode.modules.relay.protocol import (
     Report,
     Request,
     Reset,
+    Trouble,
     boottime,
     decode_request,
     encode,
 )
+
+if TYPE_CHECKING:
+    from voipnode.modules.relay.http_line import FarAnswer
 
 READ_SIZE = 4096  # bytes per turn: expiries are looked at between any two reads
 MAX_OUTBOX = 65536  # bytes kept for an engine that does not read
@@ -61,17 +70,27 @@ class End(Exception):  # noqa: N818 -- not an error: the way out of the loop, wi
         self.why = why
 
 
+class FarLine(Line, Protocol):
+    """A line whose relay is far away: what came of `write` is heard later (`http_line`)."""
+
+    def fileno(self) -> int: ...
+
+    def answers(self) -> list[FarAnswer]: ...
+
+
 @dataclass(slots=True)
 class HeldLine:
-    """A line and its lease: active while `until` is set."""
+    """A line and its lease: active while `until` is set. `asked`: leases that its far relay has yet to confirm."""
 
     spec: LineSpec
     driver: Line
+    far: FarLine | None = None
     until: float | None = None
     since: float = 0.0
+    asked: list[int] = field(default_factory=list)
 
     def drive(self, *, active: bool) -> None:
-        self.driver.write(closed=active != self.spec.normally_closed)
+        self.driver.write(closed=active != self.spec.normally_closed, until=self.until or 0.0 if active else 0.0)
 
 
 class Channel:
@@ -131,11 +150,13 @@ class Guardian:
 
     def hold(self, spec: LineSpec, driver: Line) -> None:
         """Take an open line, in its normal state, into care."""
-        self._lines[spec.name] = HeldLine(spec, driver)
+        far = cast("FarLine", driver) if spec.driver == "http" else None
+        self._lines[spec.name] = HeldLine(spec, driver, far)
 
     def run(self, engine_end: int, wake: int) -> None:
         """Serve; `engine_end` becomes readable when the engine's process ends (-1: unknown), `wake` on SIGTERM."""
-        watched = [self._channel.sock.fileno(), wake, *([engine_end] if engine_end >= 0 else [])]
+        far = {line.far.fileno(): line for line in self._lines.values() if line.far is not None}
+        watched = [self._channel.sock.fileno(), wake, *([engine_end] if engine_end >= 0 else []), *far]
         while True:
             writing = [self._channel.sock.fileno()] if self._channel.pending else []
             readable, writable, _ = select.select(watched, writing, [], self._patience())
@@ -146,6 +167,8 @@ class Guardian:
                 self._channel.flush()
             if self._channel.sock.fileno() in readable:
                 self._handle(self._channel.receive(), gone=engine_end in readable)
+            for descriptor in far.keys() & set(readable):
+                self._hear_far(far[descriptor])
             if engine_end in readable:  # the socket may stay open in a process that the engine forked
                 raise End("engine-lost", "the engine was lost")
 
@@ -191,16 +214,44 @@ class Guardian:
             return
         if line.until is not None:
             line.until = max(line.until, lease.until)
-            self._channel.send(LineState(lease.line, True, "extended", line.since, line.until, 0.0, lease.ref))
+            if line.far is not None:
+                line.drive(active=True)
+            self._activated(line, "extended", lease.ref, confirmed=line.far is None or not line.asked)
             return
         line.until, line.since = lease.until, now  # before the line moves: if driving it fails, it counts as active
         line.drive(active=True)
-        self._channel.send(LineState(lease.line, True, "pulse", now, lease.until, 0.0, lease.ref))
+        self._activated(line, "pulse", lease.ref, confirmed=line.far is None)
         lease_s = round(lease.until - now, 3)
         self._journal.write("line", line=lease.line, active=True, why="pulse", by=lease.why, lease_s=lease_s)
 
-    def _release(self, line: HeldLine, why: str, ref: int = 0) -> None:
+    def _activated(self, line: HeldLine, why: str, ref: int, *, confirmed: bool) -> None:
+        if not confirmed:
+            line.asked.append(ref)
+            return
+        assert line.until is not None
+        self._channel.send(LineState(line.spec.name, True, why, line.since, line.until, 0.0, ref))
+
+    def _hear_far(self, line: HeldLine) -> None:
+        """What the far relay made of its orders; of those that were superseded only what a person should know."""
+        assert line.far is not None
+        for answer in line.far.answers():
+            if answer.newest and line.until is not None and answer.ok:
+                asked, line.asked = line.asked, []
+                for ref in asked:
+                    self._activated(line, "pulse", ref, confirmed=True)
+            elif answer.newest and line.until is not None:
+                self._release(line, "unconfirmed", detail=answer.detail, unsure=answer.unsure)
+            elif answer.detail:
+                self._channel.send(Trouble(line.spec.name, answer.detail, answer.ok, answer.unsure, 0))
+                self._journal.write("far", line=line.spec.name, ok=answer.ok, detail=answer.detail)
+
+    def _release(
+        self, line: HeldLine, why: str, ref: int = 0, detail: str = "it has not confirmed in time", unsure: bool = True
+    ) -> None:
         line.drive(active=False)
+        for asked in line.asked or ([0] if why == "unconfirmed" else []):
+            self._channel.send(Trouble(line.spec.name, detail, False, unsure, asked))
+        line.asked = []
         now = self._clock()
         held_s = now - line.since if line.until is not None else 0.0
         was_active, line.until = line.until is not None, None
@@ -280,7 +331,8 @@ def main() -> int:
     wake = _prepare_signals()
     told = json.loads(sys.argv[1])
     channel = Channel(socket.socket(fileno=told["fd"]))
-    specs = [LineSpec(**spec) for spec in told["lines"]]
+    with os.fdopen(told["lines"], "rb") as file:
+        specs = [LineSpec(**spec) for spec in json.load(file)]
     return serve(channel, told["engine"], Path(told["state_dir"]), specs, wake)
 
 

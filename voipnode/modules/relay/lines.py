@@ -1,4 +1,4 @@
-"""The drivers of output lines, one interface: a simulated relay in a file, and a GPIO line of the kernel.
+"""The drivers of output lines, one interface: a simulated relay in a file, a GPIO line of the kernel, a relay by HTTP.
 
 A line is a relay contact with two levels: open (coil without current) and closed (coil energised). Which of them is
 normal is a setting: with normally open, active is closed (a fail-secure lock: power unlocks it, no power is locked);
@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import importlib
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +24,8 @@ class LineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LineSpec:
-    """One line as the guardian is told to hold it; `chip`, `offset` and `active_low` are for driver "gpiod"."""
+    """One line as the guardian is told to hold it; `chip`, `offset` and `active_low` are for driver "gpiod", `board` is
+    for "http" (`settings.HttpBoardSettings`, with its password)."""
 
     name: str
     normally_closed: bool
@@ -32,15 +33,19 @@ class LineSpec:
     chip: str = ""
     offset: int = 0
     active_low: bool = False
+    board: dict[str, Any] | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class Line(Protocol):
-    """A held line. `write` raises OSError when the line cannot be driven; `close` gives it back and may be repeated."""
+    """A held line. `write` raises OSError when the line cannot be driven; `close` gives it back and may be repeated.
 
-    def write(self, *, closed: bool) -> None: ...
+    `until`: when an activation ends (CLOCK_BOOTTIME), for a driver that has to know; 0 for the normal state.
+    """
+
+    def write(self, *, closed: bool, until: float = 0.0) -> None: ...
 
     def close(self) -> None: ...
 
@@ -68,7 +73,7 @@ class SimulatedLine:
             self.close()
             raise
 
-    def write(self, *, closed: bool) -> None:
+    def write(self, *, closed: bool, until: float = 0.0) -> None:
         os.pwrite(self._fd, b"1" if closed else b"0", 0)
 
     def close(self) -> None:
@@ -97,7 +102,7 @@ class GpiodLine:
         )
         self._request = gpiod.request_lines(chip, config={offset: settings}, consumer=CONSUMER)
 
-    def write(self, *, closed: bool) -> None:
+    def write(self, *, closed: bool, until: float = 0.0) -> None:
         self._request.set_value(self._offset, self._closed if closed else self._open)
 
     def close(self) -> None:
@@ -119,8 +124,12 @@ def open_line(spec: LineSpec, state_dir: Path) -> Line:
             line = SimulatedLine(line_path(state_dir, spec.name))
         elif spec.driver == "gpiod":
             line = GpiodLine(spec.chip, spec.offset, active_low=spec.active_low)
+        elif spec.driver == "http" and spec.board is not None:
+            from voipnode.modules.relay.http_line import HttpLine  # with `subprocess`, which others do without
+
+            return HttpLine(f"{state_dir}/{spec.name}", spec.board, normally_closed=spec.normally_closed)
         else:
-            raise LineError(f'driver "{spec.driver}" does not exist; there are "simulated" and "gpiod"')
+            raise LineError(f'driver "{spec.driver}" does not exist; there are "simulated", "gpiod" and "http"')
         line.write(closed=spec.normally_closed)
     except (LineError, OSError, ValueError) as error:  # ValueError: gpiod, for an offset the chip does not have
         raise LineError(f'output "{spec.name}": {error}') from error

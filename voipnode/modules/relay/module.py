@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from voipnode.calls.commands import PulsePort, ReleasePort
-from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
+from voipnode.calls.errors import CallError, NotNowError, UnknownNameError, UnsureError
 from voipnode.calls.events import (
     DoorOpened,
     DoorRefused,
@@ -30,7 +30,7 @@ from voipnode.calls.hooks import House, MayOpen, ModuleDescriptor, Subscription,
 from voipnode.modules.relay.history import ended_badly, previous_run
 from voipnode.modules.relay.lines import LineSpec
 from voipnode.modules.relay.ports import Port
-from voipnode.modules.relay.protocol import Late, Lease, LineState, Release, Report, Request, Reset
+from voipnode.modules.relay.protocol import Late, Lease, LineState, Release, Report, Request, Reset, Trouble
 from voipnode.modules.relay.settings import RelaySettings
 from voipnode.modules.relay.supervisor import Supervisor, Watcher
 
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 NAME = "relay"
 LAST_TO_DECIDE = -1000  # priority of the default answer
 ANSWER_WITHIN_S = 1.0  # the guardian's; it takes a fraction of a millisecond
+FAR_ANSWER_WITHIN_S = 4.0  # of a relay at the end of a network, for which the guardian itself has some patience
 
 
 class Holder(Protocol):
@@ -110,7 +111,7 @@ class RelayModule:
         """Activate an output; returns in words until when.
 
         Raises `UnknownNameError`, `CallError` for a duration out of range, `NotNowError` when it is refused or the
-        guardian is down (both told as `DoorRefused`).
+        guardian is down, `UnsureError` when guardian or board gave no answer (all told as `DoorRefused`).
         """
         port = self._port(command.port)
         if not (math.isfinite(command.duration_s) and 0 < command.duration_s <= port.settings.max_pulse_s):
@@ -128,7 +129,7 @@ class RelayModule:
             try:
                 await self._activate(port, command)
             except NotNowError as error:
-                raise self._refused(command, str(error)) from None
+                raise self._refused(command, str(error), type(error)) from None
         self._bus.publish(
             DoorOpened(
                 at=self._bus.clock(), port=port.name, who=command.who, how=command.how, duration_s=command.duration_s
@@ -168,9 +169,13 @@ class RelayModule:
         port.wish(now + command.duration_s, command.who, command.how)
         until = port.next_slice(now)
         try:
-            answer = await self._ask(lambda ref: Lease(port.name, until, False, ref, f"{command.who}, {command.how}"))
+            within_s = FAR_ANSWER_WITHIN_S if port.settings.driver == "http" else ANSWER_WITHIN_S
+            by = f"{command.who}, {command.how}"
+            answer = await self._ask(lambda ref: Lease(port.name, until, False, ref, by), within_s)
             if isinstance(answer, Late):
                 raise NotNowError("the guardian heard of it too late")
+            if isinstance(answer, Trouble):
+                raise (UnsureError if answer.unsure else NotNowError)(answer.why)
         except NotNowError:
             port.end_at = before if port.active else 0.0
             if not port.active:  # should the guardian come round: who was refused must not find an open door later
@@ -178,7 +183,7 @@ class RelayModule:
                     self._holder.send(Release(port.name, "released", 0))
             raise
 
-    async def _ask(self, request: Callable[[int], Request]) -> Report:
+    async def _ask(self, request: Callable[[int], Request], within_s: float = ANSWER_WITHIN_S) -> Report:
         """Send a request and wait for the guardian's answer to it; raises `NotNowError`."""
         self._last_ref += 1
         ref = self._last_ref
@@ -186,10 +191,10 @@ class RelayModule:
         self._waiting[ref] = answer
         try:
             self._holder.send(request(ref))
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 return await answer
         except TimeoutError:
-            raise NotNowError(f"the guardian gave no answer in {ANSWER_WITHIN_S:.0f} s") from None
+            raise UnsureError(f"the guardian gave no answer in {within_s:.0f} s") from None
         finally:
             del self._waiting[ref]
 
@@ -217,7 +222,9 @@ class RelayModule:
     def guardian_said(self, report: Report) -> None:
         if isinstance(report, LineState):
             self._line_state(self._ports[report.line], report)
-        ref = report.ref if isinstance(report, LineState | Late) else 0
+        if isinstance(report, Trouble):
+            self._far_trouble(report)
+        ref = report.ref if isinstance(report, LineState | Late | Trouble) else 0
         if ref in self._waiting and not self._waiting[ref].done():
             self._waiting[ref].set_result(report)
 
@@ -244,6 +251,15 @@ class RelayModule:
             self._cancel_renewal(port)
             self._changed(port, report.why)
 
+    def _far_trouble(self, report: Trouble) -> None:
+        """Tell it; but who waits for an answer is told it as a refusal."""
+        if report.ref in self._waiting:
+            return
+        if report.over:
+            log.info("port %r: %s", report.line, report.why)
+        else:
+            self._problem(f'port "{report.line}": {report.why}')
+
     def _all_lost(self, why: str, detail: str) -> None:
         """Nothing is held any more: tell it of what was active, and those who wait."""
         for port in self._ports.values():
@@ -254,7 +270,7 @@ class RelayModule:
                 self._changed(port, why)
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(NotNowError(detail))
+                answer.set_exception(UnsureError(detail))
 
     # Telling
 
@@ -266,12 +282,12 @@ class RelayModule:
             )
         )
 
-    def _refused(self, command: PulsePort, why: str) -> NotNowError:
+    def _refused(self, command: PulsePort, why: str, kind: type[NotNowError] = NotNowError) -> NotNowError:
         """Tell of the refusal; returns what to raise."""
         self._bus.publish(
             DoorRefused(at=self._bus.clock(), port=command.port, who=command.who, how=command.how, why=why)
         )
-        return NotNowError(f"port {command.port!r} stays as it is: {why}")
+        return kind(f"port {command.port!r} stays as it is: {why}")
 
     def _problem(self, detail: str) -> None:
         self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=detail))

@@ -97,6 +97,20 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Guardian: the far relay of `line` did not do what was wanted, or (`over`) has done it at last; `why` in words.
+
+    With a `ref` it answers that lease, which has come to nothing; `unsure`: for all that is known.
+    """
+
+    line: str
+    why: str
+    over: bool
+    unsure: bool
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pong:
     """Guardian: I am there."""
 
@@ -112,9 +126,11 @@ class Ending:
 
 
 Request = Lease | Release | Reset | Ping | Bye
-Report = Ready | LineState | Late | Pong | Ending
+Report = Ready | LineState | Late | Trouble | Pong | Ending
 REQUESTS: dict[str, type[Request]] = {kind.__name__.lower(): kind for kind in (Lease, Release, Reset, Ping, Bye)}
-REPORTS: dict[str, type[Report]] = {kind.__name__.lower(): kind for kind in (Ready, LineState, Late, Pong, Ending)}
+REPORTS: dict[str, type[Report]] = {
+    kind.__name__.lower(): kind for kind in (Ready, LineState, Late, Trouble, Pong, Ending)
+}
 
 
 def boottime() -> float:

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from voipnode.modules.relay.lines import LineSpec
 
 MAX_PORTS = 32
+Url = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s\x00-\x1f]+$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]  # it is a file name of the simulated driver too
+
+
+class HttpBoardSettings(BaseModel):
+    """A relay board that is driven by asking for URLs; see `board` for what can be promised of one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_url: Url = Field(description="Closes the contact.")
+    off_url: Url = Field(description="Opens it.")
+    pulse_url: Annotated[str, Field(max_length=500, pattern=r"^(https?://[^\s\x00-\x1f]+)?$")] = Field(
+        default="",
+        description="Closes it for {seconds}, {tenths} or {ms}, and opens it by itself: better than on_url, as the"
+        " board then needs nobody to open it. For a contact that is normally open.",
+    )
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    username: str = Field(default="", max_length=64)
+    password: SecretStr = SecretStr("")
+    login: Literal["basic", "digest"] = "basic"
+    verify_tls: bool = Field(default=True, description="https: the board's certificate must be good.")
+    ca: str = Field(default="", max_length=256, description="PEM file of the authorities to trust.")
+
+    @model_validator(mode="after")
+    def _pulse(self) -> Self:
+        if self.pulse_url and not any(f"{{{name}}}" in self.pulse_url for name in ("seconds", "tenths", "ms")):
+            raise ValueError(f"pulse_url = {self.pulse_url}: it has no {{seconds}}, {{tenths}} or {{ms}} for the time")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the guardian alone: the password is in it."""
+        return {**self.model_dump(exclude={"password"}), "password": self.password.get_secret_value()}
 
 
 class PortSettings(BaseModel):
@@ -24,7 +55,10 @@ class PortSettings(BaseModel):
         default="open",
         description="The contact at rest: open for a fail-secure lock (power unlocks), closed for a fail-safe one.",
     )
-    driver: Literal["simulated", "gpiod"] = Field(default="simulated", description="A file to look at, or a GPIO line.")
+    driver: Literal["simulated", "gpiod", "http"] = Field(
+        default="simulated", description="A file to look at, a GPIO line, or a relay board that is driven by HTTP."
+    )
+    http: HttpBoardSettings | None = Field(default=None, description='The board of driver "http".')
     chip: str = Field(
         default="", max_length=128, description='GPIO chip of driver "gpiod", for example /dev/gpiochip0.'
     )
@@ -38,14 +72,24 @@ class PortSettings(BaseModel):
             raise ValueError(
                 f'port "{self.name}": driver "gpiod" needs chip and line, such as chip = "/dev/gpiochip0", line = 17'
             )
-        if self.driver == "simulated" and (self.chip or self.line is not None or self.active_low):
+        if self.driver != "gpiod" and (self.chip or self.line is not None or self.active_low):
             raise ValueError(f'port "{self.name}": chip, line and active_low are for driver = "gpiod"')
+        if (self.driver == "http") != (self.http is not None):
+            raise ValueError(f'port "{self.name}": driver = "http" and a table http belong together')
+        if self.http is not None and self.http.pulse_url and self.normal_state == "closed":
+            raise ValueError(f'port "{self.name}": http.pulse_url is for a contact that is normally open')
         return self
 
     def to_spec(self) -> LineSpec:
         """The same as the guardian is told."""
         return LineSpec(
-            self.name, self.normal_state == "closed", self.driver, self.chip, self.line or 0, self.active_low
+            self.name,
+            self.normal_state == "closed",
+            self.driver,
+            self.chip,
+            self.line or 0,
+            self.active_low,
+            self.http.to_dict() if self.http is not None else None,
         )
 
 

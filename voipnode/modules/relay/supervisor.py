@@ -213,18 +213,21 @@ class Supervisor:
         return link
 
     async def _spawn(self, fd: int) -> Child:
-        lines = [line.to_dict() for line in self._lines]
-        told = {"fd": fd, "engine": os.getpid(), "state_dir": str(self._state_dir.resolve()), "lines": lines}
+        lines = os.memfd_create("lines")  # no command line and no disk for the passwords of boards
+        told = {"fd": fd, "lines": lines, "engine": os.getpid(), "state_dir": str(self._state_dir.resolve())}
         try:
+            os.pwrite(lines, json.dumps([line.to_dict() for line in self._lines]).encode("ascii"), 0)
             self._state_dir.mkdir(parents=True, exist_ok=True)
             return await Child.start(
                 (sys.executable, "-m", GUARDIAN, json.dumps(told)),
-                pass_fds=(fd,),
+                pass_fds=(fd, lines),
                 start_new_session=True,  # Ctrl-C on the terminal is for the engine, which stops it
                 env={**os.environ, "PYTHONPATH": _import_path()},
             )
         except OSError as error:
             raise CallError(f"the guardian of the outputs cannot be started: {error}") from None
+        finally:
+            os.close(lines)
 
     async def _first_word(self, link: Link) -> None:
         await asyncio.wait((link.ready, link.closed), timeout=START_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,104 @@
+"""A relay at the end of a network, with the processes that keep it: they are killed, the board is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.support.guardian_process import GuardianProcess, simulated
+from tests.support.relay_board import PASSWORD, RelayBoard
+from voipnode.modules.relay.settings import PortSettings
+
+BOARD: dict[str, Any] = {"on_url": "http://board/on", "off_url": "http://board/off"}
+
+
+def far(board: RelayBoard) -> dict[str, Any]:
+    """A line as the guardian is told of it."""
+    return PortSettings.model_validate({"name": "gate", "driver": "http", "http": board.settings}).to_spec().to_dict()
+
+
+def messenger_of(pid: int) -> int:
+    """Of the children of a guardian, the one that speaks with the board."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    [found] = [child for child in children if "http_messenger" in Path(f"/proc/{child}/cmdline").read_text()]
+    return int(found)
+
+
+def test_a_far_relay_goes_off_though_engine_and_guardian_are_killed(tmp_path: Path) -> None:
+    with RelayBoard() as board, GuardianProcess(tmp_path, far(board), simulated("door")) as guardian:
+        guardian.report("ready")
+        board.until("/off")  # at rest is where it begins
+        assert PASSWORD not in Path(f"/proc/{guardian.process.pid}/cmdline").read_text()
+        until = guardian.lease("gate", 9.0, ref=5)
+        report = guardian.report("linestate")  # which waits for the board
+        assert (report["line"], report["active"], report["ref"], report["until"]) == ("gate", True, 5, until)
+        assert board.is_on
+        guardian.process.kill()  # the engine's end of the socket is open still: nobody but the messenger is left
+        board.until("/off")
+        assert not board.is_on
+
+
+def test_a_silent_board_delays_nobody_and_who_waits_is_told(tmp_path: Path) -> None:
+    with RelayBoard() as board, GuardianProcess(tmp_path, far(board), simulated("door")) as guardian:
+        guardian.report("ready")
+        board.until("/off")
+        board.silent = True
+        guardian.lease("gate", 9.0, ref=1)
+        guardian.lease("door", 9.0, ref=2)
+        guardian.send({"is": "release", "line": "door", "why": "released", "ref": 3})
+        told = [guardian.report("linestate") for _ in range(2)]
+        assert [(state["line"], state["active"], state["ref"]) for state in told] == [
+            ("door", True, 2),
+            ("door", False, 3),
+        ]
+        trouble = guardian.report("trouble")
+        assert (trouble["line"], trouble["ref"], trouble["over"], trouble["unsure"]) == ("gate", 1, False, True)
+        assert "not confirmed" in trouble["why"]
+        board.until("/on")
+        board.until("/off")  # it has done what it did not answer to, and is asked to undo it
+        assert not board.is_on
+        board.silent = False
+        released = guardian.report("linestate")
+        assert (released["line"], released["active"]) == ("gate", False)
+        guardian.send({"is": "bye"})
+        assert guardian.wait() == 0  # it does not wait for a board: its messenger goes on by itself
+
+
+def test_a_messenger_that_is_killed_ends_the_guardian_which_is_started_again(tmp_path: Path) -> None:
+    with RelayBoard() as board, GuardianProcess(tmp_path, far(board), simulated("door")) as guardian:
+        guardian.report("ready")
+        board.until("/off")
+        guardian.lease("door", 9.0)
+        guardian.report("linestate")
+        os.kill(messenger_of(guardian.process.pid), 9)
+        assert guardian.report("linestate")["why"] == "failed"
+        assert "has ended" in guardian.report("ending")["why"]
+        assert guardian.wait() == 1
+        assert guardian.level("door") == b"0"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"driver": "http"}, "a table http belong together"),
+        ({"http": BOARD}, "a table http belong together"),
+        ({"driver": "http", "http": {**BOARD, "on_url": "ftp://board/on"}}, "should match pattern"),
+        ({"driver": "http", "http": {**BOARD, "pulse_url": "http://board/pulse"}}, "no {seconds}, {tenths} or {ms}"),
+        (
+            {"driver": "http", "normal_state": "closed", "http": {**BOARD, "pulse_url": "http://board/{ms}"}},
+            "for a contact that is normally open",
+        ),
+    ],
+)
+def test_a_board_that_cannot_work_is_refused_with_words(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        PortSettings.model_validate({"name": "gate", **settings})
+
+
+def test_the_password_is_shown_to_nobody() -> None:
+    settings = PortSettings.model_validate({"name": "gate", "driver": "http", "http": {**BOARD, "password": PASSWORD}})
+    assert PASSWORD not in f"{settings!r} {settings.to_spec()!r} {settings.model_dump_json()}"
