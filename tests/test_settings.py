@@ -239,3 +239,10 @@ def test_one_sequence_has_one_meaning_in_the_whole_file() -> None:
     text = '[[dtmf]]\nsequence = "1"\nname = "a"\n[[dtmf]]\nsequence = "1"\nname = "b"\n'
     with pytest.raises(SettingsError, match='the sequence "1" is used twice'):
         parse_settings(text, NodeSettings, "voipnode.toml")
+
+
+def test_a_controller_that_is_not_there_gets_nothing() -> None:
+    with pytest.raises(ValidationError, match=r"entry\.use_controller\n.*there is no door controller"):
+        NodeSettings.model_validate({"entry": {"use_controller": True}})
+    wire = {"protocol": "wiegand", "wiegand": {"device": "/run/wiegand"}}
+    assert NodeSettings.model_validate({"entry": {"use_controller": True}, "controller": wire}).entry.use_controller

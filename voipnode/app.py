@@ -46,6 +46,7 @@ from voipnode.list_editor import ListEditor
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.control_button.module import DESCRIPTOR as CONTROL_BUTTON
+from voipnode.modules.controller.module import DESCRIPTOR as CONTROLLER
 from voipnode.modules.detectors.module import DESCRIPTOR as DETECTORS
 from voipnode.modules.display.module import DESCRIPTOR as DISPLAY
 from voipnode.modules.display.module import FOLDER as IMAGES_FOLDER
@@ -84,6 +85,7 @@ log = logging.getLogger(__name__)
 FIRST_MODULES = (RELAY, RULES, MQTT)
 MODULES = (
     RECIPIENTS,
+    CONTROLLER,
     ENTRY,
     LIGHT,
     DTMF,

@@ -31,6 +31,7 @@ from voipnode.calls.vms.settings import VmsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
 from voipnode.modules.control_button.settings import ControlButtonSettings
+from voipnode.modules.controller.settings import ControllerSettings
 from voipnode.modules.detectors.settings import DetectorsSettings
 from voipnode.modules.display.settings import PagesSettings, broken_pages
 from voipnode.modules.dtmf.settings import DtmfSettings, OpenAction, SequenceSettings
@@ -97,6 +98,7 @@ class NodeSettings(
         max_length=64,
     )
     entry: EntrySettings = EntrySettings()
+    controller: ControllerSettings = ControllerSettings()
     control_button: ControlButtonSettings = ControlButtonSettings()
     sound_level: SoundLevelSettings = SoundLevelSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
@@ -221,6 +223,8 @@ class NodeSettings(
         parties = {contact.name for contact in self.contacts} | {group.name for group in self.groups}
         yield from broken_pages(self, parties=parties, inputs=[item.name for item in self.inputs])
         yield from broken_recipients(self.recipients, names)
+        if self.entry.use_controller and self.controller.protocol == "none":
+            yield ("entry", "use_controller"), True, "there is no door controller; controller.protocol names one"
         if self.entry.port:
             yield from self._broken_pulse(("entry",), self.entry.port, self.entry.duration_s)
 

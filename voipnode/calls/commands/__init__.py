@@ -71,6 +71,7 @@ from voipnode.calls.commands.readers import (
     ListReaders,
     PairReader,
     PresentCard,
+    ShowController,
 )
 from voipnode.calls.commands.senses import (
     AddImage,
@@ -193,6 +194,7 @@ __all__ = [
     "SendTo",
     "SetDoNotDisturb",
     "SetVirtualInput",
+    "ShowController",
     "ShowHolder",
     "ShowPage",
     "SimulateInput",

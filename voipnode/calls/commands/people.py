@@ -87,9 +87,10 @@ class TestCall(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadCard(Command):
-    """A reader has read a card, or a code of another kind that is its own proof. `uid` is hexadecimal, of `bits` bits.
+    """A reader has read a card, or a code of another kind that is its own proof. `uid` is hexadecimal, of `bits` bits,
+    which stand at its right end: 26 bits are 02EC0C86.
 
-    Returns what came of it: "granted", "denied", "pin" (its PIN has to follow).
+    Returns what came of it: "granted", "denied", "pin" (its PIN has to follow), "forwarded" to a door controller.
     """
 
     reader: str

@@ -10,12 +10,19 @@ from voipnode.calls.commands.base import Command
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ForwardCredential(Command):
     """Hand what a reader read to the door controller: a card's `uid` in hexadecimal, of `bits` bits (0 = unknown), or
-    the `keys` pressed. Raises NotNowError where the controller does not hear. Never in a log: no repr."""
+    the `keys` pressed. Returns "forwarded". Raises NotNowError where the controller does not hear. Never in a log: no
+    repr."""
 
     reader: str
     uid: str = ""
     bits: int = 0
     keys: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowController(Command):
+    """The door controller as JSON: protocol ("none" without one), state, detail, and the entrances (name, token) that
+    it offers where it is asked for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class CardRead(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderFeedback(Event):
     """What the door controller wants to be shown at a reader: `led` "off", "red", "green", "amber" or "blue" for
-    `for_s` (0 = until told otherwise), and so many `beeps`."""
+    `for_s` (0 = until told otherwise), "" as it is; and so many `beeps`."""
 
     name: ClassVar[str] = "reader.feedback"
     reader: str

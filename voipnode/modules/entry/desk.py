@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from voipnode.calls.commands import PulsePort
+from voipnode.calls.commands import ForwardCredential, PulsePort
 from voipnode.calls.errors import CallError, UnsureError
 from voipnode.calls.events import AccessDenied, AccessGranted, Problem, ReaderPrompt
 from voipnode.calls.hooks import Bus, Commands
@@ -26,8 +26,10 @@ from voipnode.modules.entry.settings import EntrySettings
 log = logging.getLogger(__name__)
 
 GRANTED, DENIED, PIN, KEY, LOCKED, IDLE = "granted", "denied", "pin", "key", "locked", "idle"
+FORWARDED = "forwarded"
 SHOWN_S = 2.0  # how long a reader shows an answer
 WRITTEN_WITHIN_S = 1.0  # a disk that takes longer is not waited for
+ANSWER_S = 5.0  # in which a door controller shows what it makes of a code
 DEFAULT_CONDITION = "Access granted"
 WHO = "entry"
 
@@ -42,6 +44,7 @@ class Reader:
         self.in_turn = asyncio.Lock()
         self.waiting = 0
         self.timer: asyncio.TimerHandle | None = None
+        self.code_forwarded_at: float | None = None
 
 
 class EntryDesk:
@@ -76,6 +79,8 @@ class EntryDesk:
             except CallError as error:
                 return self._deny(reader, "card", str(error))
             if holder is None or bits not in (0, holder.fields.card_bits or bits):
+                if self._settings.use_controller:
+                    return await self._forward(reader, ForwardCredential(reader=reader.name, uid=uid, bits=bits))
                 return self._deny(reader, "card", "unknown card")
             if why := holder.refusal(self._utc_now(), self._schedules):
                 return self._deny(reader, "card", why, holder)
@@ -95,13 +100,58 @@ class EntryDesk:
                     return self._show(reader, LOCKED, reader.lockout.left_s(self._bus.clock()))
                 code = reader.keypad.key(key, self._bus.clock())
                 if code is not None:
-                    outcome = await self._code(reader, code)
+                    outcome = await self._code(reader, code, ended=key == "#")
                 elif reader.keypad.digits:
                     self._wait(reader)
                     outcome = self._show(reader, KEY, self._settings.pin_timeout_s)
         return outcome
 
-    async def _code(self, reader: Reader, code: str) -> str:
+    async def pass_card(self, reader: Reader, uid: str, bits: int = 0) -> str:
+        """A card was shown while there is no list: the door controller decides."""
+        async with reader.in_turn:
+            reader.keypad.clear()
+            return await self._forward(reader, ForwardCredential(reader=reader.name, uid=uid, bits=bits))
+
+    async def pass_keys(self, reader: Reader, keys: str) -> str:
+        """Keys were pressed while there is no list: whole codes go to the door controller."""
+        outcome = IDLE
+        async with reader.in_turn:
+            for key in keys:
+                code = reader.keypad.key(key, self._bus.clock())
+                if code is not None:
+                    outcome = await self._forward(reader, _keys(reader, code, ended=key == "#"))
+                elif reader.keypad.digits:
+                    self._wait(reader)
+                    outcome = self._show(reader, KEY, self._settings.pin_timeout_s)
+        return outcome
+
+    def controller_shows(self, reader: Reader, led: str) -> None:
+        """The door controller's answer to a code that it was handed: a green one forgives wrong codes before it."""
+        at = reader.code_forwarded_at
+        if led == "green" and at is not None and self._bus.clock() - at <= ANSWER_S:
+            reader.code_forwarded_at = None
+            reader.lockout.right()
+
+    async def _forward(self, reader: Reader, credential: ForwardCredential) -> str:
+        """Hand it to the door controller, which shows by itself what it makes of it."""
+        by = "pin" if credential.keys else "card"
+        reader.code_forwarded_at = self._bus.clock() if credential.keys else None  # a green one may be the card's
+        self._show(reader, IDLE, 0.0)  # before the controller's answer, which may come at once
+        try:
+            await self._commands.execute(credential)
+        except CallError as error:
+            return self._deny(reader, by, f"unknown to us; {error}" if self._settings.enabled else str(error))
+        return FORWARDED
+
+    async def _forward_code(self, reader: Reader, credential: ForwardCredential) -> str:
+        """A code that is nobody's here may be an attempt to find one that is somebody's: it counts as wrong until the
+        controller shows green."""
+        outcome = await self._forward(reader, credential)
+        if reader.code_forwarded_at is not None:
+            self._count_wrong(reader)
+        return outcome
+
+    async def _code(self, reader: Reader, code: str, *, ended: bool) -> str:
         card = reader.keypad.card
         reader.keypad.clear()
         by = "card and pin" if card is not None else "pin"
@@ -110,6 +160,8 @@ class EntryDesk:
         except CallError as error:
             return self._deny(reader, by, str(error))
         holder, kind = (None, "") if found is None else found
+        if found is None and card is None and self._settings.use_controller:
+            return await self._forward_code(reader, _keys(reader, code, ended=ended))
         if holder is None or (card is not None and (holder.id != card.id or kind == "visitor_code")):
             return self._wrong(reader, by, card)
         if card is None and kind != "visitor_code" and holder.wants_pin_with_card:
@@ -167,13 +219,16 @@ class EntryDesk:
         return True
 
     def _wrong(self, reader: Reader, by: str, holder: Holder | None, why: str = "wrong code") -> str:
-        lock_s = reader.lockout.wrong(self._bus.clock())
         outcome = self._deny(reader, by, why, holder)
+        self._count_wrong(reader)
+        return outcome
+
+    def _count_wrong(self, reader: Reader) -> None:
+        lock_s = reader.lockout.wrong(self._bus.clock())
         if lock_s:
             words = f"{self._settings.wrong_codes} wrong codes in a row: no codes are taken for {lock_s:g} s"
             self._bus.publish(Problem(at=self._bus.clock(), where=f"{WHO}.{reader.name}", detail=words))
             self._show(reader, LOCKED, lock_s)
-        return outcome
 
     def _deny(self, reader: Reader, by: str, why: str, holder: Holder | None = None) -> str:
         name = "" if holder is None else holder.name
@@ -196,3 +251,8 @@ class EntryDesk:
         reader.timer = None
         if reader.keypad.expire(self._bus.clock() + 0.001):
             self._show(reader, IDLE, 0.0)
+
+
+def _keys(reader: Reader, code: str, *, ended: bool) -> ForwardCredential:
+    """The keys of a code as they were pressed: "#" too, where it said that the code is complete."""
+    return ForwardCredential(reader=reader.name, keys=f"{code}#" if ended else code)

@@ -12,6 +12,7 @@ from voipnode.calls.commands import (
     AddHolder,
     ChangeHolder,
     DrawCode,
+    ForwardCredential,
     LastCredential,
     ListHolders,
     ReadCard,
@@ -20,7 +21,7 @@ from voipnode.calls.commands import (
     ShowHolder,
 )
 from voipnode.calls.errors import CallError, FieldsError, NotNowError
-from voipnode.calls.events import Problem, ScheduleChanged
+from voipnode.calls.events import Problem, ReaderFeedback, ScheduleChanged
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
 from voipnode.modules.entry.codes import COST, generated
 from voipnode.modules.entry.desk import DENIED, EntryDesk, Reader
@@ -74,6 +75,7 @@ class EntryModule:
         commands = self._commands
         self._places = [
             self._bus.subscribe(ScheduleChanged, self._schedule_changed, who=NAME),
+            self._bus.subscribe(ReaderFeedback, self._controller_shows, who=NAME),
             commands.register(ReadCard, self._card, who=NAME),
             commands.register(ReadKeys, self._keys, who=NAME),
             commands.register(AddHolder, self._add, who=NAME),
@@ -99,6 +101,10 @@ class EntryModule:
     def _schedule_changed(self, event: ScheduleChanged) -> None:
         self._schedules[event.schedule] = event.active
 
+    def _controller_shows(self, event: ReaderFeedback) -> None:
+        if reader := self._readers.get(event.reader):
+            self._desk.controller_shows(reader, event.led)
+
     # -- what readers read
 
     def _reader(self, name: str) -> Reader:
@@ -123,18 +129,21 @@ class EntryModule:
             "bits": command.bits or 4 * len(uid),
             "at_utc": self._utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        return await self._in_turn(reader, self._desk.card(reader, uid, command.bits))
+        desk = self._desk.card if self._settings.enabled else self._desk.pass_card
+        return await self._in_turn(reader, desk(reader, uid, command.bits))
 
     async def _keys(self, command: ReadKeys) -> str:
         if len(command.keys) > MAX_KEYS:
             raise CallError(f"keys: {len(command.keys)} at once; at most {MAX_KEYS}")
         reader = self._reader(command.reader)
-        return await self._in_turn(reader, self._desk.keys(reader, command.keys))
+        desk = self._desk.keys if self._settings.enabled else self._desk.pass_keys
+        return await self._in_turn(reader, desk(reader, command.keys))
 
     async def _in_turn(self, reader: Reader, work: Coroutine[Any, Any, str]) -> str:
-        if not self._settings.enabled or reader.waiting >= MAX_WAITING:
+        is_decided = self._settings.enabled or self._commands.taken_by(ForwardCredential)
+        if not is_decided or reader.waiting >= MAX_WAITING:
             work.close()
-            if self._settings.enabled:
+            if is_decided:
                 raise NotNowError(f"reader {reader.name!r} reads faster than anybody can be let in")
             return DENIED
         reader.waiting += 1

@@ -13,6 +13,10 @@ class EntrySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=True, description="Let holders of the entry list in.")
+    use_controller: bool = Field(
+        default=False,
+        description="What the list does not know goes to the door controller; what it knows, never.",
+    )
     port: str = Field(default="door", max_length=32, description='The output that opens; "" leaves that to rules.')
     duration_s: float = Field(default=7.0, gt=0, le=3600, description="For how long.")
     pin_length: int = Field(

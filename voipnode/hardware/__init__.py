@@ -1,0 +1,1 @@
+"""Wires that several modules use, each by the standard library alone."""

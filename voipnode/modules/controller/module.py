@@ -1,0 +1,111 @@
+"""The controller module: hands what the entry list does not know to the door controller, and tells what it shows."""
+
+from __future__ import annotations
+
+import json
+
+from voipnode.calls.commands import ForwardCredential, ShowController
+from voipnode.calls.errors import CallError
+from voipnode.calls.events import ControllerChanged, CredentialForwarded, ReaderChanged, ReaderFeedback
+from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
+from voipnode.credentials.bits import CredentialError, of_uid
+from voipnode.modules.controller.key_file import KeyFile
+from voipnode.modules.controller.link import NOT_CONNECTED, ControllerLink
+from voipnode.modules.controller.osdp_link import OsdpLink
+from voipnode.modules.controller.settings import ControllerSettings
+from voipnode.modules.controller.vapix_link import VapixLink
+from voipnode.modules.controller.wiegand_link import WiegandLink
+
+NAME = "controller"
+KEY_FILE = "controller.key"  # in the state folder
+MAX_READERS = 64
+
+
+def make_link(house: House, settings: ControllerSettings) -> ControllerLink | None:
+    """The link that the settings name."""
+    match settings.protocol:
+        case "osdp":
+            return OsdpLink(settings.osdp, KeyFile(house.state_dir / KEY_FILE))
+        case "wiegand":
+            return WiegandLink(settings.wiegand)
+        case "http":
+            return VapixLink(settings.http, house.bus.clock)
+        case "none":
+            return None
+
+
+class ControllerModule:
+    """The door controller of `settings`. It knows of one reader, whatever readers there are: what it wants to be shown
+    until told otherwise is shown at all of them, an answer at the one whose card or keys it got last."""
+
+    def __init__(self, house: House, settings: ControllerSettings, link: ControllerLink | None = None) -> None:
+        self._bus = house.bus
+        self._commands = house.commands
+        self._settings = settings
+        self._link = link or make_link(house, settings)
+        self._state = (NOT_CONNECTED, "")
+        self._readers: dict[str, None] = {}  # in the order in which they were heard of
+        self._last = ""
+        self._places: list[Subscription] = []
+
+    async def start(self) -> None:
+        """Reach for the controller; one that is not there is sought. Without one, nothing is forwarded to nobody."""
+        self._places = [self._commands.register(ShowController, self._show, who=NAME)]
+        if self._link is None:
+            return
+        self._places.append(self._commands.register(ForwardCredential, self._forward, who=NAME))
+        self._places.append(self._bus.subscribe(ReaderChanged, lambda event: self._know(event.reader), who=NAME))
+        await self._link.start(self)
+
+    async def stop(self) -> None:
+        for place in self._places:
+            place.cancel()
+        self._places = []
+        if self._link is not None:
+            await self._link.stop()
+
+    async def _forward(self, command: ForwardCredential) -> str:
+        assert self._link is not None
+        self._know(command.reader)
+        self._last = command.reader  # before it is told: the answer may come at once
+        if command.keys:
+            await self._link.keys(command.keys, command.reader)
+        else:
+            try:
+                bits = of_uid(command.uid, command.bits)
+            except CredentialError as error:
+                raise CallError(f"uid: {error}") from None
+            await self._link.card(bits, command.reader)
+        by = "pin" if command.keys else "card"
+        self._bus.publish(CredentialForwarded(at=self._bus.clock(), reader=command.reader, by=by, to=self._link.name))
+        return "forwarded"
+
+    def _know(self, reader: str) -> None:
+        if len(self._readers) < MAX_READERS:
+            self._readers[reader] = None
+
+    def _show(self, command: ShowController) -> str:
+        state, detail = self._state
+        found = self._link.found if isinstance(self._link, VapixLink) else []
+        names = [{"name": each.name, "token": each.token} for each in found]
+        return json.dumps({"protocol": self._settings.protocol, "state": state, "detail": detail, "entrances": names})
+
+    # -- what the link tells
+
+    def linked(self, state: str, detail: str = "") -> None:
+        self._state = state, detail
+        self._bus.publish(
+            ControllerChanged(at=self._bus.clock(), protocol=self._settings.protocol, state=state, detail=detail)
+        )
+
+    def shown(self, led: str, for_s: float = 0.0, beeps: int = 0) -> None:
+        is_answer = for_s > 0 or beeps > 0
+        for reader in (self._last,) if is_answer and self._last else tuple(self._readers):
+            self._bus.publish(ReaderFeedback(at=self._bus.clock(), reader=reader, led=led, for_s=for_s, beeps=beeps))
+
+
+def build(house: House, settings: ControllerSettings) -> ControllerModule:
+    return ControllerModule(house, settings)
+
+
+DESCRIPTOR = ModuleDescriptor(NAME, ControllerSettings, build)
