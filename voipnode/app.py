@@ -99,7 +99,7 @@ MODULES = (
 )
 
 # Of the settings, that commands change: what an entry is called.
-LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient"}
+LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient", "readers": "reader"}
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {
@@ -113,6 +113,7 @@ WHILE_IT_RUNS = {
     "schedules",
     "multicast",
     "rules",
+    "readers",
     "signals",
     "display",
     "pages",

@@ -16,8 +16,12 @@ from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.modules.entry.holder import HolderFields
 from voipnode.modules.entry.module import EntryModule
 from voipnode.modules.entry.settings import EntrySettings
+from voipnode.modules.reader.module import ReaderModule
+from voipnode.modules.reader.settings import ReadersSettings
 from voipnode.web.server import WebServer
 from voipnode.web.settings import WebSettings
+
+READERS = ReadersSettings.model_validate({"readers": [{"name": "garage", "chip_types": ["MIFARE_DESFire"]}]})
 
 
 @asynccontextmanager
@@ -27,13 +31,16 @@ async def door(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     house = House(bus, commands, folder)
     server = WebServer(WebSettings(port=free_port()), house, {"holder_schema": HolderFields.model_json_schema()})
     module = EntryModule(house, EntrySettings(), cost=16)
+    readers = ReaderModule(house, READERS)
     await module.start()
+    await readers.start()
     await server.start()
     try:
         async with httpx.AsyncClient(base_url=f"{server.url}api/v1", trust_env=False, timeout=PATIENCE_S) as client:
             yield client
     finally:
         await server.stop()
+        await readers.stop()
         await module.stop()
 
 
@@ -77,5 +84,26 @@ def test_what_is_wrong_is_told_by_field_and_no_code_is_repeated(tmp_path: Path) 
             assert (taken.status_code, [error["field"] for error in taken.json()["errors"]]) == (422, ["name"])
             assert (await client.post("/readers/outside/keys", json={"keys": "12x"})).status_code == 422
             assert "uses_left" in (await client.get("/schemas/holder")).json()["properties"]
+
+    run_test(test())
+
+
+def test_the_readers_are_shown_and_read_what_is_shown_to_them(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with door(tmp_path) as client:
+            (garage,) = (await client.get("/readers")).json()
+            assert (garage["name"], garage["state"], garage["chip_types"]) == (
+                "garage",
+                "connected",
+                ["MIFARE_DESFire"],
+            )
+            await client.post("/holders", json={"name": "Anna", "card_uid": "04A1B2C3"})
+            for chip, outcome in (("MIFARE_Classic", "ignored"), ("MIFARE_DESFire", "granted")):
+                shown = await client.post("/readers/garage/card", json={"uid": "04A1B2C3", "chip": chip})
+                assert shown.json() == {"outcome": outcome}
+            assert (await client.post("/readers/garage/card", json={"uid": "04A"})).status_code == 422
+            refused = await client.post("/readers/garage/pair", json={"for_s": 30})
+            assert (refused.status_code, "only an OSDP reader" in refused.json()["detail"]) == (409, True)
+            assert (await client.post("/readers/cellar/pair")).status_code == 404
 
     run_test(test())

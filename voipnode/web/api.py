@@ -37,6 +37,7 @@ from voipnode.web.history import add_history
 from voipnode.web.lists import add_list
 from voipnode.web.plugins import add_plugins
 from voipnode.web.ports import add_ports, inputs_now, ports_now
+from voipnode.web.readers import add_readers
 from voipnode.web.recipients import add_recipients
 from voipnode.web.rules import add_rules
 from voipnode.web.signals import add_signals
@@ -48,7 +49,7 @@ Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of th
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
 # Of the settings, that are edited over HTTP: what an entry is called.
-LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient"}
+LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient", "readers": "reader"}
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
 DESCRIPTION = """
 Rings, calls and listens at a network door intercom.
@@ -97,6 +98,7 @@ def build_app(
     add_speaker_test(app, view, commands)
     add_clips(app, commands)
     add_entry(app, commands, about)
+    add_readers(app, commands)
     add_call_audio(app, audio)
     add_rules(app, commands)
     add_recipients(app, commands)

@@ -1,4 +1,4 @@
-"""The entry list over HTTP, and the readers' cards and keys by software."""
+"""The entry list over HTTP."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from voipnode.calls.commands import (
     AddHolder,
     ChangeHolder,
     DrawCode,
-    LastCredential,
     ListHolders,
-    ReadCard,
-    ReadKeys,
     RemoveHolder,
     ShowHolder,
 )
@@ -24,7 +21,6 @@ from voipnode.calls.hooks import Commands
 from voipnode.web import problems
 
 HolderId = Annotated[int, Path(ge=1, description="Id of the holder")]
-ReaderName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,32}$", description="Name of the reader")]
 Fields = Annotated[
     dict[str, Any],
     Body(
@@ -40,29 +36,6 @@ class HolderCreated(BaseModel):
     """A holder that is in the list now."""
 
     id: int
-
-
-class Card(BaseModel):
-    """A card as a reader reads it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    uid: str = Field(min_length=2, max_length=200, description="Its UID in hexadecimal", examples=["04A1B2C3"])
-    bits: int = Field(default=0, ge=0, le=512, description="How many bits it has; 0: all of the UID's")
-
-
-class Keys(BaseModel):
-    """Keys that are pressed one after the other."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    keys: str = Field(pattern=r"^[0-9*#]{1,64}$", description="0-9, * to begin anew, # at the end", examples=["7391#"])
-
-
-class Outcome(BaseModel):
-    """What came of it: granted, denied, pin (the card's PIN has to follow), key (more have to follow), locked."""
-
-    outcome: str
 
 
 def add_entry(app: FastAPI, commands: Commands, about: Mapping[str, Any]) -> None:
@@ -133,26 +106,3 @@ def add_entry(app: FastAPI, commands: Commands, about: Mapping[str, Any]) -> Non
     async def draw() -> dict[str, str]:
         drawn: dict[str, str] = json.loads(await commands.execute(DrawCode()))
         return drawn
-
-    @app.get("/api/v1/readers/last-card", tags=[TAG], summary="The card that was read last; {} for none yet")
-    async def last_card() -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(await commands.execute(LastCredential()))
-        return found
-
-    @app.post(
-        "/api/v1/readers/{name}/card",
-        tags=[TAG],
-        summary="Show a card to a reader, by software",
-        responses=problems.documented(409, 415, 422),
-    )
-    async def card(name: ReaderName, shown: Card) -> Outcome:
-        return Outcome(outcome=await commands.execute(ReadCard(reader=name, uid=shown.uid, bits=shown.bits)))
-
-    @app.post(
-        "/api/v1/readers/{name}/keys",
-        tags=[TAG],
-        summary="Press keys of a reader, by software",
-        responses=problems.documented(409, 415, 422),
-    )
-    async def keys(name: ReaderName, pressed: Keys) -> Outcome:
-        return Outcome(outcome=await commands.execute(ReadKeys(reader=name, keys=pressed.keys)))

@@ -247,6 +247,21 @@ def test_a_reader_that_is_off_reads_nothing(tmp_path: Path) -> None:
     assert (place.read, place.events) == ([], [])
 
 
+def test_readers_are_changed_while_the_node_runs_and_the_others_are_not_touched(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        before = place.reader
+        place.module.use(ReadersSettings.model_validate({"readers": [{"name": "outside"}, {"name": "inside"}]}))
+        assert place.reader is before
+        place.module.use(ReadersSettings.model_validate({"readers": [{"name": "outside", "reverse_uid": True}]}))
+        before.card("04A1B2C3")  # taken from the wall
+        place.reader.card("04A1B2C3")
+        await settle()
+
+    place = tell(tmp_path, story)
+    assert place.read == [ReadCard(reader="outside", uid="C3B2A104")]
+    assert [event.reader for event in place.told(ReaderChanged)] == ["outside", "inside", "outside"]
+
+
 OSDP = {"driver": "osdp", "device": "/dev/ttyS1"}
 
 
@@ -254,13 +269,14 @@ OSDP = {"driver": "osdp", "device": "/dev/ttyS1"}
     ("readers", "field", "words"),
     [
         ([{"name": "a b"}], "name", "pattern"),
-        ([{"name": "a", "driver": "osdp"}], "", "device: "),
-        ([{"name": "a", "device": "/dev/ttyS1"}], "", 'only readers with driver = "osdp"'),
-        ([{"name": "a", **OSDP, "baud": 1200}], "", "baud: 1200"),
+        ([{"name": "a", "driver": "osdp"}], "device", "such as /dev/ttyS1"),
+        ([{"name": "a", "device": "/dev/ttyS1"}], "device", 'only readers with driver = "osdp"'),
+        ([{"name": "a", "key": "00" * 16}], "key", 'only readers with driver = "osdp"'),
+        ([{"name": "a", **OSDP, "baud": 1200}], "baud", "9600, 19200"),
         ([{"name": "a", **OSDP, "address": 127}], "address", "126"),
         ([{"name": "a", **OSDP, "key": "12"}], "key", "32 hexadecimal digits"),
-        ([{"name": "a", **OSDP, "key": "00" * 16, "secure_channel": False}], "", "protects nothing"),
-        ([{"name": "a", **OSDP, "chip_types": ["MIFARE"]}], "", "chip_types"),
+        ([{"name": "a", **OSDP, "key": "00" * 16, "secure_channel": False}], "key", "protects nothing"),
+        ([{"name": "a", **OSDP, "chip_types": ["MIFARE"]}], "chip_types", "at the reader itself"),
         ([{"name": "a", "chip_types": ["MYFARE"]}], "chip_types", "MIFARE_Classic"),
         ([{"name": "a"}, {"name": "a"}], "name", "another reader"),
         ([{"name": "a", **OSDP}, {"name": "b", **OSDP}], "address", "another reader on /dev/ttyS1"),
@@ -275,5 +291,5 @@ def test_settings_that_cannot_be_are_told_by_their_field(readers: list[Any], fie
     (error,) = raised.value.errors()
     assert words in error["msg"]
     assert error["loc"][:1] == ("readers",)
-    assert field in [str(part) for part in error["loc"]] or not field
+    assert field in error["loc"]
     assert "00" * 16 not in str(raised.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,6 @@ class Reader:
     driver: ReaderDriver
     face: Face
     link: Link = field(default_factory=lambda: Link(NOT_CONNECTED, detail="switched off"))
-    line: OsdpLine | None = None
     waiting: int = 0
 
 
@@ -45,12 +45,22 @@ class ReaderModule:
         self._commands = house.commands
         self._keys = house.state_dir / KEYS_FOLDER
         self._readers: dict[str, Reader] = {}
-        for one in settings.readers:
-            driver = OsdpReader(one, KeyFile(self._keys, one.name)) if one.driver == "osdp" else SimulatedReader()
-            self._readers[one.name] = Reader(one, driver, Face(one))
-        self._lines: list[OsdpLine] = []
+        self._lines: dict[str, OsdpLine] = {}  # by device
         self._tasks = Tasks(NAME)
         self._places: list[Subscription] = []
+        self._make(settings.readers)
+
+    def _make(self, wanted: Sequence[ReaderSettings]) -> list[Reader]:
+        """The readers as the settings have them; those that are new, none of them switched on, are returned."""
+        known, self._readers = self._readers, {}
+        for one in wanted:
+            kept = known.get(one.name)
+            self._readers[one.name] = kept if kept is not None and kept.settings == one else self._new(one)
+        return [reader for name, reader in self._readers.items() if known.get(name) is not reader]
+
+    def _new(self, one: ReaderSettings) -> Reader:
+        driver = OsdpReader(one, KeyFile(self._keys, one.name)) if one.driver == "osdp" else SimulatedReader()
+        return Reader(one, driver, Face(one))
 
     async def start(self) -> None:
         """Begin to listen. A line that is not there is told and sought. Raises CallError if a library is missing."""
@@ -63,29 +73,47 @@ class ReaderModule:
             commands.register(PresentCard, self._present_card, who=NAME),
             commands.register(PairReader, self._pair, who=NAME),
         ]
-        lines: dict[str, list[Reader]] = defaultdict(list)
-        for reader in self._readers.values():
+        self._switch_on(list(self._readers.values()))
+
+    def use(self, settings: ReadersSettings) -> None:
+        """Have these readers from now on. Those that stay as they are are not touched, but on a line that changes."""
+        wanted = {one.name: one for one in settings.readers}
+        had = {name: reader.settings for name, reader in self._readers.items()}
+        others = [one for name, one in had.items() if wanted.get(name) != one]  # that go, or change
+        others += [one for name, one in wanted.items() if had.get(name) != one]
+        if not others:
+            return
+        devices = {one.device for one in others if one.driver == "osdp"}
+        for device in devices & self._lines.keys():
+            self._lines.pop(device).stop()
+        names = {one.name for one in others}
+        for name in [name for name, one in had.items() if name in names or one.device in devices]:
+            self._readers.pop(name).driver.stop()
+        try:
+            self._switch_on(self._make(settings.readers))
+        except CallError as error:
+            self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=str(error)))
+
+    def _switch_on(self, readers: Sequence[Reader]) -> None:
+        lines: dict[str, list[OsdpReader]] = defaultdict(list)
+        for reader in readers:
             if not reader.settings.enabled:
                 continue
             reader.driver.start(_Ear(self, reader))
             reader.driver.light(reader.face.lasting)
-            if reader.settings.driver == "osdp":
-                lines[reader.settings.device].append(reader)
-        for readers in lines.values():
-            drivers = [reader.driver for reader in readers if isinstance(reader.driver, OsdpReader)]
-            line = OsdpLine(drivers)
-            self._lines.append(line)
-            for reader in readers:
-                reader.line = line
+            if isinstance(reader.driver, OsdpReader):
+                lines[reader.settings.device].append(reader.driver)
+        for device, drivers in lines.items():
+            line = self._lines[device] = OsdpLine(drivers)
             line.start()
 
     async def stop(self) -> None:
         for place in self._places:
             place.cancel()
         self._places = []
-        for line in self._lines:
+        for line in self._lines.values():
             line.stop()
-        self._lines = []
+        self._lines = {}
         for reader in self._readers.values():
             reader.driver.stop()
         await self._tasks.close()
@@ -202,7 +230,8 @@ class ReaderModule:
 
     def _pair(self, command: PairReader) -> str:
         reader = self._reader(command.reader)
-        if reader.line is None or not isinstance(reader.driver, OsdpReader):
+        line = self._lines.get(reader.settings.device)
+        if line is None or not reader.settings.enabled or not isinstance(reader.driver, OsdpReader):
             raise NotNowError(f"reader {command.reader!r}: only an OSDP reader that is switched on can be paired")
         if not reader.settings.secure_channel or reader.settings.key.get_secret_value():
             given = "key is" if reader.settings.key.get_secret_value() else "secure_channel = false is"
@@ -210,7 +239,7 @@ class ReaderModule:
         if not 0 < command.for_s <= MAX_PAIRING_S:
             raise CallError(f"for_s: {command.for_s:g}; up to {MAX_PAIRING_S:g} s")
         try:
-            reader.line.pair(reader.driver, command.for_s)
+            line.pair(reader.driver, command.for_s)
         except KeyFileError as error:
             raise CallError(str(error)) from error
         return ""
@@ -246,7 +275,10 @@ def _shown(reader: Reader) -> dict[str, Any]:
         "secure": link.secure,
         "tampered": link.tampered,
         "detail": link.detail,
-        "pairs": reader.line is not None and settings.secure_channel and not settings.key.get_secret_value(),
+        "pairs": settings.driver == "osdp"
+        and settings.enabled
+        and settings.secure_channel
+        and not settings.key.get_secret_value(),
         "chip_types": list(settings.chip_types),
     }
 

@@ -235,7 +235,10 @@ class OsdpReader:
             secure = self.settings.secure_channel
             detail = self._failure or ("" if secure else "in the clear: who reaches the line can show any card")
             return Link(CONNECTED, secure, self._tampered, detail)
-        if silent or not heard:
-            return Link(CONNECTING, tampered=self._tampered, detail="the line is silent")
-        why = "it answers, but not with this key" if self.settings.secure_channel else "it does not answer as it should"
-        return Link(CONNECTING, tampered=self._tampered, detail=why if self.offline_at is not None else "it answers")
+        why = ""
+        if silent:
+            why = "the line is silent"
+        elif heard and self.offline_at is not None:
+            protected = self.settings.secure_channel
+            why = "it answers, but not with this key" if protected else "it does not answer as it should"
+        return Link(CONNECTING, tampered=self._tampered, detail=why)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from voipnode.credentials.data_sets import CHIPS
 
@@ -93,21 +93,6 @@ class ReaderSettings(BaseModel):
     )
     colours: FaceSettings = FaceSettings()
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.baud not in BAUDS:
-            raise ValueError(f"baud: {self.baud} is no speed of OSDP; there are {', '.join(map(str, BAUDS))}")
-        if self.driver == "osdp" and not self.device.startswith("/"):
-            raise ValueError(f'device: "{self.device}" is no serial line; an OSDP reader needs one, such as /dev/ttyS1')
-        if self.driver != "osdp" and (self.device or self.key.get_secret_value()):
-            given = "device" if self.device else "key"
-            raise ValueError(f'{given}: only readers with driver = "osdp" have one')
-        if self.driver != "simulated" and self.chip_types:
-            raise ValueError("chip_types: a reader with a wire does not tell what kind of card it read; set them there")
-        if not self.secure_channel and self.key.get_secret_value():
-            raise ValueError("key: without the secure channel (secure_channel = false) it protects nothing")
-        return self
-
 
 class ReadersSettings(BaseModel):
     """The readers of the node."""
@@ -118,24 +103,45 @@ class ReadersSettings(BaseModel):
 
 
 def broken_readers(readers: tuple[ReaderSettings, ...], inputs: Collection[str]) -> Iterator[Broken]:
-    """What is wrong between readers, and between them and the inputs: where, the value, and what would be right."""
+    """What is wrong within readers, between them, and with the inputs: where, the value, and what would be right."""
     names, addresses = Counter[str](), Counter[tuple[str, int]]()
     bauds: dict[str, int] = {}
     there = ", ".join(f'"{name}"' for name in inputs) or "none"
     for index, reader in enumerate(readers):
+        for field, value, words in _misfits(reader):
+            yield ("readers", index, field), value, words
         names[reader.name] += 1
         if names[reader.name] > 1:
-            yield ("readers", index, "name"), reader.name, "another reader has this name"
-        for key, used in (("beeper_input", (reader.beeper_input,)), ("led_inputs", reader.led_inputs)):
+            yield ("readers", index, "name"), reader.name, f'another reader is called "{reader.name}"'
+        for field, used in (("beeper_input", (reader.beeper_input,)), ("led_inputs", reader.led_inputs)):
             for name in used:
                 if name and name not in inputs:
-                    yield ("readers", index, key), name, f"there is no such input; [[inputs]] has {there}"
-        if reader.driver != "osdp":
+                    yield ("readers", index, field), name, f'there is no input "{name}"; [[inputs]] has {there}'
+        if reader.driver != "osdp" or not reader.device:
             continue
         addresses[reader.device, reader.address] += 1
         if addresses[reader.device, reader.address] > 1:
-            words = f"another reader on {reader.device} has it; each of a line has its own, set at the reader"
+            words = f"another reader on {reader.device} has address {reader.address}; each of a line has its own"
             yield ("readers", index, "address"), reader.address, words
         if bauds.setdefault(reader.device, reader.baud) != reader.baud:
-            words = f"another reader on {reader.device} has {bauds[reader.device]}; a line has one speed"
+            words = f"another reader on {reader.device} has {bauds[reader.device]} baud; a line has one speed"
             yield ("readers", index, "baud"), reader.baud, words
+
+
+def _misfits(reader: ReaderSettings) -> Iterator[tuple[str, object, str]]:
+    has_key = bool(reader.key.get_secret_value())
+    if reader.baud not in BAUDS:
+        yield "baud", reader.baud, f"OSDP has {', '.join(map(str, BAUDS))} baud"
+    if reader.driver == "osdp":
+        if not reader.device.startswith("/"):
+            yield "device", reader.device, "an OSDP reader needs a serial line as its device, such as /dev/ttyS1"
+        if reader.chip_types:
+            words = "an OSDP reader does not tell what kind of card it read; set chip_types at the reader itself"
+            yield "chip_types", None, words
+        if has_key and not reader.secure_channel:
+            yield "key", None, "a key protects nothing where secure_channel = false"
+        return
+    if reader.device:
+        yield "device", reader.device, 'only readers with driver = "osdp" have a device'
+    if has_key:
+        yield "key", None, 'only readers with driver = "osdp" have a key'
