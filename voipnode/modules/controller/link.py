@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from voipnode.modules.controller.vapix import Entrance
 
 CONNECTED, CONNECTING, NOT_CONNECTED = "connected", "connecting", "not connected"
 GREEN, RED, AMBER = "green", "red", "amber"
@@ -25,10 +29,14 @@ class ControllerLink(Protocol):
     """A link to a door controller. Cards are bits, the first on the wire first.
 
     `card` and `keys` raise NotNowError where the controller has not taken them, and nothing is kept to be told later:
-    whoever stood at the door has gone, and a door that opens late opens for somebody else.
+    whoever stood at the door has gone, and a door that opens late opens for somebody else. `found`: the entrances that
+    the controller offers, where it is asked for them.
     """
 
     name: str
+
+    @property
+    def found(self) -> Sequence[Entrance]: ...
 
     async def start(self, ear: Ear) -> None: ...
 

@@ -9,12 +9,8 @@ from voipnode.calls.errors import CallError
 from voipnode.calls.events import ControllerChanged, CredentialForwarded, ReaderChanged, ReaderFeedback
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
 from voipnode.credentials.bits import CredentialError, of_uid
-from voipnode.modules.controller.key_file import KeyFile
 from voipnode.modules.controller.link import NOT_CONNECTED, ControllerLink
-from voipnode.modules.controller.osdp_link import OsdpLink
 from voipnode.modules.controller.settings import ControllerSettings
-from voipnode.modules.controller.vapix_link import VapixLink
-from voipnode.modules.controller.wiegand_link import WiegandLink
 
 NAME = "controller"
 KEY_FILE = "controller.key"  # in the state folder
@@ -22,13 +18,20 @@ MAX_READERS = 64
 
 
 def make_link(house: House, settings: ControllerSettings) -> ControllerLink | None:
-    """The link that the settings name."""
+    """The link that the settings name, the only one of which anything is loaded."""
     match settings.protocol:
         case "osdp":
+            from voipnode.modules.controller.key_file import KeyFile
+            from voipnode.modules.controller.osdp_link import OsdpLink
+
             return OsdpLink(settings.osdp, KeyFile(house.state_dir / KEY_FILE))
         case "wiegand":
+            from voipnode.modules.controller.wiegand_link import WiegandLink
+
             return WiegandLink(settings.wiegand)
         case "http":
+            from voipnode.modules.controller.vapix_link import VapixLink
+
             return VapixLink(settings.http, house.bus.clock)
         case "none":
             return None
@@ -86,7 +89,7 @@ class ControllerModule:
 
     def _show(self, command: ShowController) -> str:
         state, detail = self._state
-        found = self._link.found if isinstance(self._link, VapixLink) else []
+        found = self._link.found if self._link is not None else ()
         names = [{"name": each.name, "token": each.token} for each in found]
         return json.dumps({"protocol": self._settings.protocol, "state": state, "detail": detail, "entrances": names})
 

@@ -53,6 +53,7 @@ class OsdpLink:
 
     def __init__(self, settings: OsdpSettings, key_file: KeyFile, open_port: OpenPort = SerialPort) -> None:
         self.name = "osdp"
+        self.found = ()
         self._settings = settings
         self._key_file = key_file
         self._open_port = open_port

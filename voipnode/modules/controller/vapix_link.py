@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voipnode.calls.errors import CallError, NotNowError
@@ -47,7 +47,7 @@ class VapixLink:
         self._client: httpx.AsyncClient | None = None
         self._ear: Ear | None = None
         self._entrance: Entrance | None = None
-        self.found: list[Entrance] = []
+        self.found: Sequence[Entrance] = ()
         self._cards: dict[str, tuple[str, float]] = {}  # by reader: a card that waits for its PIN, and until when
         self._trouble = "not yet"
         self._ask_now = asyncio.Event()

@@ -31,6 +31,7 @@ class WiegandLink:
 
     def __init__(self, settings: WiegandSettings) -> None:
         self.name = "wiegand"
+        self.found = ()
         self._settings = settings
         self._output = settings.output
         self._ear: Ear | None = None
