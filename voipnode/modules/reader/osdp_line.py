@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from voipnode.calls.errors import CallError
+from voipnode.hardware.serial_port import SerialPort
 from voipnode.modules.reader.key_file import KeyFileError
 from voipnode.modules.reader.osdp_reader import OsdpReader
-from voipnode.modules.reader.serial_port import SerialPort
 
 log = logging.getLogger(__name__)
 
