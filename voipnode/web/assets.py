@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from html import escape
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -33,12 +34,34 @@ FILES = {
     "/static/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
+# In the order in which every page links to them.
+TITLES = {
+    "/": "Front panel",
+    "/contacts": "Contacts",
+    "/extensions": "Extensions",
+    "/accounts": "Accounts",
+    "/history": "Calls",
+    "/entry": "Entry list",
+    "/readers": "Readers",
+    "/clips": "Clips",
+}
+
 
 def add_assets(app: FastAPI) -> None:
-    """Serve the panel at "/", the pages for accounts, contacts, clips and the entry list, and their files under
-    "/static/"."""
+    """Serve the front panel at "/", the other pages, each with links to all, and their files under "/static/"."""
     for path, (file, kind) in FILES.items():
-        _add(app, path, (STATIC / file).read_bytes(), kind)
+        content = (STATIC / file).read_bytes()
+        if path in TITLES:
+            content = content.replace(b"<main ", _links(path) + b"\n\n<main ", 1)
+        _add(app, path, content, kind)
+
+
+def _links(here: str) -> bytes:
+    links = (
+        f'<a href="{path}"' + (' aria-current="page"' if path == here else "") + f">{escape(title)}</a>"
+        for path, title in TITLES.items()
+    )
+    return f'<nav class="pages" aria-label="Pages">{" ".join(links)}</nav>'.encode()
 
 
 def _add(app: FastAPI, path: str, content: bytes, kind: str) -> None:

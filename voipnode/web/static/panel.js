@@ -11,10 +11,6 @@ const $ = (id) => document.getElementById(id);
 const STORED = "voipnode.target";
 const MAX_LOG = 200;
 const FIRST_EVENTS = 60;
-const PAGES = [
-  ["/accounts", "Edit accounts"], ["/contacts", "Contacts"], ["/history", "Call history"], ["/entry", "Entry list"],
-  ["/extensions", "Extensions"], ["/clips", "Audio clips"],
-];
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 let status = null;
@@ -345,12 +341,6 @@ function renderAbout(node, ports, inputs) {
       return shown.length ? [element("dt", "", name), ...shown.map(aboutValue)] : [];
     }),
   );
-  $("about").append(element("dt", "hidden", "More"), element("dd", "ways", ""));
-  for (const [path, words] of PAGES) {
-    const way = element("a", "edit", words);
-    way.href = path;
-    $("about").lastElementChild.append(way);
-  }
 }
 
 function aboutValue(value) {
