@@ -64,7 +64,7 @@ from voipnode.modules.sound_level.module import DESCRIPTOR as SOUND_LEVEL
 from voipnode.modules.speaker_test.module import DESCRIPTOR as SPEAKER_TEST
 from voipnode.multicast import Multicast
 from voipnode.net.clock import MediaClock
-from voipnode.net.kernel_timer import KernelTimer
+from voipnode.net.kernel_timer import ClockWatch, KernelTimer
 from voipnode.net.network_watch import NetworkWatch
 from voipnode.plugins.host import PluginHost
 from voipnode.rule_editor import RuleEditor
@@ -178,6 +178,7 @@ class Node:
         self._multicast = Multicast(self._door, self.bus, commands)
         schedules = Schedules(settings.schedules)
         self._watch = ScheduleWatch(schedules, self.bus, utc_now)
+        self._clock_watch = ClockWatch(self._watch.look_again)
         self._network = NetworkWatch(self._network_changed)
         self._book = ContactBook(settings.contacts, schedules)
         self._history = CallHistory(
@@ -239,8 +240,9 @@ class Node:
         ImageEditor(editor, self._state_dir / IMAGES_FOLDER, self.bus).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
         await self._start_modules(MODULES)
-        self._started += [self._watch, self._network]
+        self._started += [self._watch, self._clock_watch, self._network]
         self._watch.start()
+        self._clock_watch.start()
         self._network.start()
         if web is not None:
             self._started.append(web)

@@ -11,7 +11,7 @@ import pytest
 from tests.net.conftest import Run
 from voipnode.net import kernel_timer
 from voipnode.net.clock import MediaClock
-from voipnode.net.kernel_timer import KernelTimer
+from voipnode.net.kernel_timer import ClockWatch, KernelTimer
 
 
 def test_it_calls_at_its_times_and_a_stall_makes_one_call(run: Run) -> None:
@@ -106,4 +106,39 @@ def test_it_may_be_set_anew_before_it_is_due_and_again_after(run: Run) -> None:
             timer.set(1.0, -0.5)
         timer.cancel()
 
+    run(main())
+
+
+def test_a_clock_that_is_set_is_told_each_time(run: Run) -> None:
+    async def main() -> None:
+        files = set(os.listdir("/proc/self/fd"))
+        told = asyncio.Event()
+        watch = ClockWatch(told.set)
+        watch.start()
+        for _ in range(2):
+            _set_the_clock_to_what_it_is()
+            await told.wait()
+            told.clear()
+        await watch.stop()
+        await watch.stop()
+        assert set(os.listdir("/proc/self/fd")) == files
+
+    run(main())
+
+
+def _set_the_clock_to_what_it_is() -> None:
+    """Sets this machine's clock, by less than a microsecond: no other way makes the kernel say so."""
+    try:
+        time.clock_settime_ns(time.CLOCK_REALTIME, time.clock_gettime_ns(time.CLOCK_REALTIME))
+    except PermissionError:
+        pytest.skip("needs the right to set the machine's clock")
+
+
+def test_without_it_a_clock_that_is_set_is_not_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        watch = ClockWatch(lambda: None)
+        watch.start()
+        await watch.stop()
+
+    monkeypatch.setattr(kernel_timer, "_library", object)
     run(main())

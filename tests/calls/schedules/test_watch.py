@@ -54,6 +54,28 @@ def test_it_is_told_at_the_start_and_at_each_beginning_and_end() -> None:
     run_virtual(scene(), limit_s=300_000)
 
 
+def test_a_clock_that_is_set_back_and_forth_is_followed_as_soon_as_it_is_told() -> None:
+    async def scene() -> None:
+        wall = Wall()
+        watch = ScheduleWatch(office("Mon-Fri 08:00-18:00"), wall.bus, wall.now)
+        watch.look_again()  # before the start: nothing
+        watch.start()
+        for hours in (3, -5, 4):
+            await asyncio.sleep(600)
+            wall.ahead += timedelta(hours=hours)
+            watch.look_again()
+        await asyncio.sleep(2 * 3600)
+        await watch.stop()
+        assert wall.told == [
+            ("Mon 07:00:00", False, "2026-11-23T08:00:00Z"),
+            ("Mon 10:10:00", True, "2026-11-23T18:00:00Z"),
+            ("Mon 05:20:00", False, "2026-11-23T08:00:00Z"),
+            ("Mon 09:30:00", True, "2026-11-23T18:00:00Z"),
+        ]
+
+    run_virtual(scene(), limit_s=300_000)
+
+
 def test_a_clock_that_is_set_is_noticed_within_the_hour() -> None:
     async def scene() -> None:
         wall = Wall()

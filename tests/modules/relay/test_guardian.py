@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.aio import PATIENCE_S
 from tests.support.corpora import ROOT
 from tests.support.guardian_process import GuardianProcess, boottime, simulated
+from tests.support.small_disk import fill, small_disk
 from tests.support.watch_file import FileWatch
 
 LATE_S = 0.05  # the promise: never longer than this over its time
@@ -286,21 +286,28 @@ def test_a_full_disk_never_delays_a_release(full_disk: Path) -> None:
         assert guardian.wait() == 0
 
 
-def fill(folder: Path) -> None:
-    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-    assert os.statvfs(folder).f_bfree == 0
-
-
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A tiny file system of its own, to be filled."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a tmpfs of 64 KiB")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode != 0:
-        pytest.skip("this machine does not let root mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        yield disk
+
+
+def test_a_clock_that_is_set_by_hours_moves_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever asks the wall's clock in the guardian and its journal finds it hours away from where it was."""
+    jumping = "import itertools, time\nhours = itertools.cycle((0, 5, -7))\nreal = time.time\n"
+    (tmp_path / "sitecustomize.py").write_text(f"{jumping}time.time = lambda: real() + 3600 * next(hours)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with GuardianProcess(tmp_path, simulated("door")) as guardian:
+        guardian.report("ready")
+        for _ in range(3):
+            until = guardian.lease("door", 0.2)
+            assert guardian.report("linestate")["until"] == until
+            assert guardian.report("linestate")["at"] >= until
+        guardian.send({"is": "bye"})
+        assert guardian.wait() == 0
+    journal = guardian.journal()
+    walls = [entry["wall"] - journal[0]["wall"] for entry in journal]
+    assert {round(wall / 3600) for wall in walls} >= {5, -7}  # it did jump
+    assert [entry["at"] for entry in journal] == sorted(entry["at"] for entry in journal)
+    assert all(abs(entry["held_s"] - 0.2) < PATIENCE_S for entry in journal if "held_s" in entry)

@@ -10,7 +10,7 @@ from voipnode.calls.events import ScheduleChanged, SchedulePulse
 from voipnode.calls.hooks import Bus
 from voipnode.calls.schedules.schedules import Schedules
 
-LONGEST_TIMER_S = 3600.0  # so soon it is noticed that somebody has set the clock
+LONGEST_TIMER_S = 3600.0  # so soon it is noticed that somebody has set the clock, where nobody tells
 
 
 class ScheduleWatch:
@@ -37,6 +37,10 @@ class ScheduleWatch:
         self._schedules = schedules
         self._due = {}
         self._told = {name: active for name, active in self._told.items() if name in schedules.names}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Somebody has set the wall's clock: tell what is otherwise by it."""
         if self._timer is not None:
             self._timer.cancel()
             self._look()
