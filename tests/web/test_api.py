@@ -545,6 +545,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/schemas/holder",
             "/api/v1/holders",
             "/api/v1/holders/{id}",
+            "/api/v1/holders/{id}/pass",
             "/api/v1/codes",
             "/api/v1/settings/readers",
             "/api/v1/settings/readers/{name}",

@@ -63,6 +63,12 @@ def test_a_holder_from_the_card_that_was_read_to_the_open_door(tmp_path: Path) -
             changed = await client.patch("/holders/1", json={"uses_left": None, "pin": None})
             assert changed.status_code == 204
             assert (await client.post("/readers/outside/card", json={"uid": uid})).json() == {"outcome": "granted"}
+            made = await client.post("/holders/1/pass")
+            assert (made.json()["uses_left"], made.headers["cache-control"]) == (None, "no-store")
+            opened = await client.post("/readers/outside/keys", json={"keys": made.json()["code"]})
+            assert opened.json() == {"outcome": "granted"}
+            assert len((await client.post("/holders/1/pass", json={"shown_as": "card"})).json()["code"]) == 16
+            assert (await client.post("/holders/1/pass", json={"shown_as": "x"})).status_code == 422
             assert (await client.delete("/holders/1")).status_code == 204
             assert (await client.delete("/holders/1")).status_code == 404
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Path, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from voipnode.calls.commands import (
     AddHolder,
     ChangeHolder,
     DrawCode,
+    IssuePass,
     ListHolders,
     RemoveHolder,
     ShowHolder,
 )
 from voipnode.calls.hooks import Commands
 from voipnode.web import problems
+from voipnode.web.models import Request
 
 HolderId = Annotated[int, Path(ge=1, description="Id of the holder")]
 Fields = Annotated[
@@ -36,6 +38,27 @@ class HolderCreated(BaseModel):
     """A holder that is in the list now."""
 
     id: int
+
+
+class PassRequest(Request):
+    """How a QR reader gives what it reads."""
+
+    shown_as: Literal["code", "card"] = Field(
+        default="code", description="code: as keys, and it may be typed; card: as a card's number, of 64 bits"
+    )
+
+
+class Pass(BaseModel):
+    """What is handed to a visitor. The code is shown this once."""
+
+    name: str
+    code: str = Field(examples=["7391"])
+    svg: str = Field(description="The code as a QR code")
+    valid_from_utc: str
+    valid_to_utc: str
+    uses_left: int | None = Field(description="null: as often as he likes")
+    schedule: str
+    suspended: bool
 
 
 def add_entry(app: FastAPI, commands: Commands, about: Mapping[str, Any]) -> None:
@@ -95,6 +118,17 @@ def add_entry(app: FastAPI, commands: Commands, about: Mapping[str, Any]) -> Non
     )
     async def remove(id: HolderId) -> None:
         await commands.execute(RemoveHolder(holder=id))
+
+    @app.post(
+        "/api/v1/holders/{id}/pass",
+        tags=[TAG],
+        summary="Give a holder a fresh code, as a QR code to print or send",
+        description="The one that he had is void. It is good as long and as often as the holder is.",
+        responses=problems.documented(404, 409, 415, 422),
+    )
+    async def issue(id: HolderId, wish: Annotated[PassRequest | None, Body()] = None) -> Pass:
+        shown_as = wish.shown_as if wish is not None else "code"
+        return Pass.model_validate_json(await commands.execute(IssuePass(holder=id, shown_as=shown_as)))
 
     @app.post(
         "/api/v1/codes",

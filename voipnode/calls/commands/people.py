@@ -146,6 +146,19 @@ class DrawCode(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuePass(Command):
+    """Give a holder a fresh code that a QR reader reads; the one before is void. Returns JSON: name, code, svg (its QR
+    code), valid_from_utc, valid_to_utc, uses_left, schedule, suspended. The code is shown this once.
+
+    `shown_as`: "code" is a visitor code, for readers that type what they read, and good at a keypad, too; "card" takes
+    the place of the holder's card, for readers that give what they read as a card: 64 bits, as hexadecimal digits.
+    """
+
+    holder: int
+    shown_as: str = "code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastCredential(Command):
     """The card that was read last, as JSON: reader, uid, bits, at_utc, holder ("" for nobody's); {} for none yet."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 from collections.abc import Callable, Coroutine
@@ -13,6 +14,7 @@ from voipnode.calls.commands import (
     ChangeHolder,
     DrawCode,
     ForwardCredential,
+    IssuePass,
     LastCredential,
     ListHolders,
     ReadCard,
@@ -27,6 +29,7 @@ from voipnode.modules.entry.codes import COST, generated
 from voipnode.modules.entry.desk import DENIED, EntryDesk, Reader
 from voipnode.modules.entry.holder import checked, normal_uid
 from voipnode.modules.entry.holder_list import HolderList
+from voipnode.modules.entry.passes import fresh_uid, qr_code, visitor_pass
 from voipnode.modules.entry.settings import EntrySettings
 
 NAME = "entry"
@@ -84,6 +87,7 @@ class EntryModule:
             commands.register(ListHolders, self._list, who=NAME),
             commands.register(ShowHolder, self._one, who=NAME),
             commands.register(DrawCode, self._draw, who=NAME),
+            commands.register(IssuePass, self._issue, who=NAME),
             commands.register(LastCredential, lambda command: json.dumps(self._last), who=NAME),
         ]
 
@@ -179,12 +183,22 @@ class EntryModule:
         return json.dumps((await self._holders.one(command.holder)).shown())
 
     async def _draw(self, command: DrawCode) -> str:
+        return json.dumps({"code": await self._fresh_code()})
+
+    async def _issue(self, command: IssuePass) -> str:
+        text = fresh_uid() if command.shown_as == "card" else await self._fresh_code()
+        values = {"card_uid": text, "card_bits": None} if command.shown_as == "card" else {"visitor_code": text}
+        drawn = await asyncio.to_thread(qr_code, text)  # before the old one is void
+        await self._change(ChangeHolder(holder=command.holder, values=values))
+        return json.dumps(visitor_pass(await self._holders.one(command.holder), text, drawn))
+
+    async def _fresh_code(self) -> str:
         if not self._settings.pin_length:
             raise NotNowError("there are no codes here (entry.pin_length = 0)")
         for _ in range(20):
             code = generated(self._settings.pin_length)
             if await self._holders.by_code(code) is None:
-                return json.dumps({"code": code})
+                return code
         raise NotNowError("nearly all codes of this length are taken; make entry.pin_length greater")
 
 

@@ -57,6 +57,7 @@ function row(holder) {
   suspend.textContent = holder.suspended ? "Let in again" : "Suspend";
   const acts = {
     suspend: () => editor.act(() => ask("PATCH", `/holders/${holder.id}`, { suspended: !holder.suspended })),
+    pass: () => issue(holder),
     edit: () => editor.edit(String(holder.id), holder.name),
     remove: () => {
       if (confirm(`Remove "${holder.name}" from the entry list?`)) editor.act(() => ask("DELETE", `/holders/${holder.id}`));
@@ -96,6 +97,54 @@ function words(holder) {
     .filter(Boolean)
     .join(" · ");
 }
+
+// A code is kept as a hash: it can be drawn once, when it is made, and so a pass is always a new one.
+async function issue(holder) {
+  const old = holder.has_visitor_code ? " The QR code that it has now will be void." : "";
+  if (!confirm(`A new QR code for "${holder.name}"?${old}`)) return;
+  try {
+    showPass(await ask("POST", `/holders/${holder.id}/pass`));
+    await refresh();
+  } catch (error) {
+    complain(error.message);
+  }
+}
+
+function showPass(pass) {
+  const good = passWords(pass);
+  const picture = new DOMParser().parseFromString(pass.svg, "image/svg+xml").documentElement;
+  picture.setAttribute("role", "img");
+  picture.setAttribute("aria-label", `QR code of ${pass.name}`);
+  $("pass-title").textContent = pass.name;
+  $("pass-picture").replaceChildren(document.importNode(picture, true));
+  $("pass-code").textContent = pass.code;
+  $("pass-words").textContent = good;
+  URL.revokeObjectURL($("pass-save").href);
+  $("pass-save").href = URL.createObjectURL(new Blob([pass.svg], { type: "image/svg+xml" }));
+  const words = `${pass.name}: ${pass.code} opens the door. ${good}`;
+  $("pass-mail").href = `mailto:?subject=${encodeURIComponent("Your code for the door")}&body=${encodeURIComponent(words)}`;
+  $("pass").hidden = false;
+  $("pass").scrollIntoView();
+}
+
+function passWords(pass) {
+  const at = (text) => new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const often = { null: "as often as you like", 1: "once" }[pass.uses_left] || `${pass.uses_left} times`;
+  const parts = [
+    `Good ${often}`,
+    pass.valid_from_utc && `from ${at(pass.valid_from_utc)}`,
+    pass.valid_to_utc && `until ${at(pass.valid_to_utc)}`,
+    pass.schedule && `during ${pass.schedule}`,
+  ];
+  return `${parts.filter(Boolean).join(" ")}.${pass.suspended ? " Suspended for now." : ""}`;
+}
+
+$("pass-print").onclick = () => window.print();
+$("pass-close").onclick = () => {
+  $("pass").hidden = true;
+  $("pass-picture").replaceChildren();
+  $("pass-code").textContent = "";
+};
 
 $("learn").onclick = async () => {
   const card = await ask("GET", "/readers/last-card");
