@@ -235,9 +235,9 @@ class Node:
         AccountEditor(editor, self.bus).register(self._house.commands)
         ContactEditor(editor, self.bus).register(self._house.commands)
         RuleEditor(editor, self.bus).register(self._house.commands)
-        ListEditor(editor, self.bus, LISTS).register(self._house.commands)
+        ListEditor(editor, LISTS).register(self._house.commands)
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
-        ImageEditor(editor, self._state_dir / IMAGES_FOLDER, self.bus).register(self._house.commands)
+        ImageEditor(editor, self._state_dir / IMAGES_FOLDER).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()
         await self._start_modules(MODULES)
         self._started += [self._watch, self._clock_watch, self._network]

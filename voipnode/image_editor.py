@@ -8,8 +8,7 @@ from pathlib import Path
 
 from voipnode.calls.commands import AddImage, RemoveImage
 from voipnode.calls.errors import UnknownNameError
-from voipnode.calls.events import SettingsChanged
-from voipnode.calls.hooks import Bus, Commands
+from voipnode.calls.hooks import Commands
 from voipnode.calls.references import listed
 from voipnode.kept_files import keep_file
 from voipnode.modules.display.picture import check_picture
@@ -21,10 +20,9 @@ MAX_FOLDER_BYTES = 50_000_000
 class ImageEditor:
     """Carries out the commands about images of `folder`, one after the other."""
 
-    def __init__(self, editor: SettingsEditor, folder: Path, bus: Bus) -> None:
+    def __init__(self, editor: SettingsEditor, folder: Path) -> None:
         self._editor = editor
         self._folder = folder
-        self._bus = bus
 
     def register(self, commands: Commands) -> None:
         """Take the commands."""
@@ -42,7 +40,7 @@ class ImageEditor:
             except BaseException:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
                 raise
-            return self._tell(command.image, "was added")
+            return command.image
 
     def _keep(self, command: AddImage, suffix: str) -> Path:
         most = MAX_FOLDER_BYTES
@@ -62,8 +60,4 @@ class ImageEditor:
             if not any(image.file == gone.file for image in images if image is not gone):
                 with contextlib.suppress(OSError):  # it may be gone; what is left of it does no harm
                     await asyncio.to_thread((self._folder / gone.file).unlink, missing_ok=True)
-            return self._tell(command.image, "was removed")
-
-    def _tell(self, image: str, done: str) -> str:
-        self._bus.publish(SettingsChanged(section=f'image "{image}" {done}'))
-        return image
+            return command.image

@@ -14,8 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from voipnode.calls.commands import AddToList, ChangeInList, DescribeList, ImportList, ReadList, RemoveFromList
 from voipnode.calls.errors import FieldsError, UnknownNameError
-from voipnode.calls.events import SettingsChanged
-from voipnode.calls.hooks import Bus, Commands
+from voipnode.calls.hooks import Commands
 from voipnode.calls.references import listed
 from voipnode.modules.rules.names import named_fields
 from voipnode.settings import NodeSettings
@@ -32,9 +31,8 @@ class ListEditor:
     """Carries out the commands about `lists`, one after the other: by the list's key what one entry is called, such as
     {"signals": "profile"}. Whoever names an entry does so by its new name when it is renamed."""
 
-    def __init__(self, editor: SettingsEditor, bus: Bus, lists: Mapping[str, str]) -> None:
+    def __init__(self, editor: SettingsEditor, lists: Mapping[str, str]) -> None:
         self._editor = editor
-        self._bus = bus
         self._lists = lists
 
     def register(self, commands: Commands) -> None:
@@ -62,8 +60,7 @@ class ListEditor:
             values = self._values(command.list, command.values)
             self._refuse_taken(command.list, values.get("name"), before)
             settings, _ = await self._editor.carry_out({entry: values}, field=within(entry))
-            name = _name(self._entries(settings, command.list)[-1])
-            return self._tell(command.list, name, "was added")
+            return _name(self._entries(settings, command.list)[-1])
 
     async def _change(self, command: ChangeInList) -> str:
         async with self._editor.one_at_a_time:
@@ -78,8 +75,7 @@ class ListEditor:
                 self._refuse_taken(command.list, new, before)
                 changes += _renamed(loaded, command.list, command.name, str(new))
             settings, _ = await self._editor.carry_out(changes, field=within(entry))
-            name = _name(self._entries(settings, command.list)[index])
-            return self._tell(command.list, name, "was changed")
+            return _name(self._entries(settings, command.list)[index])
 
     async def _remove(self, command: RemoveFromList) -> str:
         async with self._editor.one_at_a_time:
@@ -87,7 +83,7 @@ class ListEditor:
             index = self._index(command.list, command.name, before)
             place = command.list if len(before) == 1 else f"{command.list}[{index}]"
             await self._editor.carry_out({place: None}, field=lambda key: key)
-            return self._tell(command.list, command.name, "was removed")
+            return command.name
 
     async def _import(self, command: ImportList) -> str:
         if command.mode not in MODES:
@@ -101,9 +97,7 @@ class ListEditor:
             settings, _ = await self._editor.carry_out(
                 changes, field=lambda key: _in_import(command.list, key, origins)
             )
-            words = f"{len(wanted)} imported, there are {len(self._entries(settings, command.list))} now"
-            self._bus.publish(SettingsChanged(section=command.list))
-            return words
+            return f"{len(wanted)} imported, there are {len(self._entries(settings, command.list))} now"
 
     def _wanted(self, name: str, index: int, entry: Any) -> dict[str, Any]:
         where = f"{name}[{index}]"
@@ -135,10 +129,6 @@ class ListEditor:
     def _refuse_taken(self, name: str, entry: Any, before: Sequence[BaseModel]) -> None:
         if entry in [_name(each) for each in before]:
             raise FieldsError([("name", entry, f"another {self._noun(name)} has this name")])
-
-    def _tell(self, name: str, entry: str, done: str) -> str:
-        self._bus.publish(SettingsChanged(section=f'{self._noun(name)} "{entry}" {done}'))
-        return entry
 
 
 def _renamed(settings: NodeSettings, key: str, old: str, new: str) -> Changes:

@@ -39,8 +39,8 @@ async def display(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
         return True
 
     editor = SettingsEditor(path, use, lambda: settings)
-    ListEditor(editor, bus, {"pages": "page"}).register(commands)
-    ImageEditor(editor, folder / "images", bus).register(commands)
+    ListEditor(editor, {"pages": "page"}).register(commands)
+    ImageEditor(editor, folder / "images").register(commands)
     await module.start()
     server = WebServer(WebSettings(port=free_port()), house, {})
     await server.start()
@@ -59,7 +59,7 @@ def test_an_image_from_its_upload_to_a_page_that_shows_it(tmp_path: Path) -> Non
             assert (home["name"], home["default"], [item["input"] for item in home["items"]]) == (
                 "Home",
                 True,
-                ["button"],
+                ["", "button"],
             )
             added = await client.put("/images/Our%20map", content=image_file("png", 480, 800), headers=PNG)
             assert added.status_code == 201, added.text

@@ -31,18 +31,30 @@ FILES = {
     "/static/panel.css": ("panel.css", "text/css; charset=utf-8"),
     "/static/panel.js": ("panel.js", "text/javascript; charset=utf-8"),
     "/static/words.js": ("words.js", "text/javascript; charset=utf-8"),
+    "/panel": ("door.html", "text/html; charset=utf-8"),
+    "/static/door.js": ("door.js", "text/javascript; charset=utf-8"),
+    "/signals": ("signals.html", "text/html; charset=utf-8"),
+    "/static/signals.js": ("signals.js", "text/javascript; charset=utf-8"),
+    "/display": ("display.html", "text/html; charset=utf-8"),
+    "/static/display.js": ("display.js", "text/javascript; charset=utf-8"),
+    "/static/door.css": ("door.css", "text/css; charset=utf-8"),
+    "/static/lamp.js": ("lamp.js", "text/javascript; charset=utf-8"),
+    "/static/screen.js": ("screen.js", "text/javascript; charset=utf-8"),
     "/static/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
 # In the order in which every page links to them.
 TITLES = {
     "/": "Front panel",
+    "/panel": "At the door",
     "/contacts": "Contacts",
     "/extensions": "Extensions",
     "/accounts": "Accounts",
     "/history": "Calls",
     "/entry": "Entry list",
     "/readers": "Readers",
+    "/display": "Display",
+    "/signals": "Light and siren",
     "/clips": "Clips",
 }
 

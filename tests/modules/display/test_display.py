@@ -165,7 +165,11 @@ def test_other_settings_take_a_page_away_while_it_is_shown() -> None:
 def test_home_is_there_by_itself_with_the_call_buttons_until_somebody_makes_one() -> None:
     node = NodeSettings()
     (home,) = node.all_pages
-    assert (home.name, [(item.input, item.size) for item in home.items]) == ("Home", [("button", "large")])
+    assert [(item.type, item.label, item.input, item.size) for item in home.items] == [
+        ("text", "Welcome", "", "large"),
+        ("button", "Ring", "button", "large"),
+    ]
+    assert (home.name, node.model_dump(exclude_defaults=True)) == ("Home", {}), "none of it is in the settings"
     own = NodeSettings.model_validate({"pages": [{"name": "Home", "items": [{"type": "text", "name": "Welcome"}]}]})
     assert [item.label for page in own.all_pages for item in page.items] == ["Welcome"]
 

@@ -12,6 +12,7 @@ MAX_PAGES = 50
 MAX_IMAGES = 100
 MAX_ITEMS = 24
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f/\\?#]+$")]
+Size = Literal["small", "medium", "large"]
 Where = tuple[str | int, ...]
 
 
@@ -25,7 +26,7 @@ class ItemSettings(BaseModel):
     ring: str = Field(default="", max_length=64, description="Button: the contact or group that it calls.")
     input: str = Field(default="", max_length=32, description="Button: or the input that it presses.")
     image: str = Field(default="", max_length=64, description="Image: which of [[images]].")
-    size: Literal["small", "medium", "large"] = Field(default="medium", description="Small ones stand side by side.")
+    size: Size = Field(default="medium", description="Small ones stand side by side.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -94,8 +95,15 @@ class PagesSettings(BaseModel):
         """The pages; the default home page, with the call buttons, where none has its name."""
         if any(page.name == HOME for page in self.pages):
             return self.pages
-        items = tuple(ItemSettings(type="button", input=name, size="large") for name in self.call_inputs)
-        return (PageSettings(name=HOME, items=items[:MAX_ITEMS]), *self.pages)
+        inputs = self.call_inputs[: MAX_ITEMS - 1]
+        size: Size = "large" if len(inputs) <= 2 else "medium"
+        words = [name[0].upper() + name[1:] if len(inputs) > 1 else "Ring" for name in inputs]
+        buttons = [
+            ItemSettings(type="button", name=says, input=name, size=size)
+            for says, name in zip(words, inputs, strict=True)
+        ]
+        welcome = ItemSettings(type="text", name="Welcome", size="large")
+        return (PageSettings(name=HOME, items=(welcome, *buttons)), *self.pages)
 
     @model_validator(mode="after")
     def _pages_differ(self) -> Self:

@@ -13,14 +13,16 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
   let schema = null;
   let fields = [];
   let edited = ""; // the id of the entry in the form, "" for a new one
+  let isCopy = false; // a new one that begins as another: all of it is sent
 
   const path = (id) => `${things}/${encodeURIComponent(id)}`;
 
-  async function edit(id, title = id) {
+  // `copied`: what a new entry begins with
+  async function edit(id, title = id, copied = null) {
     try {
       schema ??= await ask("GET", schemaPath);
       const known = await suggestions();
-      open(id, title, id ? await ask("GET", path(id)) : {}, known);
+      open(id, title, id ? await ask("GET", path(id)) : copied, known);
     } catch (error) {
       complain(error.message);
     }
@@ -28,6 +30,7 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
 
   function open(id, title, values, known) {
     edited = id;
+    isCopy = !id && Boolean(values);
     $("editor-title").textContent = id ? `${noun} ${title}` : `New ${noun.toLowerCase()}`;
     fields = [];
     $("main-fields").replaceChildren();
@@ -35,7 +38,7 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
     const names = Object.keys(schema.properties).filter((name) => !hidden.includes(name));
     for (const name of [...main, ...names.filter((each) => !main.includes(each))]) {
       const one = { ...schema.properties[name], suggestions: known[name] };
-      const field = makeField(name, one, schema, id ? values[name] : start(name, one));
+      const field = makeField(name, one, schema, values ? values[name] : start(name, one));
       fields.push(field);
       $(main.includes(name) || !$("more-fields") ? "main-fields" : "more-fields").append(field.element);
     }
@@ -62,7 +65,7 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
   }
 
   async function save() {
-    const isSent = (field) => field.isChanged() || (!edited && always(field.name));
+    const isSent = (field) => field.isChanged() || isCopy || (!edited && always(field.name));
     const wishes = Object.fromEntries(fields.filter(isSent).map((field) => [field.name, field.read()]));
     for (const field of fields) field.complain("");
     $("save").setAttribute("aria-busy", "true");
@@ -93,13 +96,27 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
     document.querySelector("#editor [aria-invalid=true]")?.focus();
   }
 
+  // What the form says now, and `work` that uses it: complaints stand beside their fields.
+  const values = () => Object.fromEntries(fields.map((field) => [field.name, field.read()]));
+
+  async function attempt(work) {
+    for (const field of fields) field.complain("");
+    complain("");
+    try {
+      await work();
+    } catch (error) {
+      say(error);
+    }
+    refresh();
+  }
+
   $("add").onclick = () => edit("");
   $("cancel").onclick = close;
   $("editor").onsubmit = (event) => {
     event.preventDefault();
     save();
   };
-  return { edit, act, path };
+  return { edit, act, attempt, values, path };
 }
 
 export function complain(words) {
