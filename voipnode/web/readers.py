@@ -28,6 +28,7 @@ class ReaderState(BaseModel):
     detail: str = Field(description="In words, for people")
     pairs: bool = Field(description="It can be given a key by pairing")
     chip_types: list[str]
+    refused: int = Field(description="How often it sent what is neither card nor keys, since the node started")
 
 
 class Pairing(BaseModel):

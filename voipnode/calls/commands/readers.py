@@ -28,7 +28,7 @@ class ShowController(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListReaders(Command):
     """The readers as JSON: name, driver, enabled, state, secure, tampered, detail, pairs (whether it can be paired),
-    chip_types."""
+    chip_types, refused (how often it sent what is neither card nor keys)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

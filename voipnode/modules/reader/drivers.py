@@ -36,6 +36,10 @@ class Ear(Protocol):
 
     def keys(self, keys: str) -> None: ...
 
+    def refused(self, why: str) -> None:
+        """What the reader sent is neither."""
+        ...
+
     def link(self, link: Link) -> None: ...
 
 

@@ -18,11 +18,13 @@ from voipnode.modules.reader.key_file import KeyFile, KeyFileError
 from voipnode.modules.reader.osdp_line import OsdpLine
 from voipnode.modules.reader.osdp_reader import OsdpReader
 from voipnode.modules.reader.settings import ReaderSettings, ReadersSettings
+from voipnode.modules.reader.wiegand_reader import WiegandReader
 
 NAME = "reader"
 KEYS_FOLDER = "readers"  # in the state folder
 MAX_WAITING = 8  # cards and keys of one reader that nobody has looked at yet
 MAX_PAIRING_S = 600.0
+REFUSED_AGAIN_S = 3600.0
 SHOWN_DIGITS = 4  # of a masked UID
 
 
@@ -35,6 +37,8 @@ class Reader:
     face: Face
     link: Link = field(default_factory=lambda: Link(NOT_CONNECTED, detail="switched off"))
     waiting: int = 0
+    refused: int = 0  # of what it sent
+    refused_at: float | None = None  # when that was last told
 
 
 class ReaderModule:
@@ -59,7 +63,13 @@ class ReaderModule:
         return [reader for name, reader in self._readers.items() if known.get(name) is not reader]
 
     def _new(self, one: ReaderSettings) -> Reader:
-        driver = OsdpReader(one, KeyFile(self._keys, one.name)) if one.driver == "osdp" else SimulatedReader()
+        driver: ReaderDriver
+        if one.driver == "osdp":
+            driver = OsdpReader(one, KeyFile(self._keys, one.name))
+        elif one.driver == "wiegand":
+            driver = WiegandReader(one)
+        else:
+            driver = SimulatedReader()
         return Reader(one, driver, Face(one))
 
     async def start(self) -> None:
@@ -144,6 +154,14 @@ class ReaderModule:
     def heard_keys(self, reader: Reader, keys: str) -> None:
         """Keys were pressed at a reader."""
         self._later(reader, ReadKeys(reader=reader.settings.name, keys=keys))
+
+    def refused(self, reader: Reader, why: str) -> None:
+        """A reader sent what is neither card nor keys: told once in a while, for a bad wire brings it all day."""
+        reader.refused += 1
+        now = self._bus.clock()
+        if reader.refused_at is None or now >= reader.refused_at + REFUSED_AGAIN_S:
+            reader.refused_at = now
+            self._problem(reader, f"what it sent was refused: {why} ({reader.refused} times so far); look at its wires")
 
     def _later(self, reader: Reader, command: ReadCard | ReadKeys | None) -> None:
         if command is None:
@@ -261,6 +279,9 @@ class _Ear:
     def keys(self, keys: str) -> None:
         self._module.heard_keys(self._reader, keys)
 
+    def refused(self, why: str) -> None:
+        self._module.refused(self._reader, why)
+
     def link(self, link: Link) -> None:
         self._module.linked(self._reader, link)
 
@@ -280,6 +301,7 @@ def _shown(reader: Reader) -> dict[str, Any]:
         and settings.secure_channel
         and not settings.key.get_secret_value(),
         "chip_types": list(settings.chip_types),
+        "refused": reader.refused,
     }
 
 

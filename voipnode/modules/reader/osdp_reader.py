@@ -7,7 +7,6 @@ does not offer is never sent and one that it refused is not sent again; a reader
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from voipnode.credentials.bits import CredentialError, of_bytes, to_uid
@@ -23,8 +22,6 @@ from voipnode.modules.reader.drivers import (
 )
 from voipnode.modules.reader.key_file import KeyFile, KeyFileError
 from voipnode.modules.reader.settings import ReaderSettings
-
-log = logging.getLogger(__name__)
 
 COLOURS = {"off": 0, "red": 1, "green": 2, "amber": 3, "blue": 4, "magenta": 5, "cyan": 6, "white": 7}
 # A keypad says "*" and "#" as DELETE and RETURN; some say what is printed on them.
@@ -187,7 +184,7 @@ class OsdpReader:
         try:
             bits = of_bytes(bytes(event.get("data", b"")), int(event.get("length", 0)))
         except CredentialError as error:
-            log.info("OSDP: not a card: %s", error)
+            ear.refused(f"not a card: {error}")
         else:
             ear.card(to_uid(bits), len(bits))
 

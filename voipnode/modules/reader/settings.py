@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from voipnode.credentials.data_sets import CHIPS
+from voipnode.credentials.keypress import KeypressFormat
 
 MAX_READERS = 32
 KEY_BYTES = 16
@@ -61,13 +62,16 @@ class ReaderSettings(BaseModel):
 
     name: Name = Field(description="Its name in the log, the API and rules: letters, digits, _ and -, 1 to 32 of them.")
     enabled: bool = Field(default=True, description="False: it is not listened to.")
-    driver: Literal["simulated", "osdp"] = Field(
-        default="simulated", description="Cards and keys by software, or a reader that speaks OSDP over a serial line."
+    driver: Literal["simulated", "osdp", "wiegand"] = Field(
+        default="simulated", description="Cards and keys by software, or a reader that speaks OSDP or Wiegand."
     )
     device: str = Field(
-        default="", max_length=255, description="Serial line of an OSDP reader, such as /dev/ttyS1 or /dev/ttyUSB0."
+        default="",
+        max_length=255,
+        description="OSDP: a serial line, such as /dev/ttyS1. Wiegand: a GPIO chip, such as /dev/gpiochip0, or a pipe "
+        "or serial line that gives frames as lines of 0 and 1.",
     )
-    baud: int = Field(default=9600, description="Its speed.")
+    baud: int = Field(default=9600, description="Speed of a serial line.")
     address: int = Field(default=0, ge=0, le=MAX_ADDRESS, description="OSDP address; several readers share a line.")
     secure_channel: bool = Field(
         default=True,
@@ -83,6 +87,22 @@ class ReaderSettings(BaseModel):
     reverse_uid: bool = Field(default=False, description="Take the bytes of a card's UID in the other order.")
     uid_in_events: Literal["masked", "whole", "none"] = Field(
         default="masked", description='Of a card\'s UID in events and logs; "masked": its last four digits.'
+    )
+    lines: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = Field(
+        default=(), max_length=2, description="Wiegand on a GPIO chip: the lines of D0 and D1."
+    )
+    frame_gap_us: int = Field(
+        default=25_000, ge=20_001, le=1_000_000, description="Wiegand: so long a silence ends a frame."
+    )
+    card_format: Literal["Any", "Wiegand26", "Wiegand34", "Wiegand37", "Wiegand37FacilityCode"] = Field(
+        default="Any", description="Wiegand: the format that all cards have; others are refused."
+    )
+    keypress_format: KeypressFormat = Field(default="FourBit", description="Wiegand: how keys are sent.")
+    keypress_facility_code: int = Field(
+        default=0, ge=0, le=65535, description="Wiegand: that of keys which come as a card's number."
+    )
+    keypress_digits: int = Field(
+        default=4, ge=0, le=16, description="Wiegand: digits of a PIN that comes as a card's number."
     )
     beeper: bool = Field(default=True, description="Let it beep.")
     beeper_input: InputName = Field(default="", description="An input of [[inputs]] that has it beep while active.")
@@ -131,17 +151,19 @@ def broken_readers(readers: tuple[ReaderSettings, ...], inputs: Collection[str])
 def _misfits(reader: ReaderSettings) -> Iterator[tuple[str, object, str]]:
     has_key = bool(reader.key.get_secret_value())
     if reader.baud not in BAUDS:
-        yield "baud", reader.baud, f"OSDP has {', '.join(map(str, BAUDS))} baud"
-    if reader.driver == "osdp":
+        yield "baud", reader.baud, f"a serial line has {', '.join(map(str, BAUDS))} baud"
+    if reader.driver == "simulated" and reader.device:
+        yield "device", reader.device, 'only readers with driver = "osdp" or "wiegand" have a device'
+    if reader.driver != "simulated":
         if not reader.device.startswith("/"):
-            yield "device", reader.device, "an OSDP reader needs a serial line as its device, such as /dev/ttyS1"
+            examples = "/dev/ttyS1" if reader.driver == "osdp" else "/dev/gpiochip0"
+            yield "device", reader.device, f"this reader needs a device, such as {examples}"
         if reader.chip_types:
-            words = "an OSDP reader does not tell what kind of card it read; set chip_types at the reader itself"
-            yield "chip_types", None, words
-        if has_key and not reader.secure_channel:
-            yield "key", None, "a key protects nothing where secure_channel = false"
-        return
-    if reader.device:
-        yield "device", reader.device, 'only readers with driver = "osdp" have a device'
-    if has_key:
-        yield "key", None, 'only readers with driver = "osdp" have a key'
+            yield "chip_types", None, "such a reader does not tell what kind of card it read; set this at the reader"
+    if has_key and (reader.driver != "osdp" or not reader.secure_channel):
+        words = "a key protects nothing where secure_channel = false"
+        yield "key", None, words if reader.driver == "osdp" else 'only readers with driver = "osdp" have a key'
+    wants_lines = reader.driver == "wiegand" and reader.device.startswith("/dev/gpiochip")
+    if wants_lines != (len(set(reader.lines)) == 2) or (reader.lines and not wants_lines):
+        words = "a Wiegand reader on a GPIO chip has two lines, D0 and D1; no other has any"
+        yield "lines", list(reader.lines), words
