@@ -16,7 +16,7 @@ from voipnode.calls.commands import AddToList, ChangeInList, DescribeList, Impor
 from voipnode.calls.errors import FieldsError, UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.calls.references import listed
-from voipnode.modules.rules.names import named_fields
+from voipnode.modules.rules.settings import renamed_in_rules
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, setting_key, within, without_secrets
 
@@ -136,14 +136,7 @@ def _renamed(settings: NodeSettings, key: str, old: str, new: str) -> Changes:
     changes: Changes = []
     if key == "pages" and settings.display.home == old:
         changes.append(("display.home", new))
-    what = KNOWN_TO_RULES.get(key)
-    for index, rule in enumerate(settings.rules):
-        for part in ("conditions", "actions"):
-            for place, each in enumerate(getattr(rule, part)):
-                names = [field for field, kind in named_fields(type(each)).items() if kind == what]
-                where = f"rules[{index}].{part}[{place}]"
-                changes += [(f"{where}.{field}", new) for field in names if getattr(each, field) == old]
-    return changes
+    return changes + renamed_in_rules(settings, KNOWN_TO_RULES.get(key, ""), old, new)
 
 
 def _name(entry: BaseModel) -> str:

@@ -371,6 +371,10 @@ class WebRig:
         HistoryRecorder(self.bus, store, "run", utc_now).start()
         return store
 
+    def house(self, folder: Path) -> House:
+        """For a module beside the door, with files in `folder`."""
+        return House(self.bus, self.commands, folder)
+
     @property
     def url(self) -> str:
         return self.server.url.rstrip("/")

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from voipnode.settings import LogSettings
 
-QUIET = ("uvicorn", "aiosqlite", "sqlalchemy", "asyncio", "libav")
+# What libraries tell of each step of theirs; httpx would write whole URLs, in which there may be keys.
+QUIET = ("uvicorn", "aiosqlite", "sqlalchemy", "asyncio", "libav", "asyncssh", "aioftp", "httpx")
 COLOURS = {"debug": 36, "info": 32, "warning": 33, "error": 31, "critical": 31}  # ECMA-48 SGR
 WORDS_WIDE = 30  # so that the names of the loggers stand in a column behind short lines
 

@@ -22,6 +22,8 @@ FILES = {
     "/extensions": ("extensions.html", "text/html; charset=utf-8"),
     "/static/extensions.js": ("extensions.js", "text/javascript; charset=utf-8"),
     "/history": ("history.html", "text/html; charset=utf-8"),
+    "/recipients": ("recipients.html", "text/html; charset=utf-8"),
+    "/static/recipients.js": ("recipients.js", "text/javascript; charset=utf-8"),
     "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
     "/static/contacts.js": ("contacts.js", "text/javascript; charset=utf-8"),
     "/static/editor.js": ("editor.js", "text/javascript; charset=utf-8"),
@@ -56,6 +58,7 @@ TITLES = {
     "/display": "Display",
     "/signals": "Light and siren",
     "/clips": "Clips",
+    "/recipients": "Recipients",
 }
 
 

@@ -152,9 +152,9 @@ def broken_rules(
                 yield ("rules", index, "actions", place, "duration_s"), action.duration_s, words
 
 
-def renamed_in_rules(rules: RulesSettings, what: str, old: str, new: str) -> list[tuple[str, str]]:
+def renamed_in_rules(rules: RulesSettings, what: str, old: str, new: str) -> list[tuple[str, Any]]:
     """The changes of the settings file by which rules name something, such as a "clip", by its new name."""
-    changes = []
+    changes: list[tuple[str, Any]] = []
     for index, rule in enumerate(rules.rules):
         parts: list[tuple[str, tuple[BaseModel, ...]]] = [("conditions", rule.conditions), ("actions", rule.actions)]
         for key, each in parts:
@@ -164,7 +164,8 @@ def renamed_in_rules(rules: RulesSettings, what: str, old: str, new: str) -> lis
                     if value == old:
                         changes.append((where, new))
                     elif isinstance(value, tuple) and old in value:
-                        changes += [(f"{where}[{at}]", new) for at, name in enumerate(value) if name == old]
+                        # As a whole: one of a list may be written without its brackets.
+                        changes.append((where, [new if name == old else name for name in value]))
     return changes
 
 

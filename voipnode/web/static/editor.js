@@ -9,20 +9,23 @@ export const $ = (id) => document.getElementById(id);
 // `things` is the path of the list, `schemaPath` where its schema is, `main` the fields that are always shown, `hidden`
 // those that are not in the form; `start(name, schema)` is what a new entry begins with, `always(name)` whether that is
 // sent though nobody changed it; `suggestions()` has known values of fields. `refresh` is called after each change.
-export function makeEditor({ things, schemaPath, noun, main, hidden = [], start, always, suggestions, refresh }) {
-  let schema = null;
+// Entries of several kinds: `pick(schema, values)` is the schema of one with these values, `main(values)` its fields;
+// `opened(values)` is told when it is in the form.
+export function makeEditor({
+  things, schemaPath, pick = (schema) => schema, noun, main, hidden = [], start, always, suggestions, opened, refresh,
+}) {
+  let whole = null;
   let fields = [];
   let edited = ""; // the id of the entry in the form, "" for a new one
-  let isCopy = false; // a new one that begins as another: all of it is sent
+  let begun = {}; // what a new entry has from the beginning, a copy all of another: sent though nobody changed it
 
   const path = (id) => `${things}/${encodeURIComponent(id)}`;
 
-  // `copied`: what a new entry begins with
-  async function edit(id, title = id, copied = null) {
+  async function edit(id, title = id, given = {}) {
     try {
-      schema ??= await ask("GET", schemaPath);
+      whole ??= await ask("GET", schemaPath);
       const known = await suggestions();
-      open(id, title, id ? await ask("GET", path(id)) : copied, known);
+      open(id, title, id ? await ask("GET", path(id)) : given, known);
     } catch (error) {
       complain(error.message);
     }
@@ -30,18 +33,21 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
 
   function open(id, title, values, known) {
     edited = id;
-    isCopy = !id && Boolean(values);
+    begun = id ? {} : values;
+    const schema = pick(whole, values);
+    const first = typeof main === "function" ? main(values) : main;
     $("editor-title").textContent = id ? `${noun} ${title}` : `New ${noun.toLowerCase()}`;
     fields = [];
     $("main-fields").replaceChildren();
     $("more-fields")?.replaceChildren();
     const names = Object.keys(schema.properties).filter((name) => !hidden.includes(name));
-    for (const name of [...main, ...names.filter((each) => !main.includes(each))]) {
+    for (const name of [...first, ...names.filter((each) => !first.includes(each))]) {
       const one = { ...schema.properties[name], suggestions: known[name] };
-      const field = makeField(name, one, schema, values ? values[name] : start(name, one));
+      const field = makeField(name, one, schema, id ? values[name] : values[name] ?? start(name, one));
       fields.push(field);
-      $(main.includes(name) || !$("more-fields") ? "main-fields" : "more-fields").append(field.element);
+      $(first.includes(name) || !$("more-fields") ? "main-fields" : "more-fields").append(field.element);
     }
+    opened?.(values);
     $("editor").hidden = false;
     if ($("more")) $("more").open = false;
     complain("");
@@ -65,8 +71,9 @@ export function makeEditor({ things, schemaPath, noun, main, hidden = [], start,
   }
 
   async function save() {
-    const isSent = (field) => field.isChanged() || isCopy || (!edited && always(field.name));
-    const wishes = Object.fromEntries(fields.filter(isSent).map((field) => [field.name, field.read()]));
+    const isSent = (field) => field.isChanged() || (!edited && always(field.name));
+    const written = fields.filter(isSent).map((field) => [field.name, field.read()]);
+    const wishes = { ...begun, ...Object.fromEntries(written) };
     for (const field of fields) field.complain("");
     $("save").setAttribute("aria-busy", "true");
     try {
