@@ -8,6 +8,7 @@ and openings from the guardian's journal, each as its file has it when everythin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -222,6 +223,8 @@ class Doors:
 def main() -> int:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -11)  # what is late is to be the door, not who looks at it
     print(f"{kills} kills, seed {seed}", flush=True)
     outcomes: list[Outcome] = []
     faults: list[str] = []

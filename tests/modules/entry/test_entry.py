@@ -151,6 +151,14 @@ def test_ten_times_and_not_an_eleventh(tmp_path: Path) -> None:
     assert (len(place.pulses), place.why, place.granted[-1].uses_left) == (10, "used up", 0)
 
 
+def test_two_readers_at_one_moment_tell_what_is_left_after_each(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await place.add("Guest", card_uid="AABB", uses_left=5)
+        await asyncio.gather(place.card("AABB", reader="front"), place.card("AABB", reader="back"))
+
+    assert sorted(event.uses_left or 0 for event in tell(tmp_path, story).granted) == [3, 4]
+
+
 def test_two_readers_at_one_moment_share_the_last_use(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         await place.add("Guest", card_uid="AABB", uses_left=1)

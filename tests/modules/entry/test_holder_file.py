@@ -92,8 +92,8 @@ def test_there_are_only_so_many(file: HolderFile) -> None:
 
 def test_uses_are_counted_to_the_last_and_not_beyond(file: HolderFile) -> None:
     anna, bob = add(file, "Anna", uses_left=2), add(file, "Bob")
-    assert [file.use(anna) for _ in range(4)] == [True, True, False, False]
-    assert all(file.use(bob) for _ in range(4))
+    assert [file.use(anna) for _ in range(4)] == [(True, 1), (True, 0), (False, 0), (False, 0)]
+    assert all(file.use(bob) == (True, None) for _ in range(4))
     file.give_back(anna)
     assert (file.one(anna).fields.uses_left, file.one(bob).fields.uses_left) == (1, None)
     file.change(anna, checked({"uses_left": 7}, 4, file.one(anna).fields), {})
@@ -124,7 +124,7 @@ def test_a_disk_that_takes_nothing_lets_those_in_who_are_not_counted(file: Holde
     file._connection.execute("PRAGMA query_only = ON")  # as a disk that is mounted for reading
     with pytest.raises(NotNowError, match="cannot be written"):
         file.use(anna)
-    assert file.use(bob)
+    assert file.use(bob).taken
     file._connection.execute("PRAGMA query_only = OFF")
     assert file.one(anna).fields.uses_left == 2
 
@@ -135,7 +135,7 @@ from pathlib import Path
 from voipnode.modules.entry.holder_file import HolderFile
 file = HolderFile(Path(sys.argv[1]), 5)
 file.open()
-while file.use(1):
+while file.use(1).taken:
     sys.stdout.write("+")
     sys.stdout.flush()
 """

@@ -235,10 +235,16 @@ def test_ctrl_c_is_the_engines_to_handle(guardian: GuardianProcess) -> None:
 def test_goodbye_releases_and_ends_in_order(guardian: GuardianProcess) -> None:
     guardian.lease("door", 9)
     guardian.report("linestate")
+    guardian.lease("door", 9.5)
+    guardian.lease("door", 9.5, renew=True)
+    assert {guardian.report("linestate")["why"] for _ in range(2)} == {"extended"}
     guardian.send({"is": "bye"})
     assert guardian.report("linestate")["why"] == "stop"
     assert guardian.wait() == 0
-    assert [entry["what"] for entry in guardian.journal()] == ["start", "line", "line", "end"]
+    journal = guardian.journal()
+    assert [entry["what"] for entry in journal] == ["start", "line", "line", "line", "end"]
+    # Who wants it for longer is noted as well; a renewal is nobody's.
+    assert [(e["why"], e.get("by")) for e in journal[1:4]] == [("pulse", "test"), ("extended", "test"), ("stop", None)]
 
 
 def test_killed_with_its_engine_it_leaves_a_word_in_the_journal(guardian: GuardianProcess) -> None:

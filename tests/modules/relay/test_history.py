@@ -34,13 +34,22 @@ def end(why: str, detail: str) -> dict[str, Any]:
             True,
         ),
         (
+            [
+                *(START, {**ON, "by": "Anna, card at outside"}),
+                *({**OFF, "why": "engine-lost", "held_s": 3.2}, end("engine-lost", "the engine was lost")),
+            ],
+            "the engine was lost at 2023-11-14 22:13:33 UTC; relay 'door' was on (by Anna, card at outside) and was"
+            " released after 3.2 s by the guardian",
+            True,
+        ),
+        (
             [START, ON, OFF, end("engine-lost", "the engine was lost")],
             "the engine was lost at 2023-11-14 22:13:33 UTC",
             True,
         ),
         (
-            [START, ON, {"what": "lost", "wall": WALL + 6}],
-            "the guardian was lost at 2023-11-14 22:13:26 UTC; relay 'door' was on and fell back with it",
+            [START, {**ON, "by": "a rule"}, {"what": "lost", "wall": WALL + 6}],
+            "the guardian was lost at 2023-11-14 22:13:26 UTC; relay 'door' was on (by a rule) and fell back with it",
             True,
         ),
         (

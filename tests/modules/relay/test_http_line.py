@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from tests.support.aio import PATIENCE_S, run_test
 from tests.support.guardian_process import GuardianProcess, simulated
 from tests.support.relay_board import PASSWORD, RelayBoard
+from voipnode.modules.relay import http_messenger
 from voipnode.modules.relay.settings import PortSettings
 
 BOARD: dict[str, Any] = {"on_url": "http://board/on", "off_url": "http://board/off"}
@@ -28,6 +32,14 @@ def messenger_of(pid: int) -> int:
     return int(found)
 
 
+def until_gone(pid: int) -> None:
+    """Wait until a process that is not ours has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        assert select.select([descriptor], [], [], PATIENCE_S)[0]
+        os.close(descriptor)
+
+
 def test_a_far_relay_goes_off_though_engine_and_guardian_are_killed(tmp_path: Path) -> None:
     with RelayBoard() as board, GuardianProcess(tmp_path, far(board), simulated("door")) as guardian:
         guardian.report("ready")
@@ -37,9 +49,31 @@ def test_a_far_relay_goes_off_though_engine_and_guardian_are_killed(tmp_path: Pa
         report = guardian.report("linestate")  # which waits for the board
         assert (report["line"], report["active"], report["ref"], report["until"]) == ("gate", True, 5, until)
         assert board.is_on
+        board.silent = True
+        messenger = messenger_of(guardian.process.pid)
         guardian.process.kill()  # the engine's end of the socket is open still: nobody but the messenger is left
         board.until("/off")
         assert not board.is_on
+        with GuardianProcess(tmp_path, far(board), simulated("door")) as second:  # and takes over from that one
+            second.report("ready")
+            until_gone(messenger)
+            board.silent = False
+            second.lease("gate", 9.0)
+            assert second.report("linestate")["active"]
+            assert board.is_on
+
+
+def test_a_relay_has_one_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_messenger, "TAKE_OVER_TRIES", 2)
+
+    async def main() -> None:
+        with await http_messenger.claim("here/gate") as first, await http_messenger.claim("here/door"):
+            with pytest.raises(OSError, match="another guardian keeps this relay"):
+                await http_messenger.claim("here/gate")
+            assert first.recv(1) == b""  # whoever is only waiting for its board makes room now
+        (await http_messenger.claim("here/gate")).close()
+
+    run_test(main())
 
 
 def test_a_silent_board_delays_nobody_and_who_waits_is_told(tmp_path: Path) -> None:

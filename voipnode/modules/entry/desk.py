@@ -174,20 +174,20 @@ class EntryDesk:
 
     async def _let_in(self, reader: Reader, holder: Holder, by: str, *, duress: bool = False) -> str:
         try:
-            if not await self._holders.use(holder.id):
+            use = await self._holders.use(holder.id)
+            if not use.taken:
                 return self._deny(reader, by, "used up", holder)  # by somebody at another reader, this very moment
             if not await self._open(reader, holder, by):
                 return DENIED
         except CallError as error:
             return self._deny(reader, by, str(error), holder)
-        left = holder.fields.uses_left
         event = AccessGranted(
             at=self._bus.clock(),
             reader=reader.name,
             holder=holder.name,
             by=by,
             conditions=holder.fields.conditions or (DEFAULT_CONDITION,),
-            uses_left=None if left is None else left - 1,
+            uses_left=use.left,
             duress=duress,
         )
         self._bus.publish(event)

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 from voipnode.modules.entry.codes import COST, hashed, new_salt
@@ -36,6 +36,13 @@ CREATE TABLE IF NOT EXISTS codes (
     UNIQUE (holder, kind)
 ) STRICT;
 """
+
+
+class Use(NamedTuple):
+    """What came of using an entry: whether there was a use, and how many are left (None: without limit)."""
+
+    taken: bool
+    left: int | None
 
 
 class HolderFile:
@@ -145,16 +152,17 @@ class HolderFile:
             if change.execute("DELETE FROM holders WHERE id = ?", (holder_id,)).rowcount == 0:
                 raise UnknownNameError(f"holder {holder_id}: there is no such holder")
 
-    def use(self, holder_id: int) -> bool:
-        """Take one use off, where they are counted; False where none is left. It is on the disk then."""
+    def use(self, holder_id: int) -> Use:
+        """Take one use off, where they are counted; it is on the disk then."""
         found = self._query("SELECT uses_left FROM holders WHERE id = ?", holder_id)
         if not found or found[0][0] is None:
-            return bool(found)  # nothing to write: a disk that is full keeps nobody out who may always enter
+            return Use(bool(found), None)  # nothing to write: a full disk keeps nobody out who may always enter
         with self._change() as change:
             taken = change.execute(
-                "UPDATE holders SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0", (holder_id,)
-            )
-            return taken.rowcount == 1
+                "UPDATE holders SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 RETURNING uses_left",
+                (holder_id,),
+            ).fetchall()
+            return Use(True, taken[0][0]) if taken else Use(False, 0)
 
     def give_back(self, holder_id: int) -> None:
         """The door was not opened after all: a use that was taken off is there again."""

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from voipnode.modules.entry.codes import COST
 from voipnode.modules.entry.holder import Holder, HolderFields
-from voipnode.modules.entry.holder_file import HolderFile
+from voipnode.modules.entry.holder_file import HolderFile, Use
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class HolderList:
     async def remove(self, holder_id: int) -> None:
         await self._run(self._file.remove, holder_id)
 
-    async def use(self, holder_id: int) -> bool:
+    async def use(self, holder_id: int) -> Use:
         return await self._run(self._file.use, holder_id)
 
     async def give_back(self, holder_id: int) -> None:

@@ -217,12 +217,18 @@ class Guardian:
             if line.far is not None:
                 line.drive(active=True)
             self._activated(line, "extended", lease.ref, confirmed=line.far is None or not line.asked)
+            if not lease.renew:
+                self._note_active(lease, "extended", now)
             return
-        line.until, line.since = lease.until, now  # before the line moves: if driving it fails, it counts as active
+        # Before the line moves: where driving it fails it counts as active, and where we are killed the journal has it.
+        line.until, line.since = lease.until, now
+        self._note_active(lease, "pulse", now)
         line.drive(active=True)
         self._activated(line, "pulse", lease.ref, confirmed=line.far is None)
+
+    def _note_active(self, lease: Lease, why: str, now: float) -> None:
         lease_s = round(lease.until - now, 3)
-        self._journal.write("line", line=lease.line, active=True, why="pulse", by=lease.why, lease_s=lease_s)
+        self._journal.write("line", line=lease.line, active=True, why=why, by=lease.why, lease_s=lease_s)
 
     def _activated(self, line: HeldLine, why: str, ref: int, *, confirmed: bool) -> None:
         if not confirmed:

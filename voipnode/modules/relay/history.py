@@ -61,7 +61,8 @@ def _tell(run: list[Entry]) -> str:
     why = last.get("why")
     if last["what"] == "end" and why in ("stop", "terminated"):
         return f"stopped in order at {moment}"
-    left_on = [name for name, entry in _states(run).items() if entry.get("active")]
+    states = _states(run)
+    left_on = [name for name, entry in states.items() if entry.get("active")]
     if last["what"] == "end":
         cause = f"{last.get('detail') or 'the guardian ended'} at {moment}"
         return "; ".join([cause, *_released(run, str(why))])
@@ -71,7 +72,12 @@ def _tell(run: list[Entry]) -> str:
         cause = f"the machine stopped without warning after {moment}"
     else:
         cause = f"the guardian and its journal were lost after {moment}"
-    return "; ".join([cause, *(f"relay '{name}' was on and fell back with it" for name in left_on)])
+    return "; ".join([cause, *(f"relay '{name}' was on{_by(states[name])} and fell back with it" for name in left_on)])
+
+
+def _by(entry: Entry) -> str:
+    """By whom, as the journal has it."""
+    return f" (by {str(entry['by'])[:200]})" if entry.get("by") else ""
 
 
 def _states(run: list[Entry]) -> dict[str, Entry]:
@@ -81,8 +87,10 @@ def _states(run: list[Entry]) -> dict[str, Entry]:
 
 def _released(run: list[Entry], why: str) -> list[str]:
     """The lines that were on when it happened: their release carries the same reason as the end."""
+    openers = {str(entry.get("line")): entry for entry in run if entry["what"] == "line" and entry.get("active")}
     return [
-        f"relay '{name}' was on and was released after {entry.get('held_s')} s by the guardian"
+        f"relay '{name}' was on{_by(openers.get(name, {}))} and was released after {entry.get('held_s')} s by the"
+        " guardian"
         for name, entry in _states(run).items()
         if entry.get("why") == why and not entry.get("active")
     ]

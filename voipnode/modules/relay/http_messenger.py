@@ -35,7 +35,8 @@ class Board:
 
     def __init__(self, told: dict[str, Any]) -> None:
         login = {"basic": httpx.BasicAuth, "digest": httpx.DigestAuth}[told["login"]]
-        verify: ssl.SSLContext | bool = bool(told["verify_tls"])
+        secure = any(told[key].startswith("https:") for key in ("on_url", "off_url", "pulse_url"))
+        verify: ssl.SSLContext | bool = secure and told["verify_tls"]  # authorities take a while to load
         if verify and told["ca"]:
             verify = ssl.create_default_context(cafile=told["ca"])
         self._method = told["method"]
@@ -90,7 +91,7 @@ class _Successors(asyncio.DatagramProtocol):
         self._make_room.set()
 
 
-async def _claim(name: str) -> socket.socket:
+async def claim(name: str) -> socket.socket:
     """The one place of this relay's keeper; raises OSError where another guardian's has it."""
     place = "\0voipnode-" + hashlib.sha256(name.encode()).hexdigest()[:32]  # of no file: a full disk is no hindrance
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -127,7 +128,7 @@ async def keep(sock: socket.socket) -> None:
             transport.write(json.dumps({**asdict(outcome), "detail": outcome.detail[:300]}).encode() + b"\n")
 
     keeper = BoardKeeper(Urls(**told["urls"]), Board(told["board"]).ask, tell, boottime)
-    place = await _claim(told["name"])
+    place = await claim(told["name"])
     transport, _ = await loop.create_unix_connection(lambda: _Orders(keeper), sock=sock)
     loop.add_signal_handler(signal.SIGTERM, keeper.let_go)
     make_room = asyncio.Event()
