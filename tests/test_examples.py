@@ -157,6 +157,24 @@ def test_a_clip_is_played_when_it_rings_and_the_call_answered_when_it_ends(tmp_p
     tell(recipe("A clip when a call comes in, and the answer after it"), tmp_path, ("clips",), story)
 
 
+def test_a_hit_is_sent_to_the_guard(tmp_path: Path) -> None:
+    async def story(house: Household) -> None:
+        told: list[SendTo] = []
+
+        def take(command: SendTo) -> str:
+            told.append(command)
+            return ""
+
+        house.commands.register(SendTo, take, who="test")
+        for strength_g in (0.3, 3.2):
+            await house.do(ReportDetector(detector="case", active=True, strength_g=strength_g))
+        await settle()
+        (wish,) = told
+        assert wish.values["because"] == 'detector "case" notices something'
+
+    tell(recipe("Somebody hits the device"), tmp_path, ("detectors",), story)
+
+
 # -- by mail, at six o'clock
 
 RATE_HZ = 8000
@@ -184,7 +202,11 @@ def speaker_test_at_six(text: str, folder: Path, fault: str) -> tuple[list[SendT
     ended: list[datetime] = []
 
     async def story(house: Household) -> None:
-        house.commands.register(SendTo, lambda command: told.append(command) or "", who="test")  # type: ignore[func-returns-value]
+        def take(command: SendTo) -> str:
+            told.append(command)
+            return ""
+
+        house.commands.register(SendTo, take, who="test")
         room = SimulatedRoom(RATE_HZ, RoomSettings(), Silence(RATE_HZ))
         door = DoorMeasurement(room, LoopTicker(), house.bus, disabled="")
         house.bus.subscribe(SpeakerTestFinished, lambda event: ended.append(house.utc_now()), who="test")

@@ -149,6 +149,7 @@ class NodeSettings(
             "extension": tuple(extension.number for extension in self.extensions),
             "input": tuple(item.name for item in self.inputs),
             "light profile": tuple(profile.name for profile in self.signals),
+            "plug-in": tuple(self.plugins),
             "port": tuple(port.name for port in self.ports),
             "reader": tuple(reader.name for reader in self.readers),
             "recipient": tuple(recipient.name for recipient in self.recipients),

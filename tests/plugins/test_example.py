@@ -20,6 +20,7 @@ from voipnode.cli.exit_codes import ExitCode
 from voipnode.cli.plugins import list_plugins
 from voipnode.plugins.host import PluginHost
 from voipnode.settings import NodeSettings
+from voipnode.store.problems import SettingsError
 from voipnode.store.settings_file import parse_settings
 
 MANUAL = EXAMPLE.parents[1] / "plugins.md"
@@ -95,6 +96,16 @@ def test_its_own_tests_pass(packages: Packages, tmp_path: Path) -> None:
         folder = tmp_path / f"own{number}"
         folder.mkdir()
         each(folder)
+
+
+def test_the_rule_of_the_manual_is_what_the_settings_take(packages: Packages) -> None:
+    packages.install_example()
+    (rule,) = re.findall(r"```toml\n(\[\[rules\]\].*?)```", MANUAL.read_text(), re.DOTALL)
+    settings = parse_settings(settings_of_the_manual() + rule, NodeSettings, "voipnode.toml")
+    assert settings.rules[0].name == "A hundred rings"
+    wrong = rule.replace('plugin = "doorbell_counter", event', 'plugin = "bell", event')
+    with pytest.raises(SettingsError, match='there is no such plug-in; there is "doorbell_counter"'):
+        parse_settings(settings_of_the_manual() + wrong, NodeSettings, "voipnode.toml")
 
 
 def test_the_manual_shows_the_package_as_it_is() -> None:

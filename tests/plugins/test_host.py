@@ -51,6 +51,11 @@ class Faked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(ButtonPressed):
+    name: ClassVar[str] = "acme.pressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Count(Command):
     step: int = 1
     names: tuple[str, ...] = field(default=())
@@ -314,7 +319,8 @@ def test_a_listener_that_blocks_or_is_a_coroutine_function_is_told(tmp_path: Pat
     [
         ("button.pressed", "it published a str: that is no event"),
         (Faked(), 'it published a Faked: the names of its events are like "acme.something"'),
-        (PRESSED, "it published a ButtonPressed: the names"),
+        (PRESSED, "it published a ButtonPressed: that is an event of the node's"),
+        (Kind(button="button", source="test"), "it published a Kind: that is an event of the node's"),
         (Rang(data=object()), "reading what it published failed: TypeError"),
         (Rang(data=float("nan")), "reading what it published failed: ValueError"),
         (Rang(data="x" * 9000), "more than 8000 characters"),

@@ -14,7 +14,7 @@ from typing import Any
 
 from voipnode.calls.errors import CallError
 from voipnode.calls.events import Event, Problem
-from voipnode.calls.hooks import Bus, Decider, E, Listener, MayOpen, Question, Subscription, Verdict
+from voipnode.calls.hooks import Bus, Decider, E, Listener, Question, Subscription, Verdict
 from voipnode.plugins.faults import ANYTHING, Faults
 from voipnode.plugins.patience import patiently
 
@@ -116,6 +116,8 @@ class FencedBus(Bus):
         if type(event) is Problem:
             return "" if event.where.startswith(self._faults.where) else f'where = "{self._faults.where}" is right'
         name = event.name
+        if any(kind is not Event and kind.__module__.startswith("voipnode.") for kind in type(event).__mro__):
+            return "that is an event of the node's, and for the node to tell"
         if not isinstance(name, str) or not EVENT_NAME.fullmatch(name) or not name.startswith(f"{self._name}."):
             return f'the names of its events are like "{self._name}.something"'
         if not isinstance(event.at, (int, float)) or not math.isfinite(event.at):
@@ -144,8 +146,9 @@ class FencedBus(Bus):
                 return Verdict(allowed=False, why=f"plug-in {self._name} failed")
             if answer is not None and not (isinstance(answer, Verdict) and isinstance(answer.allowed, bool)):
                 return self._denied(f"its decider answered with {_kind_of(answer)}; a Verdict is right")
-            if answer is not None and answer.allowed and isinstance(question, MayOpen) and not self._may_open:
-                words = f"it would allow opening {question.port}, and {self._faults.where}.may_open is not true"
+            is_ours = type(question).__module__.startswith("voipnode.")
+            if answer is not None and answer.allowed and is_ours and not self._may_open:
+                words = f"it would allow {type(question).__name__}, and {self._faults.where}.may_open is not true"
                 self._faults.tell(f"{words}: its word does not count")
                 return None
             return None if answer is None else Verdict(answer.allowed, str(answer.why)[:200])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.support.virtual_loop import run_virtual, settle
 from voipnode.calls.commands import (
     AnswerCall,
+    AskPlugin,
     Command,
     ListRules,
     PlaceCall,
@@ -42,7 +44,7 @@ from voipnode.calls.hooks import Bus, Commands, House
 from voipnode.modules.rules.module import LIMITS, RulesModule
 from voipnode.modules.rules.settings import RulesSettings
 
-TAKEN = (PulsePort, ReleasePort, PlayClip, StopClip, AnswerCall, PlaceCall, SwitchIndicator, SendTo)
+TAKEN = (PulsePort, ReleasePort, PlayClip, StopClip, AnswerCall, PlaceCall, SwitchIndicator, SendTo, AskPlugin)
 
 
 class Place:
@@ -318,3 +320,32 @@ def test_a_problem_of_the_rules_themselves_makes_none_fire() -> None:
         assert (place.fired, len(place.problems)) == (["r0"], 2)
 
     tell(story, {"conditions": [{"is": "problem"}], "actions": [PULSE]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted(Event):
+    """As a plug-in has it: the node does not know it."""
+
+    name: ClassVar[str] = "doorbell_counter.counted"
+    count: int = 1
+
+
+def test_what_a_plug_in_tells_makes_a_rule_fire_and_a_rule_asks_a_plug_in() -> None:
+    async def story(place: Place) -> None:
+        place.bus.publish(Counted())
+        await settle()
+        assert place.fired == ["r0"]
+        asked = [command for _, command in place.asked]
+        assert asked == [AskPlugin(plugin="doorbell_counter", command="SetCount", values={"count": 0})]
+
+    tell(
+        story,
+        {
+            "conditions": [{"is": "plugin", "plugin": "doorbell_counter", "event": "counted"}],
+            "actions": [{"do": "plugin", "plugin": "doorbell_counter", "command": "SetCount", "values": {"count": 0}}],
+        },
+        {
+            "conditions": [{"is": "plugin", "plugin": "doorbell_counter", "event": "other"}],
+            "actions": [{"do": "play_clip", "clip": "x"}],
+        },
+    )

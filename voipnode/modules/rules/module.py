@@ -21,6 +21,7 @@ from voipnode.calls.events import Event, ManualTriggered, NodeStarted, Problem, 
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.modules.rules.active import Active, Limits
 from voipnode.modules.rules.conditions import Every, Pulse, Triggered
+from voipnode.modules.rules.conditions.base import heard_as
 from voipnode.modules.rules.doing import Doing
 from voipnode.modules.rules.preconfigured import preconfigured
 from voipnode.modules.rules.rule import Rule
@@ -116,7 +117,7 @@ class RulesModule:
         if isinstance(event, Problem) and event.where.startswith(f"{NAME}."):
             return  # what rules tell themselves makes none fire
         self._standing.hear(event)
-        for active in self._by_event.get(type(event), ()):
+        for active in self._by_event.get(heard_as(event), ()):
             because = active.rule.hear(event, may_fire=self._started and active.on)
             if active.lasting and not active.rule.lasts():
                 self._tasks.start(self._doing.undo(active))

@@ -22,6 +22,7 @@ Indicator = Annotated[str, Field(max_length=32, json_schema_extra={NAMES: "indic
 Input = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "input"})]
 Page = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "display page"})]
 Party = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "contact or group"})]
+Plugin = Annotated[str, Field(max_length=32, json_schema_extra={NAMES: "plug-in"})]
 Port = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "port"})]
 Profile = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "light profile"})]
 Reader = Annotated[str, Field(max_length=64, json_schema_extra={NAMES: "reader"})]

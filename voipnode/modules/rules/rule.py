@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from voipnode.calls.events import Event
 from voipnode.modules.rules.conditions import InCall, Moment, State
+from voipnode.modules.rules.conditions.base import heard_as
 from voipnode.modules.rules.settings import RuleSettings
 
 
@@ -41,7 +42,7 @@ class Rule:
         moment: int | None = None
         risen: list[int] = []
         has_changed = False
-        for index in self._by_event.get(type(event), ()):
+        for index in self._by_event.get(heard_as(event), ()):
             condition = conditions[index]
             if isinstance(condition, State):
                 before = self._so[index]

@@ -20,6 +20,7 @@ from voipnode.modules.rules.actions.door import (
     Signal,
     StopShowing,
 )
+from voipnode.modules.rules.actions.plugins import Ask
 from voipnode.modules.rules.actions.sound import Play, Record, Sound, Speaker, StopPlaying
 from voipnode.modules.rules.actions.tell import Publish, Send, Wait
 
@@ -49,6 +50,7 @@ Action = Annotated[
     | Find
     | Record
     | Speaker
-    | Sound,
+    | Sound
+    | Ask,
     Field(discriminator="kind"),
 ]

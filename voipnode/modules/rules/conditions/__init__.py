@@ -44,6 +44,7 @@ from voipnode.modules.rules.conditions.house import (
     Triggered,
     Trouble,
 )
+from voipnode.modules.rules.conditions.plugins import PluginTold
 from voipnode.modules.rules.conditions.sound import (
     Announcement,
     ClipPlaying,
@@ -100,6 +101,7 @@ Condition = Annotated[
     | SchedulePulsed
     | AddressChanged
     | Trouble
+    | PluginTold
     | Triggered
     | Every,
     Field(discriminator="kind"),

@@ -12,6 +12,12 @@ So = frozenset[str]
 """What makes a state so: the calls, ports, ... for which it is; empty = it is not so."""
 
 
+def heard_as(event: Event) -> type[Event]:
+    """The type by which conditions hear an event: those of plug-ins, which nobody knows before, as `Event`."""
+    kind = type(event)
+    return kind if kind.__module__.startswith("voipnode.") else Event
+
+
 class Condition(BaseModel):
     """Base of all conditions; `heard` are the types of events that say something of it."""
 
