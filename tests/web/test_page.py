@@ -18,16 +18,33 @@ from tests.support.clip_files import clip_file
 from tests.support.exchange import last, passes, talking
 from tests.support.web_rig import DESK, WebRig
 from tests.web.test_extensions import told_by
-from voipnode.calls.commands import AddAccount, AnswerCall, ChangeAccount, ChangeSound, HangUp, PressInput, SendDtmf
+from voipnode.calls.commands import (
+    AddAccount,
+    AnswerCall,
+    ChangeAccount,
+    ChangeSound,
+    HangUp,
+    PresentCard,
+    PressInput,
+    ReadKeys,
+    RingRecipients,
+    SendDtmf,
+)
 from voipnode.calls.events import (
     CallChanged,
     CallReason,
     CallState,
     GuardianChanged,
+    NodeStarted,
     Problem,
     RegistrationChanged,
     RegistrationState,
 )
+from voipnode.calls.hooks import House
+from voipnode.modules.display.module import DisplayModule
+from voipnode.modules.display.settings import PagesSettings
+from voipnode.modules.light.module import LightModule
+from voipnode.modules.light.settings import SignalsSettings
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -460,3 +477,60 @@ def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site
     page.click("#save")
     sync_api.expect(page.locator("#editor")).to_be_hidden()
     assert site.rig.door.seen[-1] == ChangeAccount(account="peer to peer", changes={"active": False})
+
+
+AT_DOOR = {
+    "pages": [
+        {"name": "Home", "items": [{"type": "text", "name": "Welcome"}, {"ring": "Reception", "size": "large"}]},
+        {"name": "Map page", "items": [{"type": "text", "name": "You are here"}]},
+    ]
+}
+ALARM = {"signals": [{"name": "Alarm", "light": "flash", "light_colour": "red", "siren": "wail", "priority": 8}]}
+
+
+def test_the_device_at_the_door_shows_and_takes_what_a_visitor_would_see_and_do(page: Any, site: Site) -> None:
+    done: list[Any] = []
+
+    def take(command: Any) -> str:
+        done.append(command)
+        return site.rig.door.ring_out("sip:reception@192.0.2.9") if isinstance(command, RingRecipients) else "denied"
+
+    def furnish() -> tuple[LightModule, DisplayModule]:
+        house = House(site.rig.bus, site.rig.commands, Path("/nonexistent"))
+        for kind in (RingRecipients, PresentCard, ReadKeys):
+            site.rig.commands.register(kind, take, who="test")
+        return (
+            LightModule(house, SignalsSettings.model_validate(ALARM)),
+            DisplayModule(house, PagesSettings.model_validate(AT_DOOR)),
+        )
+
+    for module in site.do(furnish):
+        site.run(module.start())
+        site.keep(module.stop)
+    site.do(lambda: site.rig.bus.publish(NodeStarted(version="1", previous="")))
+    page.goto(site.rig.url + "/panel")
+    shows(page, "#page", "Welcome")
+    lamp = page.locator("#lamp")
+    page.get_by_role("button", name="Start").click()
+    sync_api.expect(lamp).to_have_attribute("aria-label", "Light: red flashing, medium")
+    shows(page, "#siren", "wail, level 3")
+    shows(page, "#activities", "until stopped")
+    page.get_by_role("button", name="Stop Alarm").click()
+    sync_api.expect(lamp).to_have_attribute("aria-label", "Light: off")
+    page.locator("#pages").select_option("Map page")
+    page.get_by_role("button", name="Show for 30 s").click()
+    shows(page, "#page", "You are here")
+    page.get_by_role("button", name="Home page").click()
+    page.get_by_role("button", name="7").click()
+    shows(page, "#reader", "Not let in")
+    page.get_by_label("UID").fill("04A1B2C3")
+    page.get_by_role("button", name="Hold it to the reader").click()
+    page.get_by_role("button", name="Reception").click()
+    shows(page, "#over", "reception@192.0.2.9")
+    page.get_by_role("button", name="Hang up").click()
+    sync_api.expect(page.locator("#over")).to_be_hidden()
+    assert done == [
+        ReadKeys(reader="panel", keys="7"),
+        PresentCard(reader="panel", uid="04A1B2C3"),
+        RingRecipients(plan="Reception", button="Reception"),
+    ]

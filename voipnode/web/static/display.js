@@ -142,6 +142,7 @@ function small(sign, words, work, isOff = false) {
 function field(item, index, key) {
   const made = document.createElement("div");
   made.className = "field";
+  made.dataset.key = key;
   const label = document.createElement("label");
   label.htmlFor = `item-${index}-${key}`;
   label.textContent = LABELS[item.type][key];

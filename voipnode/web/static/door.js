@@ -11,8 +11,10 @@ const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 const LETTERS = { 2: "ABC", 3: "DEF", 4: "GHI", 5: "JKL", 6: "MNO", 7: "PQRS", 8: "TUV", 9: "WXYZ" };
 const OWN_READER = "panel";
 const SHOWN = 60; // of what happened
+const NOBODY_MS = 4000;
 const PROMPTS = {
   pin: "Now the PIN", key: "Go on", granted: "Come in", denied: "Not let in", locked: "Locked for a while", idle: "",
+  ignored: "This kind of card is not read here",
 };
 const SAID = { ...PROMPTS, idle: "No key is taken" };
 const BELL = "M24 5a3 3 0 0 0-3 3v1.4C15.2 10.7 11 15.8 11 22v8.5L7.6 35.4A1.7 1.7 0 0 0 9 38h30a1.7 1.7 0 0 0 1.4-2.6L37 30.5V22c0-6.2-4.2-11.3-10-12.6V8a3 3 0 0 0-3-3Zm-5.2 35a5.3 5.3 0 0 0 10.4 0Z";
@@ -28,6 +30,7 @@ let isStale = false;
 let heldAt = 0;
 let promptTimer = 0;
 let typed = 0;
+let isNobody = false; // a button was pressed, and nobody could be called
 
 // ---- asking the node -------------------------------------------------------------------------------------------------
 
@@ -88,7 +91,8 @@ function follow() {
   source.onmessage = (message) => {
     const event = JSON.parse(message.data);
     note(event);
-    if (event.event === "reader.prompt") prompt(event);
+    if (event.event === "reader.prompt" && event.reader === reader()) prompt(event);
+    if (event.event === "reader.feedback" && event.reader === reader()) feedback(event);
     refresh();
   };
   source.onerror = () => {
@@ -133,7 +137,7 @@ function renderOver() {
   const open = status.ports.find((port) => port.active && (port.kind ?? "door") !== "lamp");
   const going = status.calls.filter((call) => !isOver(call));
   const call = going.find((each) => each.state === "Active") || going.find(isRingingIn) || going[0];
-  const state = open ? "open" : call ? (call.state === "Active" ? "talk" : isRingingIn(call) ? "incoming" : "ringing") : "rest";
+  const state = open ? "open" : call ? (call.state === "Active" ? "talk" : isRingingIn(call) ? "incoming" : "ringing") : isNobody ? "nobody" : "rest";
   $("screen").dataset.state = state;
   $("over").hidden = state === "rest";
   $("over-end").hidden = !call || state === "incoming";
@@ -144,6 +148,7 @@ function renderOver() {
     talk: ["Speak now", bare(call?.remote)],
     incoming: ["Somebody calls you", bare(call?.remote)],
     ringing: [call?.state === "Ringing" ? "It rings" : "Calling…", bare(call?.remote)],
+    nobody: ["Nobody can be called", "please try again later"],
     rest: ["", ""],
   }[state];
   if ($("over-main").textContent !== words[0]) $("announce").textContent = words.join(", ");
@@ -216,7 +221,7 @@ function tick() {
   }
   signals.activities.forEach((each, index) => {
     const place = $("activities").children[index]?.querySelector(".activity-left");
-    if (place) place.textContent = each.left_s === null ? "until stopped" : `${Math.ceil(left(each.left_s))} s`;
+    if (place) place.textContent = each.left_s === null ? (each.removable ? "until stopped" : "while it lasts") : `${Math.ceil(left(each.left_s))} s`;
   });
   const share = display.for_s > 0 ? left(display.for_s) / Math.max(display.for_s, 1) : 0;
   $("left").style.scale = `${share} 1`;
@@ -246,13 +251,29 @@ function note(event) {
 
 // ---- what is pressed -------------------------------------------------------------------------------------------------
 
-const pressItem = (item) => act(() => ask("POST", "/display/press", { page: display.page, item }));
+async function pressItem(item) {
+  const answer = await act(() => ask("POST", "/display/press", { page: display.page, item }));
+  if (answer) return;
+  isNobody = true;
+  setTimeout(() => {
+    isNobody = false;
+    render();
+  }, NOBODY_MS);
+}
+
 const reader = () => $("reader-name").value || OWN_READER;
 
 function prompt({ prompt: name, for_s: seconds }) {
   clearTimeout(promptTimer);
   if (name !== "key") typed = 0;
   say(name, name === "key" ? "•".repeat(typed || 1) : PROMPTS[name] ?? name);
+  if (seconds) promptTimer = setTimeout(() => say("idle", ""), 1000 * seconds);
+}
+
+// What a door controller wants to be shown.
+function feedback({ led, for_s: seconds, beeps }) {
+  clearTimeout(promptTimer);
+  say(led, beeps ? "♪ ".repeat(Math.min(beeps, 6)) : "");
   if (seconds) promptTimer = setTimeout(() => say("idle", ""), 1000 * seconds);
 }
 

@@ -77,7 +77,7 @@ function tick() {
   const passed = (performance.now() - readAt) / 1000;
   state.activities.forEach((each, index) => {
     const place = $("activities").children[index]?.querySelector(".activity-left");
-    if (place) place.textContent = each.left_s === null ? "until stopped" : `${Math.max(0, Math.ceil(each.left_s - passed))} s left`;
+    if (place) place.textContent = each.left_s === null ? (each.removable ? "until stopped" : "while it lasts") : `${Math.max(0, Math.ceil(each.left_s - passed))} s left`;
   });
 }
 
