@@ -60,6 +60,7 @@ def test_a_holder_from_the_card_that_was_read_to_the_open_door(tmp_path: Path) -
             assert (anna["name"], anna["uses_left"], anna["has_pin"]) == ("Anna", 0, True)
             assert (await client.get("/holders/1")).json() == anna
             assert code not in str(anna)
+            assert (await client.get("/readers/last-card")).json()["holder"] == "Anna"
             changed = await client.patch("/holders/1", json={"uses_left": None, "pin": None})
             assert changed.status_code == 204
             assert (await client.post("/readers/outside/card", json={"uid": uid})).json() == {"outcome": "granted"}

@@ -39,6 +39,16 @@ class Pairing(BaseModel):
     for_s: float = Field(default=60.0, gt=0, le=600)
 
 
+class ChipPlace(BaseModel):
+    """A place in a card's memory, and the key that opens it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str = Field(max_length=64, examples=["F51780/1"])
+    key: str = Field(default="", max_length=128, description="In hexadecimal")
+    data: str = Field(max_length=512, description="In hexadecimal")
+
+
 class Card(BaseModel):
     """A card as a reader reads it."""
 
@@ -47,6 +57,8 @@ class Card(BaseModel):
     uid: str = Field(min_length=2, max_length=200, description="Its UID in hexadecimal", examples=["04A1B2C3"])
     bits: int = Field(default=0, ge=0, le=512, description="How many bits it has; 0: all of the UID's")
     chip: str = Field(default="", max_length=40, description="What kind it is", examples=["MIFARE_DESFire"])
+    secure_id: str = Field(default="", max_length=200, description="The chip's own protected number, in hexadecimal")
+    places: list[ChipPlace] = Field(default=[], max_length=32, description="Of its memory, for data sets")
 
 
 class Keys(BaseModel):
@@ -95,7 +107,10 @@ def add_readers(app: FastAPI, commands: Commands) -> None:
         responses=problems.documented(409, 415, 422),
     )
     async def card(name: ReaderName, shown: Card) -> Outcome:
-        wish = PresentCard(reader=name, uid=shown.uid, bits=shown.bits, chip=shown.chip)
+        places = tuple((each.address, each.key, each.data) for each in shown.places)
+        wish = PresentCard(
+            reader=name, uid=shown.uid, bits=shown.bits, chip=shown.chip, secure_id=shown.secure_id, places=places
+        )
         return Outcome(outcome=await commands.execute(wish))
 
     @app.post(

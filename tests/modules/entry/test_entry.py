@@ -238,7 +238,13 @@ def test_unknown_cards_are_told_and_can_be_learnt_from(tmp_path: Path) -> None:
         assert json.loads(await place.do(LastCredential())) == {}
         assert await place.card("00 11 22", bits=20) == "denied"
         last = json.loads(await place.do(LastCredential()))
-        assert last == {"reader": "outside", "uid": "001122", "bits": 20, "at_utc": "2026-06-01T12:00:00Z"}
+        assert last == {
+            "reader": "outside",
+            "uid": "001122",
+            "bits": 20,
+            "at_utc": "2026-06-01T12:00:00Z",
+            "holder": "",
+        }
         await place.add("Anna", card_uid=last["uid"], card_bits=last["bits"])
         assert await place.card("001122", bits=20) == "granted"
         assert await place.card("001122", bits=24) == "denied"

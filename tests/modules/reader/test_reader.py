@@ -23,6 +23,7 @@ from voipnode.calls.events import (
     ReaderPrompt,
 )
 from voipnode.calls.hooks import Bus, Commands, House
+from voipnode.credentials.data_sets import ChipCard
 from voipnode.modules.reader.drivers import UNTIL_STOPPED, Light, SimulatedReader
 from voipnode.modules.reader.module import MAX_WAITING, ReaderModule
 from voipnode.modules.reader.settings import ReadersSettings
@@ -112,9 +113,9 @@ def test_as_much_of_a_uid_is_told_as_the_settings_let(tmp_path: Path, shown: str
 
 def test_kinds_of_cards_that_are_not_on_the_list_are_ignored_without_a_sound(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
-        place.reader.card("04A1B2C3", 32, "MIFARE_Classic")
+        place.reader.card("04A1B2C3", 32, ChipCard("MIFARE_Classic", bytes.fromhex("04A1B2C3")))
         place.reader.card("04A1B2C4", 32)
-        place.reader.card("04A1B2C5", 32, "MIFARE_DESFire")
+        place.reader.card("04A1B2C5", 32, ChipCard("MIFARE_DESFire", bytes.fromhex("04A1B2C5")))
         await settle()
         wish = PresentCard(reader="outside", uid="04:A1:B2:C6", chip="MIFARE_Classic")
         assert await place.commands.execute(wish) == "ignored"
@@ -122,6 +123,43 @@ def test_kinds_of_cards_that_are_not_on_the_list_are_ignored_without_a_sound(tmp
     place = tell(tmp_path, story, chip_types=["MIFARE_DESFire"])
     assert [(command.reader, command.uid) for command in place.read if isinstance(command, ReadCard)] == [
         ("outside", "04A1B2C5")
+    ]
+    assert place.reader.beeps == []
+
+
+STAFF = {
+    "name": "Staff",
+    "chip": "MIFARE_DESFire",
+    "address": "F51780/1",
+    "key": "00112233445566778899AABBCCDDEEFF",
+    "offset_bits": 8,
+    "length_bits": 32,
+    "required": True,
+    "use_as_uid": True,
+}
+
+
+def test_protected_data_count_instead_of_a_serial_number_and_copies_are_ignored(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        data = (STAFF["address"], STAFF["key"], "FF00012345FF")
+        other_key = (STAFF["address"], "00" * 16, "FF00012345FF")
+        outcomes = [
+            await place.commands.execute(
+                PresentCard(reader="outside", uid="04A1B2C3", chip="MIFARE_DESFire", places=places)
+            )
+            for places in ((data,), (other_key,), ())
+        ]
+        assert outcomes == ["granted", "ignored", "ignored"]
+        assert await place.commands.execute(PresentCard(reader="outside", uid="04A1B2C4", chip="LEGIC")) == "granted"
+        assert STAFF["key"] not in repr(PresentCard(reader="outside", uid="04", places=(data,)))
+        wrong = (("F51780/1", "secret", ""),)
+        with pytest.raises(CallError, match=r"^key: write its bytes in hexadecimal$"):
+            await place.commands.execute(PresentCard(reader="outside", uid="04", chip="LEGIC", places=wrong))
+
+    place = tell(tmp_path, story, data_sets=[STAFF])
+    assert place.read == [
+        ReadCard(reader="outside", uid="00012345", bits=32),
+        ReadCard(reader="outside", uid="04A1B2C4"),
     ]
     assert place.reader.beeps == []
 
@@ -282,6 +320,9 @@ OSDP = {"driver": "osdp", "device": "/dev/ttyS1"}
         ([{"name": "a", "driver": "wiegand", "device": "/dev/gpiochip0", "lines": [4, 4]}], "lines", "D0 and D1"),
         ([{"name": "a", **OSDP, "lines": [4, 5]}], "lines", "no other has any"),
         ([{"name": "a", "driver": "wiegand", "device": "/run/w", "key": "00" * 16}], "key", 'driver = "osdp"'),
+        ([{"name": "a", **OSDP, "data_sets": [STAFF]}], "data_sets", "at the reader"),
+        ([{"name": "a", "data_sets": [{**STAFF, "key": "0"}]}], "data_sets", "in hexadecimal"),
+        ([{"name": "a", "data_sets": [{**STAFF, "chip": "x"}]}], "chip", "MIFARE_Classic"),
         ([{"name": "a", "chip_types": ["MYFARE"]}], "chip_types", "MIFARE_Classic"),
         ([{"name": "a"}, {"name": "a"}], "name", "another reader"),
         ([{"name": "a", **OSDP}, {"name": "b", **OSDP}], "address", "another reader on /dev/ttyS1"),

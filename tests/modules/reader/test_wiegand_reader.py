@@ -45,7 +45,7 @@ class Ear:
         self.links: list[Link] = []
         self.news = asyncio.Event()
 
-    def card(self, uid: str, bits: int, chip: str = "") -> None:
+    def card(self, uid: str, bits: int, chip: object = None) -> None:
         self.cards.append((uid, bits))
         self.news.set()
 

@@ -33,7 +33,8 @@ class ListReaders(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PresentCard(Command):
-    """Show a card to a reader by software: what its settings do to cards is done to this one. `chip`: the card's kind.
+    """Show a card to a reader by software: what its settings do to cards is done to this one. `chip`: the card's kind;
+    `secure_id` and `places` (address, key, data) are what a reader of such chips would find. All in hexadecimal.
 
     Returns as `ReadCard`, or "ignored" for a kind that the reader does not read. Never in a log: no repr.
     """
@@ -42,6 +43,8 @@ class PresentCard(Command):
     uid: str
     bits: int = 0
     chip: str = ""
+    secure_id: str = ""
+    places: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ class EntryModule:
             commands.register(ShowHolder, self._one, who=NAME),
             commands.register(DrawCode, self._draw, who=NAME),
             commands.register(IssuePass, self._issue, who=NAME),
-            commands.register(LastCredential, lambda command: json.dumps(self._last), who=NAME),
+            commands.register(LastCredential, self._last_credential, who=NAME),
         ]
 
     async def stop(self) -> None:
@@ -135,6 +135,13 @@ class EntryModule:
         }
         desk = self._desk.card if self._settings.enabled else self._desk.pass_card
         return await self._in_turn(reader, desk(reader, uid, command.bits))
+
+    async def _last_credential(self, command: LastCredential) -> str:
+        """Whose the card is now: it may have been given to somebody since."""
+        if not self._last:
+            return "{}"
+        holder = await self._holders.by_card(self._last["uid"])
+        return json.dumps({**self._last, "holder": "" if holder is None else holder.name})
 
     async def _keys(self, command: ReadKeys) -> str:
         if len(command.keys) > MAX_KEYS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from voipnode.credentials.data_sets import ChipCard
+
 CONNECTED, CONNECTING, NOT_CONNECTED = "connected", "connecting", "not connected"
 MAX_KEYS = 64
 UNTIL_STOPPED = -1  # as a number of beeps
@@ -30,9 +32,9 @@ class Light:
 
 
 class Ear(Protocol):
-    """Who is told what a reader reads: a card's `uid` in hexadecimal, and its `chip`, "" where no reader says it."""
+    """Who is told what a reader reads: a card's `uid` in hexadecimal, and the `chip`, None where no reader says it."""
 
-    def card(self, uid: str, bits: int, chip: str = "") -> None: ...
+    def card(self, uid: str, bits: int, chip: ChipCard | None = None) -> None: ...
 
     def keys(self, keys: str) -> None: ...
 
@@ -78,7 +80,7 @@ class SimulatedReader:
     def beep(self, times: int) -> None:
         self.beeps = [*self.beeps[-15:], times]
 
-    def card(self, uid: str, bits: int = 0, chip: str = "") -> None:
+    def card(self, uid: str, bits: int = 0, chip: ChipCard | None = None) -> None:
         """Somebody shows a card."""
         if self._ear is not None:
             self._ear.card(uid, bits, chip)

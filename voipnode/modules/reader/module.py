@@ -12,6 +12,7 @@ from voipnode.calls.commands import ListReaders, PairReader, PresentCard, ReadCa
 from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.events import CardRead, InputChanged, Problem, ReaderChanged, ReaderFeedback, ReaderPrompt
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
+from voipnode.credentials.data_sets import CHIPS, ChipCard, DataSet, Place, presented
 from voipnode.modules.reader.drivers import NOT_CONNECTED, Light, Link, ReaderDriver, SimulatedReader
 from voipnode.modules.reader.face import Face
 from voipnode.modules.reader.key_file import KeyFile, KeyFileError
@@ -35,6 +36,7 @@ class Reader:
     settings: ReaderSettings
     driver: ReaderDriver
     face: Face
+    data_sets: tuple[DataSet, ...] = ()
     link: Link = field(default_factory=lambda: Link(NOT_CONNECTED, detail="switched off"))
     waiting: int = 0
     refused: int = 0  # of what it sent
@@ -70,7 +72,7 @@ class ReaderModule:
             driver = WiegandReader(one)
         else:
             driver = SimulatedReader()
-        return Reader(one, driver, Face(one))
+        return Reader(one, driver, Face(one), tuple(each.model for each in one.data_sets))
 
     async def start(self) -> None:
         """Begin to listen. A line that is not there is told and sought. Raises CallError if a library is missing."""
@@ -147,9 +149,9 @@ class ReaderModule:
         if opened:
             self._problem(reader, "somebody opened the reader, or took it from the wall")
 
-    def heard_card(self, reader: Reader, uid: str, bits: int, chip: str) -> None:
+    def heard_card(self, reader: Reader, uid: str, bits: int, chip: ChipCard | None) -> None:
         """A reader read a card."""
-        self._later(reader, self._commands_for_card(reader, uid, bits, chip))
+        self._later(reader, self._wish(reader, uid, bits, chip))
 
     def heard_keys(self, reader: Reader, keys: str) -> None:
         """Keys were pressed at a reader."""
@@ -180,18 +182,20 @@ class ReaderModule:
         finally:
             reader.waiting -= 1
 
-    def _commands_for_card(self, reader: Reader, uid: str, bits: int, chip: str) -> ReadCard | None:
-        """What is to be done with a card; None where cards of its kind are not read here."""
+    def _wish(self, reader: Reader, uid: str, bits: int, chip: ChipCard | None) -> ReadCard | None:
+        """What is to be done with a card; None where it is not read here, which nobody is told of."""
         settings = reader.settings
-        if settings.chip_types and chip not in settings.chip_types:
-            return None
+        if settings.chip_types or settings.data_sets:
+            read = None if chip is None else presented(chip, reader.data_sets, settings.chip_types or CHIPS)
+            if (chip is not None and read is None) or (chip is None and settings.chip_types):
+                return None
+            if read is not None and read.protected:
+                uid, bits = read.uid, read.bits
         if settings.reverse_uid:
             uid = bytes.fromhex(uid)[::-1].hex().upper()
-        told = {"masked": "*" * max(0, len(uid) - SHOWN_DIGITS) + uid[-SHOWN_DIGITS:], "whole": uid, "none": ""}
-        if len(uid) <= SHOWN_DIGITS:
-            told["masked"] = "*" * len(uid)
-        shown = told[settings.uid_in_events]
-        self._bus.publish(CardRead(at=self._bus.clock(), reader=settings.name, uid=shown, bits=bits, chip=chip))
+        shown = _shown_uid(uid, settings.uid_in_events)
+        kind = "" if chip is None else chip.chip
+        self._bus.publish(CardRead(at=self._bus.clock(), reader=settings.name, uid=shown, bits=bits, chip=kind))
         return ReadCard(reader=settings.name, uid=uid, bits=bits)
 
     # -- what readers show
@@ -237,11 +241,9 @@ class ReaderModule:
         reader = self._readers.get(command.reader)
         if reader is None:
             return await self._commands.execute(ReadCard(reader=command.reader, uid=command.uid, bits=command.bits))
-        try:
-            uid = bytes.fromhex(command.uid.replace(":", " ").replace("-", " ")).hex().upper()
-        except ValueError:
-            raise CallError(f'uid: "{command.uid}" is no card UID; write its bytes in hexadecimal') from None
-        wish = self._commands_for_card(reader, uid, command.bits, command.chip)
+        uid = _bytes("uid", command.uid)
+        chip = _chip_card(command, uid)
+        wish = self._wish(reader, uid.hex().upper(), command.bits, chip)
         if wish is None:
             return "ignored"
         return await self._commands.execute(wish)
@@ -273,7 +275,7 @@ class _Ear:
         self._module = module
         self._reader = reader
 
-    def card(self, uid: str, bits: int, chip: str = "") -> None:
+    def card(self, uid: str, bits: int, chip: ChipCard | None = None) -> None:
         self._module.heard_card(self._reader, uid, bits, chip)
 
     def keys(self, keys: str) -> None:
@@ -284,6 +286,35 @@ class _Ear:
 
     def link(self, link: Link) -> None:
         self._module.linked(self._reader, link)
+
+
+def _shown_uid(uid: str, how: str) -> str:
+    """As much of a UID as may be told."""
+    if how == "whole":
+        return uid
+    if how == "none":
+        return ""
+    end = uid[-SHOWN_DIGITS:] if len(uid) > SHOWN_DIGITS else ""
+    return "*" * (len(uid) - len(end)) + end
+
+
+def _bytes(field: str, text: str) -> bytes:
+    """Bytes in hexadecimal, perhaps with : or - between them; raises CallError, which quotes nothing but a UID."""
+    try:
+        return bytes.fromhex(text.replace(":", " ").replace("-", " "))
+    except ValueError:
+        given = f'"{text}" is no card UID; ' if field == "uid" else ""
+        raise CallError(f"{field}: {given}write its bytes in hexadecimal") from None
+
+
+def _chip_card(command: PresentCard, csn: bytes) -> ChipCard | None:
+    """The card that is shown by software, where it is said of what kind it is."""
+    if not command.chip:
+        return None
+    if command.chip not in CHIPS:
+        raise CallError(f'chip: "{command.chip}" is no kind of card; there are {", ".join(CHIPS)}')
+    places = tuple(Place(address, _bytes("data", data), _bytes("key", key)) for address, key, data in command.places)
+    return ChipCard(command.chip, csn, _bytes("secure_id", command.secure_id), places)
 
 
 def _shown(reader: Reader) -> dict[str, Any]:

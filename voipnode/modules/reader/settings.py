@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from voipnode.credentials.data_sets import CHIPS
+from voipnode.credentials.bits import MAX_BITS
+from voipnode.credentials.data_sets import CHIPS, MAX_DATA_SETS, DataSet, Source
 from voipnode.credentials.keypress import KeypressFormat
 
 MAX_READERS = 32
@@ -36,6 +37,51 @@ def _key(key: SecretStr) -> SecretStr:
     if text and not re.fullmatch(rf"[0-9A-Fa-f]{{{2 * KEY_BYTES}}}", text):
         raise ValueError(f"a key has {2 * KEY_BYTES} hexadecimal digits")
     return key
+
+
+class DataSetSettings(BaseModel):
+    """Protected data to take from cards of one kind, instead of the serial number that anybody can copy."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=64, description="For people to read.")
+    chip: Annotated[str, AfterValidator(_chip)] = Field(description="The kind of card that it is for.")
+    source: Source = Field(
+        default="Data", description="The serial number, the chip's own protected number, or the place at address."
+    )
+    address: str = Field(
+        default="",
+        max_length=64,
+        description='The place: "AID/file" of a DESFire card, "sector/block" of a Classic one.',
+    )
+    key: SecretStr = Field(default=SecretStr(""), description="The secret key that opens the place, in hexadecimal.")
+    offset_bits: int = Field(default=0, ge=0, le=65535, description="Where in it the wanted bits begin.")
+    length_bits: int = Field(default=0, ge=0, le=MAX_BITS, description="How many they are; 0: all that follow.")
+    enabled: bool = True
+    required: bool = Field(default=False, description="Ignore cards without it, and without a sound.")
+    use_as_uid: bool = Field(default=False, description="Tell it as the card's UID.")
+
+    @property
+    def model(self) -> DataSet:
+        """The data set itself."""
+        return DataSet(
+            self.name,
+            self.chip,
+            self.source,
+            self.address,
+            bytes.fromhex(self.key.get_secret_value()),
+            self.offset_bits,
+            self.length_bits,
+            self.enabled,
+            self.required,
+            self.use_as_uid,
+        )
+
+    @model_validator(mode="after")
+    def _key_is_one(self) -> Self:
+        if not re.fullmatch(r"(?:[0-9A-Fa-f]{2}){0,64}", self.key.get_secret_value()):
+            raise ValueError("key: its bytes in hexadecimal, at most 64, are right")
+        return self
 
 
 class FaceSettings(BaseModel):
@@ -83,6 +129,9 @@ class ReaderSettings(BaseModel):
     )
     chip_types: tuple[Annotated[str, AfterValidator(_chip)], ...] = Field(
         default=(), max_length=len(CHIPS), description="Kinds of cards that are read, others are ignored; empty: all."
+    )
+    data_sets: tuple[DataSetSettings, ...] = Field(
+        default=(), max_length=MAX_DATA_SETS, description="Protected data that count instead of serial numbers."
     )
     reverse_uid: bool = Field(default=False, description="Take the bytes of a card's UID in the other order.")
     uid_in_events: Literal["masked", "whole", "none"] = Field(
@@ -158,8 +207,9 @@ def _misfits(reader: ReaderSettings) -> Iterator[tuple[str, object, str]]:
         if not reader.device.startswith("/"):
             examples = "/dev/ttyS1" if reader.driver == "osdp" else "/dev/gpiochip0"
             yield "device", reader.device, f"this reader needs a device, such as {examples}"
-        if reader.chip_types:
-            yield "chip_types", None, "such a reader does not tell what kind of card it read; set this at the reader"
+        for field in ("chip_types", "data_sets"):
+            if getattr(reader, field):
+                yield field, None, "such a reader tells no more of a card than its number; set this at the reader"
     if has_key and (reader.driver != "osdp" or not reader.secure_channel):
         words = "a key protects nothing where secure_channel = false"
         yield "key", None, words if reader.driver == "osdp" else 'only readers with driver = "osdp" have a key'

@@ -35,6 +35,7 @@ const editor = makeEditor({
   schemaPath: "/schemas/readers",
   noun: "Reader",
   main: ["name", "driver", "device", "address", "baud", "secure_channel"],
+  hidden: ["data_sets"], // with secret keys that are never shown: a form would lose them
   start: (name, schema) => schema.default ?? "",
   always: (name) => name === "name",
   suggestions: async () => ({}),
