@@ -249,6 +249,22 @@ def test_three_of_the_nodes_own_are_above_all_and_nobody_removes_them() -> None:
     played(scenario)
 
 
+def test_a_speaker_test_that_waits_for_the_end_of_a_call_does_not_hide_the_call_light() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.call(CallState.RINGING)
+        scene.bus.publish(SpeakerTestChanged(state=SpeakerState.PENDING, words="waits"))
+        scene.call(CallState.ACTIVE)
+        scene.call(CallState.TERMINATED)
+        scene.bus.publish(SpeakerTestChanged(state=SpeakerState.PENDING, words="listens"))
+        scene.call(CallState.RINGING)
+        scene.call(CallState.TERMINATED)
+        scene.bus.publish(SpeakerTestChanged(state=SpeakerState.OK, words="well"))
+        names = [name for _, name in scene.told]
+        assert names == ["Call light", "Call light", "Health check", "Call light", "Health check", ""]
+
+    played(scenario)
+
+
 def test_whoever_has_found_the_device_ends_it() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.do(Locate(duration_s=60.0))

@@ -8,7 +8,7 @@ What is seen and heard is the activity with the highest priority. The node's own
 | Preview | 10 | somebody tries a profile, at most 30 s |
 | Maintenance | 11 | the node starts, or stops |
 | Identify | 12 | `Locate` wants the device to be found |
-| Health check | 13 | the speaker test listens |
+| Health check | 13 | the speaker test listens, and no call is on: it waits for their end |
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class LightModule:
         self._call_light = CallLight(house.bus, settings.light, self._call_colour)
         self._shown = SignalChanged(profile="")
         self._sounding = SILENCE
+        self._is_testing = False  # the loudspeaker, or waiting for a moment to do so
         self._indicators: dict[str, IndicatorChanged] = {}
         self._tasks = Tasks(NAME)
         self._timer: asyncio.TimerHandle | None = None
@@ -187,17 +188,23 @@ class LightModule:
         self._show()
 
     def _call_colour(self, colour: str) -> None:
-        if colour == "off":
-            self._board.end(lambda each: each.profile.name == CALL_LIGHT)
-            self._show()
-        else:
-            self._own(Profile(CALL_LIGHT, CALL_LOOKS[colour], priority=self._settings.call_priority))
+        self._board.end(lambda each: each.profile.name == CALL_LIGHT)
+        if colour != "off":
+            call_light = Profile(CALL_LIGHT, CALL_LOOKS[colour], priority=self._settings.call_priority)
+            self._board.start(call_light, self._now)
+        self._check_health()
 
     def _speaker_test_changed(self, event: SpeakerTestChanged) -> None:
-        if event.state is SpeakerState.PENDING:
+        self._is_testing = event.state is SpeakerState.PENDING
+        self._check_health()
+
+    def _check_health(self) -> None:
+        if not self._is_testing or self.colour != "off":
+            self._own_ends(HEALTH_CHECK)
+        elif not any(each.profile is HEALTH_CHECK for each in self._board):
             self._own(HEALTH_CHECK, who="speaker test")
         else:
-            self._own_ends(HEALTH_CHECK)
+            self._show()
 
     def _indicate(self, command: SwitchIndicator) -> str:
         if command.colour not in INDICATOR_COLOURS:

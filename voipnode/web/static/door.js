@@ -126,11 +126,27 @@ function render() {
   const page = display.pages.find((each) => each.name === display.page) ?? { items: [] };
   $("page").setAttribute("aria-label", `Display: ${display.page}`);
   drawPage($("page"), page, pressItem);
+  renderIndicators();
   renderOver();
   renderDoors();
   renderActivities();
   renderDisplay();
   tick();
+}
+
+function renderIndicators() {
+  const drawn = JSON.stringify(signals.indicators);
+  if ($("indicators").dataset.drawn === drawn) return; // or they would begin to blink anew
+  $("indicators").dataset.drawn = drawn;
+  $("indicators").replaceChildren(
+    ...Object.entries(signals.indicators).map(([name, { colour, blink }]) => {
+      const made = element("li", "indicator", name);
+      made.dataset.colour = colour;
+      made.dataset.blink = String(blink);
+      made.setAttribute("aria-label", `${name}: ${colour}${blink ? ", blinking" : ""}`);
+      return made;
+    }),
+  );
 }
 
 function renderOver() {
