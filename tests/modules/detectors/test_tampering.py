@@ -18,7 +18,7 @@ class Watch:
         self.detector = TamperingDetector(delay_s, on_dark)
         self.camera = SimulatedCamera(lambda picture, now: None, lambda: 0.0, seed)
         self.camera._scene, self.camera._elsewhere = scene(seed), scene(seed + 100)
-        self.now = 0.0
+        self.now, self.period_s = 0.0, 1.0
         self.changes: list[tuple[float, bool]] = []
 
     def go(self, seconds: int, done: str = "", picture: Callable[[Picture], Picture] = lambda seen: seen) -> None:
@@ -26,7 +26,7 @@ class Watch:
         for _ in range(seconds):
             if self.detector.see(picture(self.camera.picture()), self.now):
                 self.changes.append((self.now, self.detector.alarm))
-            self.now += 1.0
+            self.now += self.period_s
 
 
 @pytest.mark.parametrize("done", ["covered", "defocused", "turned"])
@@ -99,19 +99,22 @@ def test_a_blank_wall_and_a_night_cannot_be_known_again() -> None:
 def test_a_scene_that_stays_is_the_new_one_after_ten_minutes_but_a_cover_never() -> None:
     watch = Watch()
     watch.go(20)
-    watch.go(int(ACCEPT_S) + 30, "turned")
-    assert watch.changes == [(25.0, True), (25.0 + ACCEPT_S, False)]
+    watch.go(10, "turned")
+    watch.period_s = 10.0
+    watch.go(int(ACCEPT_S / 10) + 3, "turned")
+    assert watch.changes == [(25.0, True), (30.0 + ACCEPT_S, False)]
     assert watch.detector.look is Look.WELL
-    watch.go(int(ACCEPT_S) + 30, "covered")
+    watch.go(int(ACCEPT_S / 10) + 3, "covered")
     assert watch.detector.alarm
 
 
 def test_a_scene_that_changes_slowly_stays_known() -> None:
     watch = Watch(delay_s=0)
     watch.go(20)
-    for shift in range(1, 9):
-        watch.go(60, picture=lambda seen, shift=shift: np.roll(seen, shift, axis=0))  # type: ignore[misc]
-    assert watch.changes == []
+    watch.period_s = 20.0
+    for shift in range(1, 31):
+        watch.go(5, picture=lambda seen, shift=shift: np.roll(seen, shift, axis=0))  # type: ignore[misc]
+    assert watch.changes == [], "a quarter of the picture's height, in 50 minutes"
 
 
 @pytest.mark.parametrize("shape", [(59, 80), (60, 79), (60, 80, 3)])

@@ -56,7 +56,9 @@ def test_after_its_time_it_opens_nothing(tmp_path: Path) -> None:
 def test_a_reader_that_gives_a_number_has_a_pass_of_64_bits(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         holder = await place.add("Courier", card_uid="04A1B2C3", card_bits=32, uses_left=1)
+        before = (await issue(place, holder, "card"))["code"]
         made = await issue(place, holder, "card")
+        assert made["code"] != before
         uid = read_qr(made["svg"])
         assert len(uid) == 16
         assert await place.card("04A1B2C3", reader="qr") == "denied", "its place was taken"
