@@ -39,7 +39,7 @@ class Outcome:
 
     duration_s: float
     killed_after: str  # the last word that was heard of it
-    previous: str  # what it told of the one before it
+    previous: str = ""  # what it told of the one before it
     seen_s: list[float] = field(default_factory=list)  # how long each opening was seen on the line
     shut_after_kill_s: float = 0.0  # 0: it was shut already
     cards: int = 0
@@ -50,6 +50,12 @@ class Outcome:
     logged: int = 0  # openings in the event log
     named: int = 0  # openings in the guardian's journal that say who opened
     longest_s: float = 0.0  # that the guardian held the door
+
+    def hear(self, word: dict[str, Any]) -> None:
+        """Count what the door says."""
+        self.cards += "card" in word
+        self.acknowledged += word.get("outcome") == "granted"
+        assert word.get("outcome", "granted") == "granted", word
 
     def faults(self, late_s: float) -> list[str]:
         """What must not be; `late_s`: by how much a line may be seen late."""
@@ -96,8 +102,9 @@ class Doors:
         self._process.kill()  # should it wait for a door still: that one's guardian shuts it
         self._process.wait()
 
-    def kill_one(self) -> Outcome:
-        """A door that lets somebody in, killed between its first card and some half a second later."""
+    def kill_one(self, after: str = "") -> Outcome:
+        """A door that lets somebody in, killed some milliseconds after it has said the word `after` ("card": one is
+        being looked at, "acknowledged"), or within the first half second ("ready"); "": drawn."""
         rng = self._rng
         duration_s = rng.uniform(0.1, 0.4)
         used_before, events_before, began_at = self._used(), self._last_event(), boottime()
@@ -105,15 +112,15 @@ class Doors:
         told = {"folder": str(self.folder), "duration_s": duration_s, "seed": rng.randrange(1 << 30)}
         with FileWatch(self.folder / "lines" / "door") as line, FileWatch(self.folder / "guardian.jsonl") as files:
             self._process.stdin.write(json.dumps(told).encode() + b"\n")
-            pid = self._until("pid")["pid"]
-            outcome = Outcome(duration_s, "ready", self._until("ready")["previous"])
-            # Half of them while a card is looked at, which takes some milliseconds; half of them whenever it is.
-            if rng.random() < 0.5:
-                self._until("card")
-                outcome.cards = 1
-                wait_s = rng.uniform(0.0, 0.02)
-            else:
+            outcome = Outcome(duration_s, "ready")
+            pid = self._until("pid", outcome)["pid"]
+            outcome.previous = self._until("ready", outcome)["previous"]
+            outcome.killed_after = after or rng.choice(("ready", "card"))
+            wait_s = rng.uniform(0.0, 0.02)
+            if outcome.killed_after == "ready":
                 wait_s = rng.uniform(0.0, 0.6)
+            else:
+                self._until(outcome.killed_after, outcome)
             self._watch((line, files), outcome, pid, (began_at, wait_s))
         self._count(outcome, used_before, events_before, began_at)
         return outcome
@@ -126,7 +133,7 @@ class Doors:
         line, files = watches
         began_at, wait_s = times
         killed_at: float | None = None
-        level, opened_at, last, ended = SHUT, 0.0, "card" if outcome.cards else "ready", False
+        level, opened_at, ended = SHUT, 0.0, False
         kill_at = time.monotonic() + wait_s
         deadline = time.monotonic() + PATIENCE_S
         while not (ended and level == SHUT and self._is_over(began_at)):
@@ -147,15 +154,12 @@ class Doors:
             if self._process.stdout in ready:
                 for word in self._heard():
                     ended = ended or "ended" in word
-                    outcome.cards += "card" in word
-                    outcome.acknowledged += word.get("outcome") == "granted"
-                    assert word.get("outcome", "granted") == "granted", word
+                    outcome.hear(word)
                     if killed_at is None:
-                        last = next(iter(word))
+                        outcome.killed_after = next(iter(word))
             if killed_at is None and time.monotonic() >= kill_at:
                 killed_at = boottime()
                 os.kill(pid, signal.SIGKILL)
-        outcome.killed_after = last
 
     def _count(self, outcome: Outcome, used_before: int, events_before: int, began_at: float) -> None:
         """Read what is on the disk."""
@@ -199,13 +203,14 @@ class Doors:
         """Whether the guardian has ended, and its journal with it."""
         return any(entry["what"] in ("end", "lost") for entry in self._journal(since))
 
-    def _until(self, word: str) -> dict[str, Any]:
+    def _until(self, word: str, outcome: Outcome) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S
         assert self._process.stdout is not None
         while True:
             ready = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
             assert ready, f"no {word} of the door"
             for told in self._heard(one=True):
+                outcome.hear(told)
                 if word in told:
                     return told
 

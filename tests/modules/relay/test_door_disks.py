@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sqlite3
 import time
 from pathlib import Path
 
-from tests.support.aio import run_test
-from tests.support.line_observer import CLOSED_CONTACT, OPEN_CONTACT, LineObserver
+from tests.support.aio import PATIENCE_S, run_test, within
+from tests.support.line_observer import OPEN_CONTACT
 from tests.support.small_disk import fill, read_only, small_disk
 from voipnode.calls.commands import AddHolder, ListHolders, ReadCard
 from voipnode.calls.events import AccessDenied, Event, PortChanged
@@ -62,10 +63,15 @@ class Door:
 
     async def lets_in(self, uid: str) -> None:
         """The door opens, and shuts by itself."""
-        with LineObserver(self.disk / "lines" / "door") as line:
-            assert await self.card(uid) == "granted"
-            await line.until(CLOSED_CONTACT, seconds=60)
-            await line.until(OPEN_CONTACT, seconds=60)
+        shut = asyncio.Event()
+        place = self.house.bus.subscribe(PortChanged, lambda event: None if event.active else shut.set(), who="test")
+        assert await self.card(uid) == "granted"
+        async with within(PATIENCE_S, "end of the opening"):
+            await shut.wait()
+        place.cancel()
+        moves = [(event.active, event.why) for event in self.events if isinstance(event, PortChanged)]
+        assert moves[-2:] == [(True, "pulse"), (False, "expired")]
+        assert (self.disk / "lines" / "door").read_bytes() == OPEN_CONTACT
 
     async def has_no_place_to_count(self) -> None:
         """What needs no writing works as ever; a use that cannot be counted is refused, and is not lost."""
