@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "dsp": (),
     "media": ("codecs", "dsp"),
     "credentials": (),
-    "hardware": (),
+    "hardware": ("credentials",),
     "calls": ("sipstack", "media", "dsp"),
     "net": ("sipstack", "media"),
     "modules": (*HOOKS, "dsp", "credentials", "hardware"),

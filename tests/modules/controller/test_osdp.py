@@ -21,6 +21,7 @@ from voipnode.modules.controller import osdp_link
 from voipnode.modules.controller.osdp_feedback import Feedback, OsdpFeedback
 
 Story = Callable[[Place, Line], Awaitable[None]]
+FATAL = bytes.fromhex("53000b000d031301a6cbf8")  # ends a process whose libosdp gets it
 CARD = "02EC0C86"  # H10301: facility 118, card 1603
 
 
@@ -190,7 +191,7 @@ def test_noise_on_the_line_is_nothing(tmp_path: Path) -> None:
             noise = chance.randbytes(chance.randrange(1, 60))
             if chance.random() < 0.5:  # SOM, address, length, control: as a frame begins
                 noise = bytes([0x53, 0, len(noise) + 5, 0, 4 | chance.randrange(4)]) + noise
-            line.write(noise)
+            line.write(noise + FATAL)
             await asyncio.sleep(0)
             line.flush()
         assert place.shown == []

@@ -17,6 +17,8 @@ from typing import Any
 
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.credentials.bits import to_bytes
+from voipnode.credentials.osdp_frames import FrameGate
+from voipnode.hardware.osdp_channel import OsdpChannel
 from voipnode.hardware.serial_port import SerialPort
 from voipnode.modules.controller.key_file import KeyFile
 from voipnode.modules.controller.link import CONNECTED, CONNECTING, NOT_CONNECTED, Ear
@@ -60,6 +62,7 @@ class OsdpLink:
         self._ear: Ear | None = None
         self._osdp: Any = None
         self._port: SerialPort | None = None
+        self._channel: OsdpChannel | None = None
         self._device: Any = None
         self._key: bytes | None = None
         self._commands: deque[dict[str, Any]] = deque(maxlen=MAX_COMMANDS)
@@ -137,7 +140,9 @@ class OsdpLink:
             return
         self._port, self._feedback = port, OsdpFeedback()
         self._heard, self._heard_at = 0, loop.time()
-        self._device = self._osdp.PeripheralDevice(self._info(port), capabilities=self._capabilities())
+        gate = FrameGate(replies=False, addresses=(self._settings.address,))
+        self._channel = OsdpChannel(port, gate)
+        self._device = self._osdp.PeripheralDevice(self._info(self._channel), capabilities=self._capabilities())
         self._device.set_command_callback(self._take)
         self._device.set_event_completion_callback(self._done)
         loop.add_reader(port.fileno(), self._turn)
@@ -148,7 +153,7 @@ class OsdpLink:
         if self._port is not None:
             asyncio.get_running_loop().remove_reader(self._port.fileno())
             self._port.close()
-        self._port = self._device = None
+        self._port = self._channel = self._device = None
         self._commands.clear()
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(self._osdp.COMPLETION_ABORTED)
@@ -160,7 +165,7 @@ class OsdpLink:
             return bytes.fromhex(given)
         return self._key_file.read()
 
-    def _info(self, port: SerialPort) -> dict[str, Any]:
+    def _info(self, channel: OsdpChannel) -> dict[str, Any]:
         flags = 0
         if self._settings.secure_channel:
             flags = self._osdp.FLAG_ENFORCE_SECURE if self._key is not None else self._osdp.FLAG_INSTALL_MODE
@@ -169,7 +174,7 @@ class OsdpLink:
             "address": self._settings.address,
             "flags": flags,
             "scbk": self._key,
-            "channel": port,
+            "channel": channel,
             "version": 1,
             "model": 1,
             "vendor_code": 0,  # nobody's: those are given out by the IEEE
@@ -194,12 +199,14 @@ class OsdpLink:
 
     def _turn(self) -> None:
         """The line has brought something, or has been silent for long."""
-        port = self._port
-        if port is None:
+        port, channel = self._port, self._channel
+        if port is None or channel is None:
             return
         try:
             port.turn()
             self._device.refresh()
+            while channel.has_more:  # each turn of libosdp takes one frame
+                self._device.refresh()
             if port.heard > self._heard:
                 self._heard, self._heard_at = port.heard, asyncio.get_running_loop().time()
             self._show()

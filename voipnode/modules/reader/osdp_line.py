@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from voipnode.calls.errors import CallError
+from voipnode.credentials.osdp_frames import FrameGate
+from voipnode.hardware.osdp_channel import OsdpChannel
 from voipnode.hardware.serial_port import SerialPort
 from voipnode.modules.reader.key_file import KeyFileError
 from voipnode.modules.reader.osdp_reader import OsdpReader
@@ -105,10 +107,11 @@ class OsdpLine:
         except OSError as error:
             self._trouble = f"{self._device}: {error.strerror}"
             return
+        channel = OsdpChannel(port, FrameGate(replies=True))
         infos, self._on_line = [], []
         for reader in self._readers:
             try:
-                infos.append(reader.pd_info(port))
+                infos.append(reader.pd_info(channel))
                 self._on_line.append(reader)
             except KeyFileError as error:
                 reader.not_usable(str(error))
