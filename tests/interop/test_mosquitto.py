@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.support.aio import PATIENCE_S, run_test, within
+from tests.support.free_ports import free_port
 from tests.support.peers.mosquitto import Broker
 from voipnode.calls.commands import Command, PublishMqtt, PulsePort
 from voipnode.calls.events import (
@@ -49,9 +52,9 @@ class Place:
             return await self.events.get()
 
 
-@asynccontextmanager
-async def place(folder: Path, **settings: Any) -> AsyncIterator[tuple[Place, Broker]]:
-    broker = Broker(folder)
+@contextlib.asynccontextmanager
+async def place(folder: Path, more: str = "", **settings: Any) -> AsyncIterator[tuple[Place, Broker]]:
+    broker = Broker(folder, more)
     await broker.start()
     made = Place(folder, broker, **settings)
     await made.module.start()
@@ -68,7 +71,7 @@ def test_told_found_and_obeyed(tmp_path: Path) -> None:
             {"name": "Hello", "filter": "house/+/say"},
         ]
         async with (
-            place(tmp_path, commands=True, subscriptions=subscriptions) as (node, broker),
+            place(tmp_path, commands=True, subscriptions=subscriptions, vapix={"enabled": True}) as (node, broker),
             broker.listener() as listener,
         ):
             await listener.until("voipnode/status", "online")
@@ -81,6 +84,10 @@ def test_told_found_and_obeyed(tmp_path: Path) -> None:
             (rang,) = await listener.until("voipnode/doorbell")
             assert json.loads(rang)["event_type"] == "ring"
             await listener.until("voipnode/port/door", "ON")
+            relays = await listener.until(
+                "voipnode/event/tns:onvif/Device/Trigger/Relay/$source/RelayToken/door", count=2
+            )
+            assert [json.loads(each)["message"]["data"]["LogicalState"] for each in relays] == ["inactive", "active"]
             (opened,) = await listener.until("voipnode/event/door/opened")
             assert json.loads(opened)["who"] == "Anna"
             await node.commands.execute(PublishMqtt(topic="other/place", payload="hello", use_prefix=False))
@@ -106,6 +113,58 @@ def test_told_found_and_obeyed(tmp_path: Path) -> None:
             assert '"EXPLODE" says nothing there' in problem.detail
             await node.module.stop()
             await listener.until("voipnode/status", "offline")
+
+    run_test(main())
+
+
+async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+    writer.close()
+
+
+class Proxy:
+    """An HTTP proxy that knows one thing: CONNECT, with a password."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head)
+        _, target, _ = head.split(maxsplit=2)
+        host, _, port = target.rpartition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(relayed(reader, far_writer), relayed(far_reader, writer))
+
+
+def test_by_websocket_and_tls_through_a_proxy(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ca, key, chain = (tmp_path / name for name in ("ca.pem", "key.pem", "chain.pem"))
+    authority.cert_pem.write_to_path(str(ca))
+    own = authority.issue_cert("127.0.0.1")
+    own.private_key_pem.write_to_path(str(key))
+    own.cert_chain_pems[0].write_to_path(str(chain))
+    port, proxy = free_port(), Proxy()
+    tls = f"listener {port} 127.0.0.1\nprotocol websockets\ncertfile {chain}\nkeyfile {key}\ncafile {ca}\n"
+
+    async def main() -> None:
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        settings = {
+            "port": port,
+            "transport": "wss",
+            "ca": str(ca),
+            "proxy": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+            "proxy_username": "door",
+            "proxy_password": "secret",
+        }
+        async with server, place(tmp_path, more=tls, **settings) as (_, broker), broker.listener() as listener:
+            await listener.until("voipnode/status", "online")
+            await listener.until("voipnode/port/door", "OFF")
+        assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{port} ")
+        assert base64.b64encode(b"door:secret").decode() in proxy.asked[0]
 
     run_test(main())
 

@@ -82,7 +82,17 @@ def test_filters(topic_filter: str, topic: str, fits: bool) -> None:
 
 
 def test_home_assistant_finds_each_thing_once_and_commands_only_where_they_are_obeyed() -> None:
-    device = Device("voipnode-x", "Front door", "0.1.0", "house/door", False, ("door",), ("button",), ("PBX",))
+    device = Device(
+        "voipnode-x",
+        "Front door",
+        "0.1.0",
+        "house/door",
+        False,
+        ("status", "online", "offline"),
+        ("door",),
+        ("button",),
+        ("PBX",),
+    )
     found = {topic: json.loads(payload) for topic, payload in entities(device, "homeassistant")}
     assert set(found) == {
         "homeassistant/event/voipnode-x/doorbell/config",
@@ -95,7 +105,7 @@ def test_home_assistant_finds_each_thing_once_and_commands_only_where_they_are_o
     assert (doorbell["state_topic"], doorbell["event_types"]) == ("house/door/doorbell", ["ring"])
     assert {entity["availability_topic"] for entity in found.values()} == {"house/door/status"}
     assert len({entity["unique_id"] for entity in found.values()}) == len(found)
-    obeying = dict(entities(Device("x", "n", "1", "p", True, ("door",), ("button",), ()), "homeassistant"))
+    obeying = dict(entities(Device("x", "n", "1", "p", True, None, ("door",), ("button",), ()), "homeassistant"))
     opens = json.loads(obeying["homeassistant/button/x/open_door/config"])
     assert (opens["command_topic"], opens["payload_press"]) == ("p/port/door/set", "OPEN")
 

@@ -18,13 +18,15 @@ _UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What there is to find. `id` is the same at every start; `commands`: whether ports and inputs obey."""
+    """What there is to find. `id` is the same at every start; `commands`: whether ports and inputs obey; `status`: the
+    topic that tells whether the node is there, and its payloads for yes and no."""
 
     id: str
     name: str
     version: str
     prefix: str
     commands: bool
+    status: tuple[str, str, str] | None
     ports: tuple[str, ...]
     inputs: tuple[str, ...]
     accounts: tuple[str, ...]
@@ -37,7 +39,7 @@ def entities(device: Device, home: str) -> Iterable[tuple[str, str]]:
         whole = {
             **config,
             "unique_id": f"{node}_{thing}",
-            "availability_topic": f"{device.prefix}/status",
+            **_availability(device),
             "device": {
                 "identifiers": [node],
                 "name": device.name,
@@ -48,6 +50,17 @@ def entities(device: Device, home: str) -> Iterable[tuple[str, str]]:
             "origin": {"name": "voipnode", "sw_version": device.version},
         }
         yield f"{home}/{component}/{node}/{thing}/config", json.dumps(whole)
+
+
+def _availability(device: Device) -> dict[str, str]:
+    if device.status is None:
+        return {}
+    topic, here, gone = device.status
+    return {
+        "availability_topic": f"{device.prefix}/{topic}",
+        "payload_available": here,
+        "payload_not_available": gone,
+    }
 
 
 def _configs(device: Device) -> Iterable[tuple[str, str, dict[str, Any]]]:

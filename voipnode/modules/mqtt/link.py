@@ -8,9 +8,10 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from voipnode.modules.mqtt.publication import Publication
-from voipnode.modules.mqtt.settings import MqttSettings
+from voipnode.modules.mqtt.settings import MqttSettings, StatusMessage
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 1000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 MAX_RECEIVED = 64 * 1024
+HTTP_PROXY = 3  # of PySocks, by which paho goes through proxies
 
 Received = Callable[[str, bytes, bool], None]
 """Takes topic, payload, and whether the broker had kept it."""
@@ -61,8 +63,12 @@ class Link:
         self._waiting.append(publication)
         self._wake.set()
 
+    def waits(self, topic: str) -> bool:
+        """Whether something is yet to be told there."""
+        return any(each.topic == topic for each in self._waiting)
+
     async def run(self) -> None:
-        """Connect, and again whenever that ends; until cancelled."""
+        """Connect, and again whenever that ends, unless the settings say once; until cancelled."""
         import aiomqtt  # 40 ms that a node without a broker does without
 
         pause_s = FIRST_PAUSE_S
@@ -77,6 +83,8 @@ class Link:
                 self._told(False, words)
             finally:
                 self.connected = False
+            if not self._settings.reconnect:
+                return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -90,7 +98,7 @@ class Link:
             username=settings.username or None,
             password=settings.password.get_secret_value() or None,
             identifier=self._client_id,
-            will=aiomqtt.Will(self._topic("status"), "offline", qos=settings.qos, retain=True),
+            will=self._will(),
             clean_session=settings.clean_session,
             transport="websockets" if settings.transport in ("ws", "wss") else "tcp",
             websocket_path=settings.path,
@@ -98,7 +106,22 @@ class Link:
             timeout=settings.timeout_s,
             tls_context=tls_context(settings) if settings.transport in ("tls", "wss") else None,
             max_queued_incoming_messages=MAX_WAITING,
+            proxy=proxy(settings),
         )
+
+    def _will(self) -> aiomqtt.Will | None:
+        import aiomqtt
+
+        for each in self._status(self._settings.last_will, "offline"):
+            qos = self._settings.qos if each.qos is None else each.qos
+            return aiomqtt.Will(self._topic(each.topic), each.payload, qos=qos, retain=each.retain)
+        return None
+
+    def _status(self, message: StatusMessage, payload: str) -> list[Publication]:
+        """What is told of our being there, where that is wished."""
+        if not message.enabled:
+            return []
+        return [Publication(message.topic, message.payload or payload, message.retain, message.qos)]
 
     def _topic(self, topic: str) -> str:
         return f"{self._settings.topic_prefix}/{topic}"
@@ -106,8 +129,7 @@ class Link:
     async def _serve(self, client: aiomqtt.Client) -> None:
         for topic_filter, qos in self._filters:
             await client.subscribe(topic_filter, qos=qos)
-        await self._send(client, Publication("status", "online", retain=True))
-        for publication in self._on_connect():
+        for publication in (*self._status(self._settings.connect_message, "online"), *self._on_connect()):
             await self._send(client, publication)
         sending = asyncio.create_task(self._send_waiting(client))
         hearing = asyncio.create_task(self._hear(client))
@@ -116,7 +138,8 @@ class Link:
             for task in done:
                 task.result()  # which raises what ended it
         except asyncio.CancelledError:  # the node stops: who looks sees us go, and not vanish
-            await self._send(client, Publication("status", "offline", retain=True))
+            for publication in self._status(self._settings.last_will, "offline"):
+                await self._send(client, publication)
             raise
         finally:
             for task in (sending, hearing):
@@ -125,9 +148,8 @@ class Link:
 
     async def _send(self, client: aiomqtt.Client, publication: Publication) -> None:
         topic = publication.topic if publication.topic.startswith("//") else self._topic(publication.topic)
-        await client.publish(
-            topic.removeprefix("//"), publication.payload, qos=self._settings.qos, retain=publication.retain
-        )
+        qos = self._settings.qos if publication.qos is None else publication.qos
+        await client.publish(topic.removeprefix("//"), publication.payload, qos=qos, retain=publication.retain)
 
     async def _send_waiting(self, client: aiomqtt.Client) -> None:
         while True:
@@ -155,3 +177,19 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext:
     if settings.alpn:
         context.set_alpn_protocols(list(settings.alpn))
     return context
+
+
+def proxy(settings: MqttSettings) -> aiomqtt.ProxySettings | None:
+    """The way through an HTTP proxy (RFC 9110 §9.3.6: CONNECT); None without one."""
+    if not settings.proxy:
+        return None
+    import aiomqtt
+
+    address = urlsplit(settings.proxy)
+    return aiomqtt.ProxySettings(
+        proxy_type=HTTP_PROXY,
+        proxy_addr=address.hostname or "",
+        proxy_port=address.port,
+        proxy_username=settings.proxy_username or None,
+        proxy_password=settings.proxy_password.get_secret_value() or None,
+    )

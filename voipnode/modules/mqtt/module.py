@@ -7,6 +7,10 @@ import json
 import logging
 import re
 import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
 
 from voipnode.calls.commands import PressInput, PublishMqtt, PullTrigger, PulsePort
 from voipnode.calls.errors import CallError, NotNowError
@@ -26,6 +30,7 @@ from voipnode.modules.mqtt.discovery import Device, entities
 from voipnode.modules.mqtt.link import Link
 from voipnode.modules.mqtt.publication import Publication, States, level, of_event
 from voipnode.modules.mqtt.settings import MqttSettings
+from voipnode.modules.mqtt.vapix_events import VapixEvents
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +42,16 @@ _COMMAND = re.compile(r"(port|input|trigger)/([^/]+)/set")
 
 
 class MqttModule:
-    """A client of the broker of `settings`; does nothing where it is not enabled."""
+    """A client of the broker of `settings`; does nothing where it is not enabled. `utc_s`: seconds since 1970."""
 
-    def __init__(self, house: House, settings: MqttSettings) -> None:
+    def __init__(self, house: House, settings: MqttSettings, utc_s: Callable[[], float] = time.time) -> None:
         self._bus = house.bus
         self._commands = house.commands
         self._settings = settings
         self._id = settings.client_id or f"voipnode-{socket.gethostname()}"[:64]
         self._states = States()
+        self._vapix: VapixEvents | None = None
+        self._utc_s = utc_s
         self._version = ""
         self._ports: dict[str, str] = {}  # by their level in topics
         self._inputs: dict[str, str] = {}
@@ -64,8 +71,12 @@ class MqttModule:
         )
 
     async def start(self) -> None:
-        if not self._settings.enabled:
+        settings = self._settings
+        if not settings.enabled:
             return
+        if settings.vapix.enabled:
+            serial = settings.vapix.serial or f"{await asyncio.to_thread(uuid.getnode):012X}"
+            self._vapix = VapixEvents(settings.vapix, settings.topic_prefix, serial)
         self._places = [
             self._bus.subscribe(Event, self._hear, who=NAME),
             self._commands.register(PublishMqtt, self._publish, who=NAME),
@@ -104,9 +115,12 @@ class MqttModule:
         state = self._states.hear(event)
         if state is not None and self._link.connected:
             self._link.publish(self._as_wanted(state))
+        for publication in self._vapix.hear(event, int(1000 * self._utc_s())) if self._vapix is not None else ():
+            self._link.publish(publication)
         wanted = self._settings.events
         if event.name in wanted or "all" in wanted:
-            self._link.publish(of_event(event))
+            told = of_event(event)
+            self._link.publish(replace(told, retain=True) if self._settings.retain == "all" else told)
 
     def _learn(self, event: Event) -> None:
         """What there is at the door is known from events; something new is to be found, too."""
@@ -122,12 +136,14 @@ class MqttModule:
                 self._link.publish(publication)
 
     def _as_wanted(self, state: Publication) -> Publication:
-        keeps = self._settings.retain == "states"
+        keeps = self._settings.retain != "none"
         return state if keeps else Publication(state.topic, state.payload)
 
     def _first(self) -> list[Publication]:
         """What a broker is told that we have just come to."""
-        return [*map(self._as_wanted, self._states.all()), *self._entities()]
+        vapix = self._vapix.all() if self._vapix is not None else []
+        vapix = [each for each in vapix if not self._link.waits(each.topic)]  # how it came to be so follows
+        return [*map(self._as_wanted, self._states.all()), *self._entities(), *vapix]
 
     def _entities(self) -> list[Publication]:
         settings = self._settings
@@ -137,6 +153,7 @@ class MqttModule:
             version=self._version,
             prefix=settings.topic_prefix,
             commands=settings.commands,
+            status=_status(settings),
             ports=tuple(self._ports.values()),
             inputs=tuple(self._inputs.values()),
             accounts=tuple(self._accounts),
@@ -205,6 +222,14 @@ class MqttModule:
             log.info("%s: %s", topic, error)  # told by whoever refused
         except CallError as error:
             self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=f"{topic}: {error}"))
+
+
+def _status(settings: MqttSettings) -> tuple[str, str, str] | None:
+    """By what others know that the node is there; None where it does not tell both that it is and that it is not."""
+    here, gone = settings.connect_message, settings.last_will
+    if not (here.enabled and gone.enabled and here.topic == gone.topic):
+        return None
+    return here.topic, here.payload or "online", gone.payload or "offline"
 
 
 def matches(topic_filter: str, topic: str) -> bool:

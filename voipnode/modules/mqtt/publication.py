@@ -9,6 +9,7 @@
 <prefix>/schedule/<name>        ON | OFF
 <prefix>/event/<name>           an event as JSON, the dots of its name as slashes
 <prefix>/doorbell               {"event_type": "ring"} for each press of a call button
+<prefix>/event/tns:...          events in the form of VAPIX, where that is wished: see vapix_events.py
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ _WEIGHT = {CallState.CALLING: 1, CallState.RINGING: 2, CallState.ACTIVE: 3}
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One message; `topic` without the prefix."""
+    """One message; `topic` without the prefix, or whole behind "//". `qos`: None is that of the settings."""
 
     topic: str
     payload: str
     retain: bool = False
+    qos: int | None = None
 
 
 def level(text: str) -> str:
@@ -48,11 +50,26 @@ def level(text: str) -> str:
     return _UNFIT.sub("_", text) or "_"
 
 
+class CallSummary:
+    """Of several calls, the state of the one that matters most."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, CallState] = {}
+
+    def hear(self, event: CallChanged) -> str:
+        """The state now."""
+        if event.state in _WEIGHT:
+            self._calls[event.call] = event.state
+        else:
+            self._calls.pop(event.call, None)
+        return max(self._calls.values(), key=lambda state: _WEIGHT[state], default=CallState.IDLE).value
+
+
 class States:
     """The states that the broker keeps, as events have told them. Pure."""
 
     def __init__(self) -> None:
-        self._calls: dict[str, CallState] = {}
+        self._calls = CallSummary()
         self._known: dict[str, str] = {"call": "Idle"}
 
     def hear(self, event: Event) -> Publication | None:
@@ -80,15 +97,8 @@ class States:
             case ScheduleChanged():
                 return f"schedule/{level(event.schedule)}", "ON" if event.active else "OFF"
             case CallChanged():
-                return "call", self._call(event)
+                return "call", self._calls.hear(event)
         return None
-
-    def _call(self, event: CallChanged) -> str:
-        if event.state in _WEIGHT:
-            self._calls[event.call] = event.state
-        else:
-            self._calls.pop(event.call, None)
-        return max(self._calls.values(), key=lambda state: _WEIGHT[state], default=CallState.IDLE).value
 
 
 def of_event(event: Event) -> Publication:

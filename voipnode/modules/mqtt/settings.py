@@ -55,6 +55,54 @@ class DiscoverySettings(BaseModel):
     prefix: Topic = Field(default="homeassistant", min_length=1, description="Where Home Assistant looks.")
 
 
+class StatusMessage(BaseModel):
+    """A message that tells whether the node is there: the first one, or the will that the broker publishes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    topic: Topic = Field(default="status", min_length=1, description="Behind topic_prefix.")
+    payload: str = Field(default="", max_length=4096, description="Empty: online, or offline.")
+    retain: bool = Field(default=True, description="The broker keeps it.")
+    qos: Qos | None = Field(default=None, description="That of the others unless set.")
+
+
+class VapixCondition(BaseModel):
+    """Which events are published in the form of VAPIX, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str = Field(
+        default="//.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^+#\x00]+$",
+        description='Such as "onvif:Device/axis:IO/Port"; "//." at the end is all below it, alone everything.',
+    )
+    retain: Literal["none", "property", "all"] = Field(
+        default="none", description="What the broker keeps: nothing, states, or moments, too."
+    )
+    qos: Qos = 0
+
+
+class VapixSettings(BaseModel):
+    """Events also in the form in which Axis devices publish them, for clients that know those."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = False
+    prefix: Topic = Field(default="", description="Before their topics; empty: topic_prefix and /event.")
+    include_topic: bool = Field(default=True, description="The event's own topic is part of it.")
+    include_namespaces: bool = Field(default=True, description="With tns:onvif and tns:axis in it.")
+    include_serial: bool = Field(default=True, description="The serial number is in the payload.")
+    serial: str = Field(
+        default="", max_length=32, pattern=r"^[A-Za-z0-9_-]*$", description="Empty: the address of a network interface."
+    )
+    conditions: tuple[VapixCondition, ...] = Field(
+        default=(VapixCondition(),), max_length=64, description="The first one that an event fits is its own."
+    )
+
+
 class MqttSettings(BaseModel):
     """The node as a client of an MQTT broker."""
 
@@ -76,6 +124,12 @@ class MqttSettings(BaseModel):
         pattern=r"^[^\s\x00]*$",
         description="Who we are; empty: voipnode- and the host's name.",
     )
+    proxy: str = Field(
+        default="", max_length=255, pattern=r"^(http://[^\s@/]+:\d{1,5}/?)?$", description="http://host:port (CONNECT)."
+    )
+    proxy_username: str = Field(default="", max_length=255)
+    proxy_password: SecretStr = SecretStr("")
+    reconnect: bool = Field(default=True, description="Off: once it is lost, the broker is left alone.")
     clean_session: bool = Field(default=True, description="The broker forgets us while we are away.")
     keep_alive_s: int = Field(default=60, ge=5, le=3600)
     timeout_s: float = Field(default=10.0, ge=1, le=60, description="For an answer of the broker.")
@@ -90,11 +144,16 @@ class MqttSettings(BaseModel):
         description='Which events are published, by their names; "all" is every one.',
     )  # fmt: skip
     qos: Qos = Field(default=1, description="Of what we publish.")
-    retain: Literal["none", "states"] = Field(default="states", description="Whether the broker keeps states.")
+    retain: Literal["none", "states", "all"] = Field(
+        default="states", description="What the broker keeps: nothing, states, or events, too."
+    )
+    connect_message: StatusMessage = StatusMessage()
+    last_will: StatusMessage = StatusMessage()
     commands: bool = Field(
         default=False, description="Obey topics that open doors and press buttons: whoever may publish there may enter."
     )
     discovery: DiscoverySettings = DiscoverySettings()
+    vapix: VapixSettings = VapixSettings()
     subscriptions: tuple[SubscriptionSettings, ...] = Field(default=(), max_length=MAX_SUBSCRIPTIONS)
 
     @property
@@ -107,6 +166,10 @@ class MqttSettings(BaseModel):
             raise ValueError('host = "": the broker\'s name or address is needed where enabled = true')
         if self.password.get_secret_value() and not self.username:
             raise ValueError("password: a username is needed with it (MQTT 3.1.1 §3.1.2.9)")
+        if self.proxy_username and not self.proxy:
+            raise ValueError(f'proxy_username = "{self.proxy_username}": no proxy is set')
+        if self.alpn and self.transport not in ("tls", "wss"):
+            raise ValueError(f'alpn: it is part of TLS; transport = "tls" or "wss" has it, "{self.transport}" has not')
         if self.commands and not self.clean_session:
             raise ValueError(
                 "clean_session = false: the broker would keep commands while we are away, and a door would open late;"

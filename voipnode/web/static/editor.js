@@ -33,8 +33,8 @@ export function makeEditor({
 
   function open(id, title, values, known) {
     edited = id;
-    begun = id ? {} : values;
     const schema = pick(whole, values);
+    begun = Object.fromEntries(Object.entries(id ? {} : values).filter(([name]) => name in schema.properties));
     const first = typeof main === "function" ? main(values) : main;
     $("editor-title").textContent = id ? `${noun} ${title}` : `New ${noun.toLowerCase()}`;
     fields = [];
