@@ -220,12 +220,12 @@ class Node:
         await self._history.start(before.last_event_utc if before is not None else "")
         self._sound.start(self._settings.audio.front_end)
         self._started += [self._bindings, self._quiet, self._sound, self._clips, self._door, self._keeper]
-        self._door.open(self._house.commands)
         self._clips.start(self._door.bridge, self._house.commands)
         self._clips.use(self._settings)
         self._siren.register(self._house.commands)
         self._started.append(self._siren)
         await self._start_modules(FIRST_MODULES)
+        self._door.open(self._house.commands)  # which tells how the sound is treated
         await self._keeper.open(self._settings)
         self._started.append(self._multicast)
         await self._multicast.use(self._settings.multicast)

@@ -56,6 +56,8 @@ from voipnode.calls.schedules.schedules import Schedules
 from voipnode.clip_editor import ClipEditor
 from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
+from voipnode.modules.rules.module import RulesModule
+from voipnode.rule_editor import RuleEditor
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
 from voipnode.store.history import HistoryStore
@@ -343,6 +345,21 @@ class WebRig:
         ContactEditor(SettingsEditor(path, use, lambda: settings), self.bus).register(self.commands)
         ContactDesk(book, self.bus, self.commands, lambda: datetime.now(UTC)).register()
         return book
+
+    async def rules(self, path: Path, text: str = "") -> RulesModule:
+        """Rules of a settings file at `path`, with all that acts on them; for whoever asked to `stop`."""
+        path.write_text(text)
+        settings = load_settings(path, NodeSettings)
+        module = RulesModule(House(self.bus, self.commands, path.parent), settings)
+
+        async def use(changed: NodeSettings) -> bool:
+            module.use(changed)
+            return True
+
+        RuleEditor(SettingsEditor(path, use, lambda: settings), self.bus).register(self.commands)
+        await module.start()
+        self.bus.publish(NodeStarted(at=self.bus.clock(), version="0.1.0"))
+        return module
 
     def clips(self, path: Path, text: str = "") -> ClipStock:
         """Clips of a settings file at `path`, in the folder clips beside it, with all that acts on them."""

@@ -39,6 +39,7 @@ from voipnode.calls.events import (
     Problem,
     RegistrationChanged,
     RegistrationState,
+    ScheduleChanged,
 )
 from voipnode.calls.hooks import House
 from voipnode.modules.display.module import DisplayModule
@@ -534,3 +535,37 @@ def test_the_device_at_the_door_shows_and_takes_what_a_visitor_would_see_and_do(
         PresentCard(reader="panel", uid="04A1B2C3"),
         RingRecipients(plan="Reception", button="Reception"),
     ]
+
+
+def test_a_rule_is_made_tried_and_pulled_with_what_is_wrong_said_beside_its_field(
+    page: Any, site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "voipnode.toml"
+    site.keep(site.run(site.rig.rules(path, '# ours\n[[schedules]]\nname = "day"\ntimes = ["00:00-24:00"]\n')).stop)
+    page.click("a[href='/rules']")
+    shows(page, "#ready-rules", "Loud ringer")
+    page.click("#add")
+    page.fill("#field-name", "Help")
+    condition = page.locator("#field-conditions .part").nth(0)
+    condition.get_by_role("combobox").first.select_option("trigger")
+    condition.get_by_label("Name").fill("Please")
+    page.click("text=Add a condition")
+    page.click("#save")
+    wrong = page.locator("#field-conditions .part").nth(1)
+    sync_api.expect(wrong).to_contain_text('there is no such schedule; there is "day"')
+    wrong.get_by_label("Name").select_option("day")
+    page.locator("#field-actions").get_by_label("Port").select_option("door")
+    page.locator("#field-actions").get_by_label("Duration (s)").fill("00:00:30")
+    page.click("#save")
+    sync_api.expect(page.locator("#editor")).to_be_hidden()
+    row = page.locator("#rules li.rule")
+    sync_api.expect(row).to_contain_text('activate "door" for 30 s')
+    row.get_by_role("button", name="Dry run").click()
+    sync_api.expect(row).to_contain_text('It would not fire: does not hold: schedule "day" is active.')
+    site.do(lambda: site.rig.bus.publish(ScheduleChanged(schedule="day", active=True)))
+    page.get_by_role("button", name="Pull: Please").click()
+    shows(page, "#lately", 'Help: trigger "Please" was pulled')
+    row.get_by_role("switch").click()
+    sync_api.expect(row.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    assert path.read_text().startswith("# ours\n")
+    assert "enabled = false" in path.read_text()

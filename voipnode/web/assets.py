@@ -24,6 +24,10 @@ FILES = {
     "/history": ("history.html", "text/html; charset=utf-8"),
     "/recipients": ("recipients.html", "text/html; charset=utf-8"),
     "/static/recipients.js": ("recipients.js", "text/javascript; charset=utf-8"),
+    "/rules": ("rules.html", "text/html; charset=utf-8"),
+    "/static/rules.js": ("rules.js", "text/javascript; charset=utf-8"),
+    "/static/rules.css": ("rules.css", "text/css; charset=utf-8"),
+    "/static/parts.js": ("parts.js", "text/javascript; charset=utf-8"),
     "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
     "/static/contacts.js": ("contacts.js", "text/javascript; charset=utf-8"),
     "/static/editor.js": ("editor.js", "text/javascript; charset=utf-8"),
@@ -58,6 +62,7 @@ TITLES = {
     "/display": "Display",
     "/signals": "Light and siren",
     "/clips": "Clips",
+    "/rules": "Rules",
     "/recipients": "Recipients",
 }
 

@@ -176,7 +176,7 @@ def _unknown(part: BaseModel, where: Where, names: Mapping[str, Collection[str]]
         value = getattr(part, field)
         several = value if isinstance(value, tuple) else (value,)
         for number, name in enumerate(several):
-            if name and name not in names[what]:
+            if name not in names[what] and (name or type(part).model_fields[field].is_required()):
                 there = ", ".join(f'"{each}"' for each in sorted(names[what])) or "none"
                 place = (*where, field, number) if isinstance(value, tuple) else (*where, field)
                 yield place, name, f"there is no such {what}; there is {there}"

@@ -10,9 +10,10 @@ export const $ = (id) => document.getElementById(id);
 // those that are not in the form; `start(name, schema)` is what a new entry begins with, `always(name)` whether that is
 // sent though nobody changed it; `suggestions()` has known values of fields. `refresh` is called after each change.
 // Entries of several kinds: `pick(schema, values)` is the schema of one with these values, `main(values)` its fields;
-// `opened(values)` is told when it is in the form.
+// `opened(values)` is told when it is in the form. `isSchemaFresh`: the schema is asked for each time.
 export function makeEditor({
   things, schemaPath, pick = (schema) => schema, noun, main, hidden = [], start, always, suggestions, opened, refresh,
+  isSchemaFresh = false,
 }) {
   let whole = null;
   let fields = [];
@@ -23,7 +24,7 @@ export function makeEditor({
 
   async function edit(id, title = id, given = {}) {
     try {
-      whole ??= await ask("GET", schemaPath);
+      if (!whole || isSchemaFresh) whole = await ask("GET", schemaPath);
       const known = await suggestions();
       open(id, title, id ? await ask("GET", path(id)) : given, known);
     } catch (error) {
@@ -94,7 +95,7 @@ export function makeEditor({
     const left = (error.fields ?? []).filter((wrong) => {
       const isIts = (name) => wrong.field === name || wrong.field.startsWith(`${name}[`) || wrong.field.startsWith(`${name}.`);
       const field = fields.find((each) => isIts(each.name));
-      field?.complain(wrong.message);
+      field?.complain(wrong.message, wrong.field.slice(field.name.length));
       if (field && $("more")?.contains(field.element)) $("more").open = true;
       return !field;
     });

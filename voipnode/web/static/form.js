@@ -1,22 +1,32 @@
 // A form made of a JSON Schema: one field for each property, with the schema's own words; only what was changed is read.
 
+import { parts } from "./parts.js";
+
 const WORDS = /_/g;
 
-export function makeField(name, schema, whole, value) {
+// `whole.names`, where there is one, has what there is to choose from for fields whose schema says `names` or `suggest`.
+export function makeField(name, schema, whole, value, prefix = "field") {
   const field = document.createElement("div");
   field.className = "field";
   field.dataset.key = name;
   const plain = resolved(schema, whole);
-  const control = controlFor(plain, whole, value, `field-${name}`);
+  const id = `${prefix}-${name}`;
+  const control = controlFor(plain, whole, value, id);
   const label = document.createElement("label");
-  label.htmlFor = `field-${name}`;
-  label.textContent = title(name);
+  label.htmlFor = id;
+  label.textContent = titled(name);
   const help = paragraph("help", plain.description ?? schema.description ?? "");
   const error = paragraph("error", "");
-  help.id = `help-${name}`;
-  error.id = `error-${name}`;
+  const key = prefix === "field" ? name : id;
+  help.id = `help-${key}`;
+  error.id = `error-${key}`;
   error.setAttribute("role", "alert");
   control.element.setAttribute("aria-describedby", `${help.id} ${error.id}`);
+  if (control.isGroup) { // what has no single control is labelled as a group
+    label.removeAttribute("for");
+    label.id = `label-${id}`;
+    control.element.setAttribute("aria-labelledby", label.id);
+  }
   if (control.isTick) {
     label.prepend(control.element);
     label.className = "tick";
@@ -33,7 +43,9 @@ export function makeField(name, schema, whole, value) {
     element: field,
     read: control.read,
     isChanged: () => JSON.stringify(control.read()) !== before,
-    complain: (words) => {
+    complain: (words, path = "") => {
+      if (!words) control.forgive?.();
+      else if (path && control.complain?.(path, words)) return;
       error.textContent = words;
       if (words) control.element.setAttribute("aria-invalid", "true");
       else control.element.removeAttribute("aria-invalid");
@@ -41,7 +53,7 @@ export function makeField(name, schema, whole, value) {
   };
 }
 
-function title(name) {
+export function titled(name) {
   const words = name.replace(WORDS, " ").replace(/ s$/, " (s)").replace(/ ms$/, " (ms)");
   return words[0].toUpperCase() + words.slice(1);
 }
@@ -61,12 +73,17 @@ function resolved(schema, whole) {
 }
 
 function controlFor(schema, whole, value, id) {
+  if (schema.type === "boolean" && schema.isOptional) return choice({ enum: [null, true, false] }, value, id);
   if (schema.type === "boolean") return tick(value, id);
   if (schema.enum) return choice(schema, value, id);
+  if (schema.type === "array" && schema.items.discriminator) return parts(schema, whole, value, id);
+  const there = whole.names?.[schema.names];
+  if (schema.type === "array" && (there || schema.items.enum)) return ticks(there ?? schema.items.enum, value, id);
+  if (there) return named(there, schema, value, id);
   if (schema.type === "object") return group(schema, whole, value, id);
   if (schema.type === "array" && resolved(schema.items, whole).type === "object") return groups(schema, whole, value, id);
   if (schema.type === "array") return list(schema, value, id);
-  return text(schema, value, id);
+  return text(schema, whole, value, id);
 }
 
 function tick(value, id) {
@@ -78,25 +95,60 @@ function tick(value, id) {
 function choice(schema, value, id) {
   const element = document.createElement("select");
   element.id = id;
-  for (const each of schema.enum) element.append(new Option(String(each).replace(WORDS, " "), JSON.stringify(each)));
-  element.value = JSON.stringify(value ?? schema.default);
+  const words = { null: "as it is", true: "yes", false: "no" };
+  for (const each of schema.enum) {
+    element.append(new Option(words[each] ?? String(each).replace(WORDS, " "), JSON.stringify(each)));
+  }
+  element.value = JSON.stringify(value ?? schema.default ?? null);
   return { element, read: () => JSON.parse(element.value) };
 }
 
-function text(schema, value, id) {
+// one of those that there are; none, where the schema allows it; the present one, even if it is there no more
+function named(names, schema, value, id) {
+  const element = document.createElement("select");
+  element.id = id;
+  const others = value && !names.includes(value) ? [value] : [];
+  element.append(new Option(schema.default === "" ? "any or none" : names.length ? "choose…" : "there is none", ""));
+  element.append(...[...names, ...others].map((name) => new Option(name, name)));
+  element.value = value ?? "";
+  return { element, read: () => element.value };
+}
+
+// any of those that there are
+function ticks(names, value, id) {
+  const element = document.createElement("div");
+  element.id = id;
+  element.className = "ticks";
+  element.setAttribute("role", "group");
+  const chosen = value ?? [];
+  const boxes = [...names, ...chosen.filter((each) => !names.includes(each))].map((name, at) => {
+    const box = input("checkbox", `${id}-${at}`);
+    box.checked = chosen.includes(name);
+    const label = document.createElement("label");
+    label.className = "tick";
+    label.append(box, String(name));
+    element.append(label);
+    return [name, box];
+  });
+  if (!boxes.length) element.textContent = "there is none";
+  return { element, isGroup: true, read: () => boxes.filter(([, box]) => box.checked).map(([name]) => name) };
+}
+
+function text(schema, whole, value, id) {
   const isNumber = schema.type === "number" || schema.type === "integer";
   const element = input(schema.format === "password" ? "password" : "text", id);
   element.value = value ?? "";
   element.autocomplete = schema.format === "password" ? "new-password" : "off";
   if (schema.format === "password" && value === undefined) element.placeholder = "as it was";
-  if (schema.suggestions) element.setAttribute("list", `${id}-known`);
+  const suggestions = schema.suggestions ?? whole.names?.[schema.suggest];
+  if (suggestions) element.setAttribute("list", `${id}-known`);
   if (isNumber) element.inputMode = "decimal";
   const read = () => {
     const written = element.value.trim();
     if (schema.isOptional && !written) return null;
     return isNumber && written !== "" && Number.isFinite(Number(written)) ? Number(written) : written;
   };
-  return { element, read, beside: schema.suggestions && known(schema.suggestions, `${id}-known`) };
+  return { element, read, beside: suggestions && known(suggestions, `${id}-known`) };
 }
 
 function known(values, id) {
@@ -121,7 +173,7 @@ function group(schema, whole, value, id) {
     const control = controlFor(resolved(each, whole), whole, value?.[name] ?? "", `${id}-${name}`);
     const label = document.createElement("label");
     label.htmlFor = `${id}-${name}`;
-    label.textContent = title(name);
+    label.textContent = titled(name);
     element.append(label, control.element);
     return [name, control];
   });
