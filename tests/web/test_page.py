@@ -298,22 +298,25 @@ def test_problems_and_a_lost_guardian_are_shown_and_can_be_dismissed(page: Any, 
     sync_api.expect(page.locator("#notices")).to_be_empty()
 
 
+ACCOUNT = "#about .account >> nth=0"
+
+
 def test_an_account_is_green_while_registered_and_red_with_its_reason(page: Any, site: Site) -> None:
     def told(state: RegistrationState, reason: str) -> None:
         event = RegistrationChanged(account="peer to peer", id="peer to peer", state=state, reason=reason)
         site.do(lambda: site.rig.bus.publish(event))
 
     def dot() -> Any:
-        return page.locator("#about .account").evaluate("row => getComputedStyle(row, '::before').backgroundColor")
+        return page.locator(ACCOUNT).evaluate("row => getComputedStyle(row, '::before').backgroundColor")
 
     told(RegistrationState.REGISTERED, "registered at pbx.example")
-    shows(page, "#about .account", "registered at pbx.example")
-    sync_api.expect(page.locator("#about .account")).to_have_attribute("data-state", "registered")
+    shows(page, ACCOUNT, "registered at pbx.example")
+    sync_api.expect(page.locator(ACCOUNT)).to_have_attribute("data-state", "registered")
     green = dot()
     told(RegistrationState.PROBLEM, "wrong password")
     shows(page, "#notices", "Account peer to peer: wrong password.")
     shows(page, "#log", "Account peer to peer: wrong password")
-    sync_api.expect(page.locator("#about .account")).to_have_attribute("data-state", "problem")
+    sync_api.expect(page.locator(ACCOUNT)).to_have_attribute("data-state", "problem")
     assert dot() != green
     told(RegistrationState.REGISTERED, "registered at pbx.example")
     sync_api.expect(page.locator("#notices")).to_be_empty()
