@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import osdp_sys
-from osdp.constants import Capability, CardFormat, Command, Event, LibFlag, StatusReportType
+from osdp.constants import Capability, CardFormat, Command, CompletionStatus, Event, LibFlag, StatusReportType
 from osdp.helpers import PDCapabilities, PDInfo
 
 KEY = bytes(range(0x30, 0x40))
@@ -85,10 +85,12 @@ class OsdpPeer:
         osdp_sys.set_loglevel(0)
         self.commands: list[dict[str, Any]] = []
         self.installed: bytes | None = None
+        self.taken = 0  # cards and the like that the panel has fetched
         flags = [] if key else [LibFlag.InstallMode]
         info = PDInfo(address, wire, scbk=key, flags=flags, name="peer").get()
         self._device = osdp_sys.PeripheralDevice(info, capabilities=PDCapabilities(capabilities).get())
         self._device.set_command_callback(self._command)
+        self._device.set_event_completion_callback(self._told)
         self._task: asyncio.Task[None] | None = None
 
     def _command(self, command: dict[str, Any]) -> tuple[int, None]:
@@ -96,6 +98,9 @@ class OsdpPeer:
         if command["command"] == Command.Keyset:
             self.installed = command["data"]
         return 0, None
+
+    def _told(self, event: dict[str, Any], status: int) -> None:
+        self.taken += status == CompletionStatus.Ok
 
     def plug_in(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())

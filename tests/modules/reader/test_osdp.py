@@ -236,6 +236,55 @@ def test_pairing_gives_it_a_key_that_only_the_node_may_read(tmp_path: Path) -> N
     assert place.read == [ReadCard(reader="outside", uid="012C3E29", bits=26)]
 
 
+def test_pairing_that_comes_to_nothing_leaves_all_as_it_was(tmp_path: Path) -> None:
+    async def story(place: Place, peer: OsdpPeer) -> None:
+        await place.commands.execute(PairReader(reader="outside", for_s=0.3))
+        await place.until("end", lambda: place.links[-1].detail.startswith("pairing came to nothing"))
+        assert place.links[-1].state == "not connected"
+        assert sorted(path.name for path in (place.folder / "readers").iterdir()) == ["outside.key.new"]
+
+    tell(tmp_path, story, key="")
+
+
+def test_a_card_during_pairing_is_nobodys(tmp_path: Path) -> None:
+    async def story(place: Place, peer: OsdpPeer) -> None:
+        await place.commands.execute(PairReader(reader="outside", for_s=60.0))
+        peer.card(WIEGAND_26, 26)
+        await place.until("a panel in the clear that has taken the card", lambda: peer.taken)
+        await place.until("its turn", lambda: place.links)
+        await asyncio.sleep(0.1)
+
+    place = tell(tmp_path, story, peer_key=OTHER_KEY, key="")
+    assert place.read == []
+
+
+def test_pairing_whose_end_was_lost_is_finished_by_the_next_one(tmp_path: Path) -> None:
+    """The reader has the key, and the node was killed before it knew."""
+    folder = tmp_path / "readers"
+    folder.mkdir()
+    (folder / "outside.key.new").write_text(KEY.hex())
+    (folder / "outside.key.new").chmod(0o600)
+
+    async def story(place: Place, peer: OsdpPeer) -> None:
+        await place.commands.execute(PairReader(reader="outside"))
+        await place.connected()
+        assert (folder / "outside.key").read_text() == KEY.hex()
+
+    tell(tmp_path, story, key="")
+
+
+def test_a_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "readers"
+    folder.mkdir()
+    (folder / "outside.key").write_text(KEY.hex())
+    (folder / "outside.key").chmod(0o644)
+
+    async def story(place: Place, peer: OsdpPeer) -> None:
+        assert (place.links[-1].state, "chmod 600" in place.links[-1].detail) == ("not connected", True)
+
+    tell(tmp_path, story, key="")
+
+
 def test_a_reader_that_refuses_lights_is_not_lost_over_them(tmp_path: Path) -> None:
     async def story(place: Place, peer: OsdpPeer) -> None:
         await place.connected()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -34,18 +35,22 @@ class Place:
     """A simulated reader "outside", and whoever decides."""
 
     def __init__(self, folder: Path, **reader: Any) -> None:
-        self.bus = Bus(lambda: 100.0)
+        self.now = 100.0
+        self.bus = Bus(lambda: self.now)
         self.events: list[Event] = []
         self.bus.subscribe(Event, self.events.append, who="test")
         self.commands = Commands()
         self.read: list[ReadCard | ReadKeys] = []
         self.refuses = ""
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.commands.register(ReadCard, self._decide, who="test")
         self.commands.register(ReadKeys, self._decide, who="test")
         settings = ReadersSettings.model_validate({"readers": [{"name": "outside", **reader}]})
         self.module = ReaderModule(House(self.bus, self.commands, folder), settings)
 
     async def _decide(self, command: ReadCard | ReadKeys) -> str:
+        await self.answers.wait()
         if self.refuses:
             raise NotNowError(self.refuses)
         self.read.append(command)
@@ -183,19 +188,54 @@ def test_a_card_for_a_reader_that_is_no_setting_is_read_as_it_is(tmp_path: Path)
     assert tell(tmp_path, story).read == [ReadCard(reader="page", uid="04A1B2C3")]
 
 
-def test_a_reader_that_reads_too_fast_or_of_whom_nobody_takes_anything_is_told(tmp_path: Path) -> None:
+def test_what_nobody_takes_is_told(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
-        for _ in range(MAX_WAITING + 1):
-            place.reader.keys("1")
-        await settle()
         place.refuses = "not now"
         place.reader.keys("1")
         await settle()
 
+    (problem,) = tell(tmp_path, story).told(Problem)
+    assert (problem.where, problem.detail) == ("reader.outside", "not now")
+
+
+def test_who_tries_cards_through_at_the_wires_gets_two_a_second_and_one_word(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        for number in range(1000):
+            place.reader.card(f"{number:08X}")
+            await settle(3)
+        assert len(place.read) == 8
+        place.now += 10.0
+        for number in range(1000):
+            place.reader.card(f"{number:08X}")
+            await settle(3)
+        assert len(place.read) == 16
+        place.now += 1.0
+        place.reader.keys("123456789")
+        await settle(3)
+        assert len(place.read) == 16
+        place.reader.keys("12345678")
+        await settle(3)
+        (listed,) = json.loads(await place.commands.execute(ListReaders()))
+        assert listed["refused"] == 1000 - 8 + 1000 - 8 + 1
+
     place = tell(tmp_path, story)
-    assert len(place.read) == MAX_WAITING
-    assert [problem.where for problem in place.told(Problem)] == ["reader.outside"] * 2
-    assert [problem.detail for problem in place.told(Problem)][1] == "not now"
+    assert len(place.read) == 17
+    assert len(place.told(CardRead)) == 16
+    (problem,) = place.told(Problem)
+    assert "faster than anybody" in problem.detail
+
+
+def test_what_waits_for_an_answer_is_bounded(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        place.answers.clear()
+        for _ in range(MAX_WAITING + 1):
+            place.reader.keys("1")
+        await settle()
+        place.answers.set()
+        await settle()
+
+    place = tell(tmp_path, story)
+    assert (len(place.read), len(place.told(Problem))) == (MAX_WAITING, 1)
 
 
 def test_what_the_entry_list_answers_is_shown_and_heard(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from voipnode.modules.reader.face import Face
 from voipnode.modules.reader.key_file import KeyFile, KeyFileError
 from voipnode.modules.reader.osdp_line import OsdpLine
 from voipnode.modules.reader.osdp_reader import OsdpReader
+from voipnode.modules.reader.pace import CARD, KEY, Pace
 from voipnode.modules.reader.settings import ReaderSettings, ReadersSettings
 from voipnode.modules.reader.wiegand_reader import WiegandReader
 
@@ -38,6 +39,7 @@ class Reader:
     face: Face
     data_sets: tuple[DataSet, ...] = ()
     link: Link = field(default_factory=lambda: Link(NOT_CONNECTED, detail="switched off"))
+    pace: Pace = field(default_factory=Pace)
     waiting: int = 0
     refused: int = 0  # of what it sent
     refused_at: float | None = None  # when that was last told
@@ -151,11 +153,19 @@ class ReaderModule:
 
     def heard_card(self, reader: Reader, uid: str, bits: int, chip: ChipCard | None) -> None:
         """A reader read a card."""
-        self._later(reader, self._wish(reader, uid, bits, chip))
+        if self._keeps_pace(reader, CARD) and (wish := self._wish(reader, uid, bits, chip)) is not None:
+            self._later(reader, wish)
 
     def heard_keys(self, reader: Reader, keys: str) -> None:
         """Keys were pressed at a reader."""
-        self._later(reader, ReadKeys(reader=reader.settings.name, keys=keys))
+        if self._keeps_pace(reader, KEY * len(keys)):
+            self._later(reader, ReadKeys(reader=reader.settings.name, keys=keys))
+
+    def _keeps_pace(self, reader: Reader, takes: float) -> bool:
+        if reader.waiting < MAX_WAITING and reader.pace.allows(takes, self._bus.clock()):
+            return True
+        self.refused(reader, "cards or keys faster than anybody shows or presses them")
+        return False
 
     def refused(self, reader: Reader, why: str) -> None:
         """A reader sent what is neither card nor keys: told once in a while, for a bad wire brings it all day."""
@@ -163,14 +173,9 @@ class ReaderModule:
         now = self._bus.clock()
         if reader.refused_at is None or now >= reader.refused_at + REFUSED_AGAIN_S:
             reader.refused_at = now
-            self._problem(reader, f"what it sent was refused: {why} ({reader.refused} times so far); look at its wires")
+            self._problem(reader, f"what it sent was refused: {why} ({reader.refused} times so far); see to its wires")
 
-    def _later(self, reader: Reader, command: ReadCard | ReadKeys | None) -> None:
-        if command is None:
-            return
-        if reader.waiting >= MAX_WAITING:
-            self._problem(reader, "it reads faster than anybody can be let in: a card or key was not looked at")
-            return
+    def _later(self, reader: Reader, command: ReadCard | ReadKeys) -> None:
         reader.waiting += 1
         self._tasks.start(self._bring(reader, command))
 
