@@ -81,13 +81,12 @@ from voipnode.web.server import WebServer
 log = logging.getLogger(__name__)
 
 # Before all else: the outputs are held, and in their normal state, before anything can ask for them; and rules and
-# MQTT hear from the beginning how everything stands.
-FIRST_MODULES = (RELAY, RULES, MQTT)
+# MQTT hear from the beginning how everything stands; the light shows that the node starts.
+FIRST_MODULES = (RELAY, RULES, MQTT, LIGHT)
 MODULES = (
     RECIPIENTS,
     CONTROLLER,
     ENTRY,
-    LIGHT,
     DTMF,
     BUTTON,
     SOUND_LEVEL,
