@@ -98,7 +98,7 @@ MODULES = (
 )
 
 # Of the settings, that commands change: what an entry is called.
-LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient", "readers": "reader"}
+LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient", "readers": "reader", "detectors": "detector"}
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {
@@ -118,6 +118,8 @@ WHILE_IT_RUNS = {
     "pages",
     "images",
     "recipients",
+    "detectors",
+    "plugins",
 }  # parts of the settings that may change then
 
 
@@ -183,6 +185,7 @@ class Node:
         self._history = CallHistory(
             settings, self._house, self._log.run_id, on_problem=self._store_problem, utc_now=utc_now
         )
+        self._plugins = PluginHost(settings.plugins, self._house)
         self._followers: list[tuple[_Follower, type[Any]]] = []  # modules that other settings are for, while they run
         self._directory = Directory(self._book, settings.groups, settings.sip)
         self._bindings = self._remembered(BINDINGS)
@@ -246,9 +249,8 @@ class Node:
         if web is not None:
             self._started.append(web)
             await web.start()
-        plugins = PluginHost(self._settings.plugins, self._house)
-        self._started.append(plugins)
-        await plugins.start()
+        self._started.append(self._plugins)
+        await self._plugins.start()
         self.bus.publish(NodeStarted(version=__version__, previous=self._before(doors_before)))
 
     async def _start_modules(self, descriptors: Sequence[ModuleDescriptor]) -> None:
@@ -298,6 +300,7 @@ class Node:
         for module, kind in self._followers:
             module.use(settings.of(kind))
         self._clips.use(settings)
+        self._plugins.use(settings.plugins)
         if changed := [name for name, value in settings if value != getattr(self._seen, name)]:
             self._seen = settings
             self.bus.publish(SettingsChanged(section=", ".join(sorted(changed))))

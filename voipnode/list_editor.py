@@ -24,7 +24,12 @@ MODES = ("add", "overwrite", "replace")
 MAX_ENTRIES = 300
 Changes = list[tuple[str, Any]]
 # What rules call the entries of a list.
-KNOWN_TO_RULES = {"signals": "light profile", "pages": "display page", "recipients": "recipient"}
+KNOWN_TO_RULES = {
+    "signals": "light profile",
+    "pages": "display page",
+    "recipients": "recipient",
+    "detectors": "detector",
+}
 
 
 class ListEditor:

@@ -27,6 +27,7 @@ from voipnode.calls.commands import (
 from voipnode.calls.errors import CallError, FieldsError, NotNowError, UnknownNameError
 from voipnode.calls.events import ButtonPressed, Event, NodeStarted, Problem
 from voipnode.calls.hooks import Bus, Commands, House, MayOpen, ModuleDescriptor, Verdict
+from voipnode.plugins.faults import Faults
 from voipnode.plugins.fenced_bus import FencedBus
 from voipnode.plugins.host import PluginHost
 from voipnode.plugins.settings import OwnKeys, PluginTable
@@ -305,8 +306,7 @@ def test_a_listener_that_blocks_or_is_a_coroutine_function_is_told(tmp_path: Pat
         await scene.stop()
 
         ticks = iter((0.0, 0.45))
-        runs = scene.host._plugins["acme"]  # type: ignore[union-attr] # its parts, with a stopwatch of our own
-        bus = FencedBus(scene.bus, "acme", runs.faults, stopwatch=lambda: next(ticks))
+        bus = FencedBus(scene.bus, "acme", Faults(scene.bus, "acme"), stopwatch=lambda: next(ticks))
         bus.subscribe(ButtonPressed, lambda event: None)
         scene.bus.publish(PRESSED)
         assert "held the whole node up for 0.5 s" in scene.problems[-1]
@@ -466,5 +466,34 @@ def test_who_may_not_open_allows_no_stranger_in(tmp_path: Path) -> None:
         assert (await scene.bus.decide(stranger)).allowed is False
         assert "may_open is not true: its word does not count" in scene.problems[0]
         await scene.stop()
+
+    tell(tmp_path, story)
+
+
+def test_other_settings_stop_what_is_gone_and_start_what_is_new_while_the_node_runs(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        log: list[str] = []
+
+        def add(name: str) -> None:
+            scene.add(lambda house: log.append(f"{name} starts"), lambda: log.append(f"{name} stops"), name=name)
+
+        for name in ("stays", "goes", "changes"):
+            add(name)
+        await scene.start()
+        assert scene.host is not None
+        log.clear()
+        del scene.tables["goes"]
+        scene.host.use(scene.tables)
+        add("changes")
+        add("comes")
+        scene.host.use(scene.tables)
+        scene.host.use(dict(scene.tables))
+        await asyncio.sleep(1)
+        assert log == ["goes stops", "changes stops", "changes starts", "comes starts"]
+        assert [each["name"] for each in await scene.listed()] == ["stays", "changes", "comes"]
+        log.clear()
+        await scene.stop()
+        assert sorted(log) == ["changes stops", "comes stops", "stays stops"]
+        assert scene.problems == []
 
     tell(tmp_path, story)

@@ -23,7 +23,7 @@ class RunningPlugin:
     """`state` is "missing" (its package), "off", "failed", "running" or "stopped"; `trouble` says why, in words."""
 
     def __init__(self, table: PluginTable, house: House) -> None:
-        self._table = table
+        self.table = table
         self.name = table.name
         self.package = table.package
         self.faults = Faults(house.bus, table.name)
@@ -38,14 +38,14 @@ class RunningPlugin:
 
     async def start(self) -> None:
         """Build and start it; never raises. What it had registered before it failed is taken back."""
-        if not self._table.keys.enabled:
+        if not self.table.keys.enabled:
             return
-        if self._table.trouble or self._table.descriptor is None:
-            self._fail(self._table.trouble, "failed" if self.package else "missing")
+        if self.table.trouble or self.table.descriptor is None:
+            self._fail(self.table.trouble, "failed" if self.package else "missing")
             return
         try:
             _make(self._house.state_dir)
-            self._module = self._table.descriptor.build(self._house, self._table.settings)
+            self._module = self.table.descriptor.build(self._house, self.table.settings)
             await patiently(_awaitable(self._module.start(), "start"), START_S)
         except TimeoutError:
             self._fail(f"did not start in {START_S:g} s")

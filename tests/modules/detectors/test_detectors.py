@@ -172,3 +172,38 @@ actions = [{do = "stop_clip"}]
         with pytest.raises(SettingsError) as caught:
             parse_settings(text, NodeSettings, "f")
         assert words in str(caught.value)
+
+
+def test_other_settings_while_it_runs_leave_alone_what_stays() -> None:
+    async def story(scene: Scene) -> None:
+        for name in ("stays", "goes", "changes"):
+            await scene.report(name)
+        del scene.told[:]
+        pir = {"kind": "pir", "hold_s": 0}
+        settings = DetectorsSettings.model_validate(
+            {
+                "detectors": [
+                    {"name": "stays", **pir},
+                    {"name": "changes", "kind": "shock"},
+                    {"name": "comes", **pir},
+                    {"name": "off", "enabled": False, **pir},
+                ]
+            }
+        )
+        scene.module.use(settings)
+        told = sorted(each[1] for each in scene.told)
+        assert told == ["changes", "changes", "comes", "goes"], "one ends, and a new one of its name begins"
+        assert not any(active for _, _, active, _ in scene.told)
+        listed = json.loads(await scene.commands.execute(ReadDetectors()))
+        assert {each["name"]: each["active"] for each in listed} == {
+            "stays": True,
+            "changes": False,
+            "comes": False,
+            "off": False,
+        }
+        del scene.told[:]
+        scene.module.use(settings)
+        assert scene.told == []
+
+    pir = {"kind": "pir", "hold_s": 0}
+    tell(story, {"name": "stays", **pir}, {"name": "goes", **pir}, {"name": "changes", **pir})

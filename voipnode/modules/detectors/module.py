@@ -31,12 +31,19 @@ class Reported:
         self._bus = bus
         self._timer: asyncio.TimerHandle | None = None
         self.active = False
+        self.started = False
 
     def start(self) -> None:
+        self.started = True
         self._publish("start", "")
 
     def stop(self) -> None:
         self._let_go()
+
+    def end(self) -> None:
+        """It is no more, and notices nothing."""
+        self.stop()
+        self._change(False, "settings", "")
 
     def report(self, command: ReportDetector) -> None:
         """It notices something, or no longer. Raises CallError."""
@@ -145,6 +152,7 @@ class DetectorsModule:
 
     def __init__(self, house: House, settings: DetectorsSettings) -> None:
         self._commands = house.commands
+        self._bus = house.bus
         self._detectors = {each.name: _made(each, house.bus) for each in settings.detectors}
         self._places: list[Subscription] = []
 
@@ -163,6 +171,21 @@ class DetectorsModule:
         self._places = []
         for each in self._detectors.values():
             each.stop()
+
+    def use(self, settings: DetectorsSettings) -> None:
+        """Have these detectors from now on; those that stay as they are notice what they noticed."""
+        before, self._detectors = self._detectors, {}
+        for each in settings.detectors:
+            known = before.get(each.name)
+            if known is not None and known.settings == each:
+                self._detectors[each.name] = before.pop(each.name)
+            else:
+                self._detectors[each.name] = _made(each, self._bus)
+        for gone in before.values():
+            gone.end()
+        for detector in self._detectors.values():
+            if detector.settings.enabled and not detector.started:
+                detector.start()
 
     def _report(self, command: ReportDetector) -> str:
         found = self._detectors.get(command.detector)
