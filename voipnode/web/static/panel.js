@@ -317,7 +317,7 @@ async function askSpeaker(what) {
 }
 
 function contactValue(line) {
-  return { words: contactWords(line), state: line.tampered ? "problem" : line.active ? "registered" : "off" };
+  return { kind: "contact", words: contactWords(line), state: line.tampered ? "problem" : line.active ? "registered" : "off" };
 }
 
 function renderAbout(node, ports, inputs) {
@@ -345,7 +345,7 @@ function renderAbout(node, ports, inputs) {
 
 function aboutValue(value) {
   if (typeof value !== "object") return element("dd", "", value);
-  const made = element("dd", "account", value.words);
+  const made = element("dd", value.kind ?? "account", value.words);
   made.dataset.state = value.state;
   return made;
 }
