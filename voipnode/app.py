@@ -43,6 +43,7 @@ from voipnode.door import Door
 from voipnode.image_editor import ImageEditor
 from voipnode.line_keeper import LineKeeper
 from voipnode.list_editor import ListEditor
+from voipnode.modules.audio.door_recorder import DESCRIPTOR as RECORDINGS
 from voipnode.modules.audio.module import make_device, recorded
 from voipnode.modules.button.module import DESCRIPTOR as BUTTON
 from voipnode.modules.control_button.module import DESCRIPTOR as CONTROL_BUTTON
@@ -90,6 +91,7 @@ MODULES = (
     DTMF,
     BUTTON,
     SOUND_LEVEL,
+    RECORDINGS,
     SPEAKER_TEST,
     CONTROL_BUTTON,
     READER,

@@ -28,6 +28,7 @@ from voipnode.calls.schedules.settings import MAX_SCHEDULES, ScheduleSettings, b
 from voipnode.calls.settings import AccountSettings, SipSettings, complete_accounts
 from voipnode.calls.vms.ports import VMS_ACCOUNT
 from voipnode.calls.vms.settings import VmsSettings
+from voipnode.modules.audio.door_recorder import RecordingsSettings
 from voipnode.modules.audio.settings import AudioSettings
 from voipnode.modules.button.settings import ButtonSettings, ButtonsSettings, InputSettings
 from voipnode.modules.control_button.settings import ControlButtonSettings
@@ -101,6 +102,7 @@ class NodeSettings(
     controller: ControllerSettings = ControllerSettings()
     control_button: ControlButtonSettings = ControlButtonSettings()
     sound_level: SoundLevelSettings = SoundLevelSettings()
+    recordings: RecordingsSettings = RecordingsSettings()
     speaker_test: SpeakerTestSettings = SpeakerTestSettings()
     mqtt: MqttSettings = MqttSettings()
     plugins: PluginTables = Field(default_factory=dict, description="Modules of third parties, by name.")
