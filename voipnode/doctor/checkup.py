@@ -15,6 +15,7 @@ from voipnode.doctor.forwarding import check_forwarding
 from voipnode.doctor.names import check_names
 from voipnode.doctor.nat import check_nat
 from voipnode.doctor.ports import check_ports
+from voipnode.doctor.readers import check_readers
 from voipnode.doctor.registrars import check_registrars
 from voipnode.doctor.relays import check_relays
 from voipnode.doctor.sound import check_sound
@@ -39,6 +40,7 @@ CHECKS = (
     Check("Certificates", LIMIT_S, check_certificates),
     Check("Sound", 9.0, check_sound),
     Check("Codecs", 2.0, check_codecs),
+    Check("Readers", 2.0, check_readers),
     Check("Clock", 8.0, check_clock),
     Check("Memory", 8.0, check_state),
 )
