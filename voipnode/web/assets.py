@@ -17,6 +17,8 @@ FILES = {
     "/static/entry.js": ("entry.js", "text/javascript; charset=utf-8"),
     "/readers": ("readers.html", "text/html; charset=utf-8"),
     "/static/readers.js": ("readers.js", "text/javascript; charset=utf-8"),
+    "/detectors": ("detectors.html", "text/html; charset=utf-8"),
+    "/static/detectors.js": ("detectors.js", "text/javascript; charset=utf-8"),
     "/clips": ("clips.html", "text/html; charset=utf-8"),
     "/static/clips.js": ("clips.js", "text/javascript; charset=utf-8"),
     "/extensions": ("extensions.html", "text/html; charset=utf-8"),
@@ -62,6 +64,7 @@ TITLES = {
     "/display": "Display",
     "/signals": "Light and siren",
     "/clips": "Clips",
+    "/detectors": "Detectors and plug-ins",
     "/rules": "Rules",
     "/recipients": "Recipients",
 }

@@ -16,7 +16,7 @@ class _Detector(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="Its name in rules, commands and events: letters, digits, _ and -, 1 to 32 of them.")
-    enabled: bool = Field(default=True, description="false: what is reported of it is refused.")
+    enabled: bool = Field(default=True, description="Off, what is reported of it is refused.")
 
 
 class ShockSettings(_Detector):
