@@ -40,6 +40,7 @@ def test_the_largest_that_is_right() -> None:
         (b"<svg/>", "neither png nor jpeg"),
         (bytes(MAX_BYTES + 1), "at most 5000000 are right"),
         (png_of(2049, 10), "2049x10 pixels; at most 2048x2048"),
+        (png_of(10, 2049), "10x2049 pixels; at most 2048x2048"),
         (png_of(60_000, 60_000), "60000x60000 pixels"),
         (png_of(0, 0), "0x0 pixels"),
         (png_of(100, 100), "cannot be read as png"),

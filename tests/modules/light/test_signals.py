@@ -265,6 +265,22 @@ def test_a_speaker_test_that_waits_for_the_end_of_a_call_does_not_hide_the_call_
     played(scenario)
 
 
+def test_no_siren_sounds_longer_than_three_minutes_however_long_its_light_goes_on() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.do(StartSignal(profile="Alarm"))
+        await asyncio.sleep(200)
+        shown = (await scene.read())["shown"]
+        assert (shown["light"]["pattern"], shown["siren"]) == ("flash", {})
+        await scene.do(StartSignal(profile="Alarm"))
+        await asyncio.sleep(1)
+        await scene.do(StopSignal())
+        await asyncio.sleep(0.1)
+        assert scene.sirens == [(0.0, "wail", 5), (180.0, "", 3), (200.0, "wail", 5), (201.0, "", 3)]
+        assert scene.told == [(0.0, "Alarm"), (180.0, "Alarm"), (200.0, "Alarm"), (201.0, "")]
+
+    played(scenario)
+
+
 def test_whoever_has_found_the_device_ends_it() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.do(Locate(duration_s=60.0))

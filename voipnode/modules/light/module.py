@@ -24,7 +24,6 @@ from voipnode.calls.commands import (
     Locate,
     PreviewSignal,
     ReadSignals,
-    SoundSiren,
     StartSignal,
     StopSignal,
     SwitchIndicator,
@@ -53,10 +52,10 @@ from voipnode.modules.light.profile import (
     PREVIEW,
     SILENCE,
     Profile,
-    Sound,
     profile_of,
 )
 from voipnode.modules.light.settings import ProfileSettings, SignalsSettings
+from voipnode.modules.light.siren import SirenWish
 
 NAME = "light"
 PREVIEW_S = 30.0
@@ -77,10 +76,11 @@ class LightModule:
         self._board = SignalBoard()
         self._call_light = CallLight(house.bus, settings.light, self._call_colour)
         self._shown = SignalChanged(profile="")
-        self._sounding = SILENCE
+        self._sounded: Activity | None = None  # one whose siren has sounded for as long as any may
         self._is_testing = False  # the loudspeaker, or waiting for a moment to do so
         self._indicators: dict[str, IndicatorChanged] = {}
         self._tasks = Tasks(NAME)
+        self._siren = SirenWish(house.commands, self._tasks, settings.light.siren_max_s, self._siren_is_over)
         self._timer: asyncio.TimerHandle | None = None
         self._places: list[Subscription] = []
 
@@ -114,9 +114,7 @@ class LightModule:
             self._timer.cancel()
             self._timer = None
         await self._tasks.close()
-        if self._sounding != SILENCE and self._commands.taken_by(SoundSiren):
-            await self._commands.execute(SoundSiren())
-        self._sounding = SILENCE
+        await self._siren.stop()
         self._lamp.stop()
 
     def use(self, settings: SignalsSettings) -> None:
@@ -231,10 +229,10 @@ class LightModule:
     def _show(self) -> None:
         self._set_timer()
         shown = self._board.shown()
-        if shown is None:
-            told = SignalChanged(profile="")
-        else:
-            look, sound = shown.profile.light, shown.profile.siren
+        look, sound, told = DARKNESS, SILENCE, SignalChanged(profile="")
+        if shown is not None:
+            look = shown.profile.light
+            sound = SILENCE if shown is self._sounded else shown.profile.siren
             told = SignalChanged(
                 profile=shown.profile.name,
                 activity=shown.name,
@@ -245,17 +243,13 @@ class LightModule:
         if told == self._shown:
             return
         self._shown = told
-        self._lamp.show(shown.profile.light if shown is not None else DARKNESS)
-        self._sound(shown.profile.siren if shown is not None else SILENCE)
+        self._lamp.show(look)
+        self._siren.be(sound)
         self._bus.publish(replace(told, at=self._now))
 
-    def _sound(self, sound: Sound) -> None:
-        if sound == self._sounding or not self._commands.taken_by(SoundSiren):
-            return
-        self._sounding = sound
-        pattern = "" if sound == SILENCE else sound.pattern
-        wish = SoundSiren(pattern=pattern, intensity=sound.intensity, for_s=self._settings.siren_max_s)
-        self._tasks.start(self._commands.execute(wish))
+    def _siren_is_over(self) -> None:
+        self._sounded = self._board.shown()
+        self._show()
 
     def _set_timer(self) -> None:
         if self._timer is not None:

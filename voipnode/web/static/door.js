@@ -122,7 +122,7 @@ function render() {
   shine($("lamp"), shown.light);
   $("lamp").setAttribute("aria-label", `Light: ${lightWords(shown.light) || "off"}`);
   $("siren").hidden = !sirenWords(shown.siren);
-  $("siren-words").textContent = sirenWords(shown.siren);
+  $("siren-words").textContent = status.calls.some((call) => !isOver(call)) ? "silent: a call is on" : sirenWords(shown.siren);
   const page = display.pages.find((each) => each.name === display.page) ?? { items: [] };
   $("page").setAttribute("aria-label", `Display: ${display.page}`);
   drawPage($("page"), page, pressItem);
@@ -268,8 +268,10 @@ function note(event) {
 // ---- what is pressed -------------------------------------------------------------------------------------------------
 
 async function pressItem(item) {
-  const answer = await act(() => ask("POST", "/display/press", { page: display.page, item }));
-  if (answer) return;
+  const { page } = display;
+  const answer = await act(() => ask("POST", "/display/press", { page, item }));
+  await refresh();
+  if (answer || display.page !== page) return; // or it changed under the finger
   isNobody = true;
   setTimeout(() => {
     isNobody = false;
