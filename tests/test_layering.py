@@ -40,6 +40,7 @@ TOP = (
     "line",
     "line_keeper",
     "list_editor",
+    "renaming",
     "image_editor",
     "kept_files",
     "rule_editor",

@@ -37,7 +37,7 @@ class Room:
         self.commands = Commands()
         self.settings = load_settings(path, NodeSettings)
         editor = SettingsEditor(path, self._use, lambda: self.settings)
-        ListEditor(editor, {"signals": "profile", "pages": "page"}).register(self.commands)
+        ListEditor(editor, {"signals": "profile", "pages": "page", "groups": "group"}).register(self.commands)
 
     async def _use(self, settings: NodeSettings) -> bool:
         self.settings = settings
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_told_by_field_and_changes_nothing(tmp_path: Path) -> N
         assert wrong(error) == ["../x: this is no setting of a profile"]
         with pytest.raises(UnknownNameError, match='there is "Alarm", "Note"'):
             await do(RemoveFromList(list="signals", name="None"))
-        with pytest.raises(UnknownNameError, match='there is "pages", "signals"'):
+        with pytest.raises(UnknownNameError, match='there is "groups", "pages", "signals"'):
             await do(ReadList(list="accounts"))
         assert room.path.read_text() == BEFORE
 
@@ -188,5 +188,25 @@ def test_rules_follow_a_profile_and_a_page_that_are_renamed(tmp_path: Path) -> N
         assert room.settings.display.home == "Way"
         with pytest.raises(FieldsError, match='there is no such light profile; there is "Note"'):
             await room.commands.execute(RemoveFromList(list="signals", name="Fire"))
+
+    with_room(test, tmp_path)
+
+
+def test_whoever_rings_a_group_does_so_by_its_new_name(tmp_path: Path) -> None:
+    async def test(room: Room) -> None:
+        people = '[[contacts]]\nname = "Anna"\naddress = "101"\nfallback = "guards"\n'
+        groups = '[[groups]]\nname = "guards"\nmembers = ["102"]\n[[groups]]\nname = "all"\nmembers = ["Anna"]\n'
+        groups += 'fallback = "guards"\n[[accounts]]\nname = "PBX"\nincoming = "guards"\ndefault = true\n'
+        room.path.write_text(people + groups)
+        assert await room.commands.execute(ChangeInList(list="groups", name="guards", changes={"name": "watch"}))
+        known = room.settings
+        assert [known.contacts[0].fallback, known.groups[1].fallback, known.accounts[0].incoming] == ["watch"] * 3
+        stages = [{"ring": ["101", "102"], "for_s": 5}, {"ring": ["Anna"]}]
+        changes = {"members": [], "stages": stages}
+        await room.commands.execute(ChangeInList(list="groups", name="watch", changes=changes))
+        assert [stage.ring for stage in room.settings.groups[0].stages] == [("101", "102"), ("Anna",)]
+        with pytest.raises(FieldsError) as caught:
+            await room.commands.execute(RemoveFromList(list="groups", name="watch"))
+        assert len(wrong(caught)) == 3
 
     with_room(test, tmp_path)

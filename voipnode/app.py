@@ -100,7 +100,14 @@ MODULES = (
 )
 
 # Of the settings, that commands change: what an entry is called.
-LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient", "readers": "reader", "detectors": "detector"}
+LISTS = {
+    "groups": "group",
+    "signals": "profile",
+    "pages": "page",
+    "recipients": "recipient",
+    "readers": "reader",
+    "detectors": "detector",
+}
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {

@@ -13,8 +13,7 @@ from voipnode.calls.errors import FieldsError, UnknownNameError
 from voipnode.calls.events import ContactsChanged
 from voipnode.calls.hooks import Bus, Commands
 from voipnode.calls.references import listed
-from voipnode.modules.recipients.settings import CallRecipient
-from voipnode.modules.rules.settings import renamed_in_rules
+from voipnode.renaming import renamed_party
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, setting_key, within
 
@@ -52,7 +51,7 @@ class ContactEditor:
             changes = [(f"{entry}.{key}", value) for key, value in (own | _texts(command.changes)).items()]
             new = command.changes.get("name")
             if isinstance(new, str) and new != command.contact:
-                changes += _renamed(before, command.contact, new)
+                changes += renamed_party(before, command.contact, new)
             settings, _ = await self._editor.carry_out(changes, field=within(entry))
             return self._tell(settings.contacts[index].name, "was changed")
 
@@ -97,26 +96,6 @@ def _index(settings: NodeSettings, name: str) -> int:
     if name not in names:
         raise UnknownNameError(f'contact "{name}": there is no such contact; there is {listed(names)}')
     return names.index(name)
-
-
-def _renamed(settings: NodeSettings, old: str, new: str) -> Changes:
-    """Whoever falls back on a contact, and what rings it: groups, buttons, pages, recipients, do so by its new name."""
-    places = [(f"contacts[{index}].fallback", each.fallback) for index, each in enumerate(settings.contacts)]
-    for index, group in enumerate(settings.groups):
-        places.append((f"groups[{index}].fallback", group.fallback))
-        places += [(f"groups[{index}].members[{at}]", member) for at, member in enumerate(group.members)]
-        for number, stage in enumerate(group.stages):
-            places += [(f"groups[{index}].stages[{number}].ring[{at}]", party) for at, party in enumerate(stage.ring)]
-    for index, button in enumerate(settings.buttons):
-        places += [(f"buttons[{index}].{key}", getattr(button, key)) for key in ("ring", "fallback")]
-        places += [(f"buttons[{index}].rings[{at}].ring", choice.ring) for at, choice in enumerate(button.rings)]
-    for index, page in enumerate(settings.pages):
-        places += [(f"pages[{index}].items[{at}].ring", item.ring) for at, item in enumerate(page.items)]
-    for index, each in enumerate(settings.recipients):
-        if isinstance(each, CallRecipient):
-            places.append((f"recipients[{index}].to", each.to))
-    rules = renamed_in_rules(settings, "contact or group", old, new)
-    return [*((place, new) for place, name in places if name == old), *rules]
 
 
 def _removals(indexes: Sequence[int], count: int) -> Changes:

@@ -56,6 +56,7 @@ from voipnode.calls.schedules.schedules import Schedules
 from voipnode.clip_editor import ClipEditor
 from voipnode.clip_stock import ClipStock
 from voipnode.contact_editor import ContactEditor
+from voipnode.list_editor import ListEditor
 from voipnode.modules.rules.module import RulesModule
 from voipnode.rule_editor import RuleEditor
 from voipnode.settings import NodeSettings
@@ -333,7 +334,7 @@ class WebRig:
         self.door = FakeDoor(self.bus, self.commands)
 
     def contacts(self, path: Path, text: str = "") -> ContactBook:
-        """Contacts of a settings file at `path`, with all that acts on them."""
+        """Contacts and groups of a settings file at `path`, with all that acts on them."""
         path.write_text(text)
         settings = load_settings(path, NodeSettings)
         book = ContactBook(settings.contacts, Schedules(settings.schedules))
@@ -342,7 +343,9 @@ class WebRig:
             book.replace(changed.contacts, Schedules(changed.schedules))
             return True
 
-        ContactEditor(SettingsEditor(path, use, lambda: settings), self.bus).register(self.commands)
+        editor = SettingsEditor(path, use, lambda: settings)
+        ContactEditor(editor, self.bus).register(self.commands)
+        ListEditor(editor, {"groups": "group"}).register(self.commands)
         ContactDesk(book, self.bus, self.commands, lambda: datetime.now(UTC)).register()
         return book
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -53,6 +54,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)"),
 ]
+ACCOUNT = "#about dt:text-is('Accounts') + .account"
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -410,6 +412,38 @@ def test_a_contact_is_tried_and_changed_with_what_is_wrong_said_beside_its_field
     sync_api.expect(page.locator("#editor")).to_be_hidden()
     sync_api.expect(row.locator("kbd")).to_have_text("11")
     assert [(each.name, each.speed_dial) for each in book.contacts] == [("Anna", "11"), ("Bob", "")]
+
+
+def test_a_group_is_made_of_stages_and_seen_where_its_people_are(page: Any, site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "voipnode.toml"
+    anna = '[[contacts]]\nname = "Anna"\naddress = "anna@192.0.2.1"\n'
+    site.do(lambda: site.rig.clips(path))
+    site.do(lambda: site.rig.contacts(path, anna))
+    page.click("text=Contacts")
+    page.click("text=Groups")
+    sync_api.expect(page.locator("#empty")).to_be_visible()
+    page.click("#add")
+    page.fill("#field-name", "family")
+    page.click("#field-stages >> text=Add one")
+    page.fill("#field-stages-0-ring", "Anna, Zoe")
+    page.click("#save")
+    shows(page, "#field-stages ~ .error", "there is no such contact")
+    page.fill("#field-stages-0-ring", "Anna")
+    page.fill("#field-stages-0-for_s", "10")
+    page.click("#field-stages >> text=Add one")
+    page.fill("#field-stages-1-ring", "Anna, sip:bob@192.0.2.2")
+    page.click("#more summary")
+    page.select_option("#field-on_busy", label="end all")
+    page.click("#save")
+    row = page.locator("#groups li").first
+    sync_api.expect(row).to_contain_text("Anna (10 s) → Anna, sip:bob@192.0.2.2 (20 s)")
+    assert [each["on_busy"] for each in tomllib.loads(path.read_text())["groups"]] == ["end_all"]
+    row.get_by_role("button", name="Edit").click()
+    page.fill("#field-name", "people")
+    page.click("#save")
+    sync_api.expect(row).to_contain_text("people")
+    page.click("text=Contacts")
+    sync_api.expect(page.locator("#contacts li").first).to_contain_text("in people")
 
 
 def test_a_clip_is_added_from_a_file_played_linked_to_and_removed(page: Any, site: Site, tmp_path: Path) -> None:

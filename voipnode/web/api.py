@@ -49,7 +49,14 @@ Name = Annotated[str, Path(min_length=1, max_length=128, description="Name of th
 CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of the call", examples=["c7"])]
 
 # Of the settings, that are edited over HTTP: what an entry is called.
-LISTS = {"signals": "profile", "pages": "page", "recipients": "recipient", "readers": "reader", "detectors": "detector"}
+LISTS = {
+    "groups": "group",
+    "signals": "profile",
+    "pages": "page",
+    "recipients": "recipient",
+    "readers": "reader",
+    "detectors": "detector",
+}
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
 DESCRIPTION = """
 Rings, calls and listens at a network door intercom.

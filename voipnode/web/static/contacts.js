@@ -1,14 +1,16 @@
 // The contacts: who is available, a form for each, test calls, and the address book as a file.
 
 import { $, complain, follow, makeEditor } from "./editor.js";
+import { members } from "./members.js";
 import { API, ask } from "./node.js";
 
 let contacts = [];
+let groups = [];
 const tried = new Map(); // what came of test calls since the page was opened, by name
 
 async function refresh() {
   try {
-    contacts = await ask("GET", "/contacts");
+    [contacts, groups] = await Promise.all([ask("GET", "/contacts"), ask("GET", "/settings/groups")]);
     show();
   } catch (error) {
     complain(error.message);
@@ -73,6 +75,8 @@ function words(contact) {
   const said = [contact.available ? "" : "not available now"];
   if (contact.schedule) said.push(`schedule ${contact.schedule}`);
   if (contact.fallback) said.push(`else ${contact.fallback}`);
+  const within = groups.filter((group) => members(group).includes(contact.name)).map((group) => group.name);
+  if (within.length) said.push(`in ${within.join(", ")}`);
   said.push(contact.note);
   return said.filter(Boolean).join(" · ");
 }
@@ -122,4 +126,4 @@ $("file").onchange = async () => {
 };
 
 $("search").oninput = show;
-follow(API, ["contacts.changed", "schedule.changed"], refresh);
+follow(API, ["contacts.changed", "schedule.changed", "settings.changed"], refresh);

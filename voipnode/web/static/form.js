@@ -67,13 +67,15 @@ function paragraph(className, words) {
 
 // "this or nothing" is this, which may be left empty
 function resolved(schema, whole) {
+  const written = schema.anyOf?.filter((choice) => choice.enum || "const" in choice) ?? [];
+  if (written.length > 1) return { ...schema, enum: written.flatMap((choice) => choice.enum ?? [choice.const]) };
   const one = schema.anyOf?.find((choice) => choice.type !== "null");
   if (one) return { ...resolved(one, whole), isOptional: true, description: schema.description };
   return schema.$ref ? { ...whole.$defs[schema.$ref.split("/").pop()], description: schema.description } : schema;
 }
 
 function controlFor(schema, whole, value, id) {
-  if (schema.type === "boolean" && schema.isOptional) return choice({ enum: [null, true, false] }, value, id);
+  if (schema.type === "boolean" && schema.isOptional) return choice({ ...schema, enum: [true, false] }, value, id);
   if (schema.type === "boolean") return tick(value, id);
   if (schema.enum) return choice(schema, value, id);
   if (schema.type === "array" && schema.items.discriminator) return parts(schema, whole, value, id);
@@ -95,12 +97,15 @@ function tick(value, id) {
 function choice(schema, value, id) {
   const element = document.createElement("select");
   element.id = id;
-  const words = { null: "as it is", true: "yes", false: "no" };
-  for (const each of schema.enum) {
-    element.append(new Option(words[each] ?? String(each).replace(WORDS, " "), JSON.stringify(each)));
-  }
-  element.value = JSON.stringify(value ?? schema.default ?? null);
+  const values = schema.isOptional ? [null, ...schema.enum] : schema.enum;
+  for (const each of values) element.append(new Option(inWords(each), JSON.stringify(each)));
+  element.value = JSON.stringify(values.includes(value) ? value : schema.default ?? values[0]);
   return { element, read: () => JSON.parse(element.value) };
+}
+
+function inWords(each) {
+  const words = new Map([[null, "as it is"], ["", "not set"], [true, "yes"], [false, "no"]]);
+  return words.get(each) ?? String(each).replace(WORDS, " ");
 }
 
 // one of those that there are; none, where the schema allows it; the present one, even if it is there no more
@@ -160,7 +165,7 @@ function known(values, id) {
 
 function list(schema, value, id) {
   const element = input("text", id);
-  element.value = (value ?? []).join(", ");
+  element.value = (value || []).join(", ");
   const read = () => element.value.split(",").map((item) => item.trim()).filter(Boolean);
   return { element, read };
 }
@@ -170,7 +175,7 @@ function group(schema, whole, value, id) {
   const element = document.createElement("fieldset");
   element.id = id;
   const inner = Object.entries(schema.properties).map(([name, each]) => {
-    const control = controlFor(resolved(each, whole), whole, value?.[name] ?? "", `${id}-${name}`);
+    const control = controlFor(resolved(each, whole), whole, value?.[name] ?? each.default ?? "", `${id}-${name}`);
     const label = document.createElement("label");
     label.htmlFor = `${id}-${name}`;
     label.textContent = titled(name);
@@ -178,8 +183,10 @@ function group(schema, whole, value, id) {
     return [name, control];
   });
   const read = () => {
-    const written = inner.map(([name, control]) => [name, control.read()]).filter(([, each]) => each !== "");
-    return written.length ? Object.fromEntries(written) : null;
+    const isWritten = (each) => each !== null && each !== "" && each.length !== 0;
+    const written = inner.map(([name, control]) => [name, control.read()]).filter(([, each]) => isWritten(each));
+    const isEmpty = written.every(([name, each]) => each === schema.properties[name].default);
+    return isEmpty ? null : Object.fromEntries(written);
   };
   return { element, read };
 }
