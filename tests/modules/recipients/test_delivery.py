@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import email
 import hashlib
 import hmac
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from email import policy
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,11 @@ from voipnode.modules.recipients.calling import Caller
 from voipnode.modules.recipients.delivery import Courier
 from voipnode.modules.recipients.errors import DeliveryError
 from voipnode.modules.recipients.lines import syslog_record
-from voipnode.modules.recipients.message import Message, filled
+from voipnode.modules.recipients.message import Attachment, Message, filled
 from voipnode.modules.recipients.settings import Recipient, RecipientsSettings
 
 MESSAGE = Message("Door", "Anna was let in", {"rule": "Night", "who": "Anna"}, "2026-06-01T22:00:05Z", 7)
+PICTURE = Attachment("last.svg", b"<svg>\r\n</svg>", "image/svg+xml")
 RECIPIENT: TypeAdapter[Any] = TypeAdapter(Recipient)
 
 
@@ -122,6 +126,41 @@ def test_a_webhook_with_a_body_and_a_login_of_its_own() -> None:
         assert body == b"<e who='Anna'>{unknown}</e>"
         assert b"content-type: text/xml" in head.lower()
         assert b"authorization: basic " + base64.b64encode(b"door:pw").lower() in head.lower()
+
+    run_test(main())
+
+
+def test_a_webhook_with_a_file_is_a_form_and_signed_as_a_whole() -> None:
+    async def main() -> None:
+        async with listening(OK) as (port, heard):
+            to = recipient(
+                kind="http", url=f"http://127.0.0.1:{port}/", secret="s3cret", body="{text}", content_type="a/b"
+            )
+            await deliver(to, replace(MESSAGE, attachment=PICTURE), 1000.0)
+        head, body = heard[0].split(b"\r\n\r\n", 1)
+        form = email.message_from_bytes(b"Content-Type: " + form_type(head) + b"\r\n\r\n" + body)
+        message, file = form.get_payload()
+        assert (message.get_content_type(), message.get_payload()) == ("a/b", "Anna was let in")
+        assert (file.get_filename(), file.get_content_type()) == ("last.svg", "image/svg+xml")
+        assert file.get_payload(decode=True) == PICTURE.content
+        proof = hmac.new(b"s3cret", b"1000." + body, hashlib.sha256).hexdigest()
+        assert f"x-voipnode-signature: t=1000,sha256={proof}".encode() in head.lower()
+
+    run_test(main())
+
+
+def form_type(head: bytes) -> bytes:
+    (found,) = (line[14:] for line in head.split(b"\r\n") if line.lower().startswith(b"content-type: "))
+    return found
+
+
+def test_a_webhook_goes_through_a_proxy_with_a_login() -> None:
+    async def main() -> None:
+        async with listening(OK) as (port, heard):
+            proxy = {"proxy": f"http://127.0.0.1:{port}", "proxy_username": "door", "proxy_password": "pw"}
+            await deliver(recipient(kind="http", url="http://guard.invalid/hook", **proxy), MESSAGE, 0.0)
+        assert heard[0].startswith(b"POST http://guard.invalid/hook HTTP/1.1\r\n")
+        assert b"proxy-authorization: basic " + base64.b64encode(b"door:pw").lower() in heard[0].lower()
 
     run_test(main())
 
@@ -264,6 +303,52 @@ def test_a_mail_arrives_by_starttls_with_a_password(mail_server: tuple[Mails, in
     assert "Subject: Door Bcc: x@y" in text
     assert "Date: Mon, 01 Jun 2026 22:00:05" in text
     assert "Anna was let in" in text
+
+
+def test_a_mail_carries_a_file_and_is_known_when_it_comes_twice(mail_server: tuple[Mails, int, str]) -> None:
+    mails, port, ca = mail_server
+    at = {"host": "127.0.0.1", "port": port, "ca": ca, "username": "door", "password": "pw"}
+    to = recipient(**{**MAIL, "to": "guard@example.com, ann@example.com"}, **at)
+    for _ in range(2):
+        run_test(deliver(to, replace(MESSAGE, attachment=PICTURE), 0.0))
+    first, second = (email.message_from_bytes(envelope.content, policy=policy.default) for _, _, envelope in mails.got)
+    assert first["Message-ID"] == second["Message-ID"] == "<20260601220005.7.door@example.com>"
+    assert first["To"] == "guard@example.com, ann@example.com"
+    (attached,) = first.iter_attachments()
+    assert (attached.get_filename(), attached.get_content_type()) == ("last.svg", "image/svg+xml")
+    assert attached.get_payload(decode=True) == PICTURE.content
+
+
+def test_a_pop_server_is_logged_in_to_before_mail_is_sent(mail_server: tuple[Mails, int, str], tmp_path: Path) -> None:
+    mails, port, _ = mail_server
+    authority = trustme.CA()
+    ca = tmp_path / "pop.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    heard: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"+OK ready\r\n")
+        while line := (await reader.readline()).decode().strip():
+            heard.append(line)
+            writer.write(b"-ERR no\r\n" if line == "PASS no" else b"+OK\r\n")
+        writer.close()
+
+    async def main(password: str) -> DeliveryError:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        async with server:
+            pop = {"pop_host": "127.0.0.1", "pop_port": server.sockets[0].getsockname()[1]}
+            at = {"host": "127.0.0.1", "port": port, "ca": str(ca), "username": "door", "password": password, **pop}
+            with pytest.raises(DeliveryError) as told:
+                await deliver(recipient(**MAIL, **at), MESSAGE, 0.0)
+            return told.value
+
+    assert str(run_test(main("no"))) == "the POP server said -ERR no"
+    assert heard == ["USER door", "PASS no"]
+    assert "certificate" in str(run_test(main("pw"))).lower()  # of the SMTP server, which is of another authority
+    assert heard[2:] == ["USER door", "PASS pw", "QUIT"]
+    assert mails.got == []
 
 
 def test_a_wrong_password_and_a_wrong_certificate_are_told(mail_server: tuple[Mails, int, str]) -> None:
