@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,8 @@ def test_an_attachment_is_kept_as_it_was_when_the_message_was_accepted(tmp_path:
     ("path", "words"),
     [
         ("nothing.svg", "no such file"),
+        ("recordings/*.wav", "no such file"),
+        ("/etc/*.txt", "no such file"),
         ("../outside.svg", "only files in"),
         ("link.svg", "only files in"),
         ("outbox.db", "of these kinds"),
@@ -238,3 +241,12 @@ def test_only_files_for_people_are_attached(tmp_path: Path, path: str, words: st
         file.truncate(10_000_001)
     with pytest.raises(CallError, match=words):
         read_attachment(home, path)
+
+
+def test_of_a_pattern_the_newest_is_attached(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name, age_s in (("a.wav", 10), ("b.wav", 0), ("c.wav", 20)):
+        (folder / name).write_bytes(name.encode())
+        os.utime(folder / name, (1_000_000 - age_s, 1_000_000 - age_s))
+    assert read_attachment(tmp_path, "recordings/*.wav").content == b"b.wav"

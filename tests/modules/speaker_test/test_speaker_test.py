@@ -145,7 +145,9 @@ def test_calibrated_then_ok_then_broken_then_remembered(tmp_path: Path) -> None:
         assert scene.changes[0].verdict == "muffled"
         assert scene.changes[0].calibrated_utc.startswith("2026-11-21T12:00")
         assert await scene.finished(TestSpeaker()) is OK  # this room is well
-        picture = ET.fromstring(await scene.commands.execute(DrawSpeakerTest()))
+        drawing = await scene.commands.execute(DrawSpeakerTest())
+        assert (tmp_path / "speaker_test.svg").read_text() == drawing  # for messages to carry
+        picture = ET.fromstring(drawing)
         assert picture.tag == "{http://www.w3.org/2000/svg}svg"
         assert "it sounds as it did" in "".join(picture.itertext())
 

@@ -149,8 +149,8 @@ class SendTo(Command):
     """Tell a recipient of `[[recipients]]`, now or once it is there. Carried out when the message is on the disk.
 
     In `subject` and `text`, {name} stands for what `values` has under that name. `attachment` is the path of a file to
-    go with it, in the node's own folder and of a kind meant for people (a recording, a picture), up to 10 MB; what it
-    holds now is what is sent.
+    go with it, in the node's own folder and of a kind meant for people (a recording, a picture), up to 10 MB; of a
+    pattern, such as recordings/*.wav, the newest. What it holds now is what is sent.
     """
 
     recipient: str

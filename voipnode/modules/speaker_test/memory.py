@@ -13,6 +13,7 @@ from voipnode.calls.events import SpeakerState
 from voipnode.dsp.speaker_calibration import SpeakerCalibration
 
 NAME = "speaker_test.json"
+PICTURE = "speaker_test.svg"
 VERSION = 1
 MAX_BYTES = 1_000_000
 LASTING = (SpeakerState.CALIBRATED, SpeakerState.OK, SpeakerState.FAILED)  # states that a start comes back to
@@ -68,13 +69,20 @@ class SpeakerMemory:
             "scheduled_utc": what.scheduled_utc,
             "result": what.result,
         }
-        beside = self.path.with_name(f".{NAME}.new")
+        self._write(self.path, json.dumps(data).encode())
+
+    def save_picture(self, drawing: str) -> None:
+        """Write the picture of the last test beside it, for who is told of that. Blocks; raises OSError."""
+        self._write(self.path.with_name(PICTURE), drawing.encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        beside = path.with_name(f".{path.name}.new")
         with beside.open("wb") as file:
-            file.write(json.dumps(data).encode())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

@@ -271,8 +271,17 @@ class SpeakerTestModule:
             result=event.to_dict(),
         )
         await self._remember(known)
+        await self._draw_for_others(calibration, known)
         self._rest()
         self._bus.publish(event)
+
+    async def _draw_for_others(self, calibration: SpeakerCalibration, known: Remembered) -> None:
+        """Keep the picture as a file, which a message may carry."""
+        drawing = draw(calibration, known.result, known.words, self._settings.shape_tolerance_db)
+        try:
+            await self._aside(lambda: self._memory.save_picture(drawing))
+        except OSError as error:
+            log.warning("the picture of the speaker test cannot be written: %s", error.strerror or error)
 
     # ---- what is told
 

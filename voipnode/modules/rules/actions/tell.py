@@ -64,7 +64,7 @@ class Send(Action):
     attachment: str = Field(
         default="",
         max_length=255,
-        description="A file in the node's folder that goes along: a recording, a picture.",
+        description="A file of the state folder that goes along; of recordings/*.wav the newest.",
     )
 
     def commands(self, fired: Fired) -> tuple[Command, ...]:
