@@ -357,7 +357,7 @@ def test_nothing_overflows_on_any_width(page: Any, site: Site, width: int, schem
 
 
 def test_an_account_is_added_with_what_is_wrong_said_beside_its_field(page: Any, site: Site) -> None:
-    page.click("text=Edit accounts")
+    page.click("a[href='/accounts']")
     shows(page, "#accounts", "peer to peer")
     page.click("#add")
     page.fill("#field-name", "PBX")
@@ -395,7 +395,7 @@ def test_a_contact_is_tried_and_changed_with_what_is_wrong_said_beside_its_field
     book = site.do(lambda: site.rig.contacts(tmp_path / "voipnode.toml", anna + bob))
     calling = threading.Event()
     site.do(lambda: site.rig.bus.subscribe(CallChanged, lambda event: calling.set(), who="test"))
-    page.click("text=Contacts")
+    page.click("a[href='/contacts']")
     row = page.locator("#contacts li").first
     row.get_by_role("button", name="Test call").click()
     sync_api.expect(row).to_contain_text("Calling…")
@@ -450,7 +450,7 @@ def test_a_clip_is_added_from_a_file_played_linked_to_and_removed(page: Any, sit
     (tmp_path / "good morning.mp3").write_bytes(clip_file("mp3"))
     (tmp_path / "words.txt").write_text("not a sound")
     stock = site.do(lambda: site.rig.clips(tmp_path / "voipnode.toml"))
-    page.click("text=Audio clips")
+    page.click("a[href='/clips']")
     page.set_input_files("#file", tmp_path / "words.txt")
     page.click("#add")
     shows(page, "#complaint", "none of au, wav, mp3, opus and vorbis")
@@ -481,7 +481,7 @@ def test_past_calls_are_found_by_who_took_part(page: Any, site: Site, tmp_path: 
         call = site.do(lambda who=who: site.rig.door.ring_out(who))
         site.do(lambda call=call: site.rig.door.picked_up(call, "dtls"))
     site.do(lambda: site.rig.door.open("c2"))
-    page.click("text=Call history")
+    page.click("a[href='/history']")
     sync_api.expect(page.locator("#past li")).to_have_count(2)
     shows(page, "#past li:first-child", 'door opened by desk@192.0.2.10, dtmf "1"')
     page.fill("#text", "anna")
@@ -509,7 +509,7 @@ def test_who_is_registered_and_talks_is_shown_and_changes_by_itself(page: Any, s
 
 
 def test_an_account_is_changed_and_only_what_was_changed_is_sent(page: Any, site: Site) -> None:
-    page.click("text=Edit accounts")
+    page.click("a[href='/accounts']")
     page.click("[data-act=edit]")
     page.uncheck("#field-active")
     page.click("#save")
