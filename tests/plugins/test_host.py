@@ -340,13 +340,31 @@ def test_nonsense_that_it_publishes_reaches_nobody(tmp_path: Path, nonsense: Any
     tell(tmp_path, story)
 
 
+def test_one_that_answers_every_event_with_another_is_stopped_in_time(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        scene.add(lambda house: house.bus.subscribe(Event, lambda event: house.bus.publish(Rang()), who="acme"))
+        await scene.start()
+        scene.bus.publish(PRESSED)
+        assert len([each for each in scene.events if isinstance(each, Rang)]) == 50
+        assert "more than 50 events within a second" in scene.problems[0]
+        await asyncio.sleep(1)
+        scene.bus.publish(PRESSED)
+        assert len([each for each in scene.events if isinstance(each, Rang)]) == 100
+        await scene.stop()
+
+    tell(tmp_path, story)
+
+
 def test_what_a_thread_of_its_publishes_is_told_by_the_nodes(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
         by: list[int] = []
         scene.bus.subscribe(Rang, lambda event: by.append(threading.get_ident()), who="test")
 
-        async def start(house: House) -> None:
-            await asyncio.to_thread(house.bus.publish, Rang())
+        def start(house: House) -> None:
+            thread = threading.Thread(target=house.bus.publish, args=(Rang(),))
+            thread.start()
+            thread.join()
+            assert by == []
 
         scene.add(start)
         await scene.start()

@@ -23,6 +23,7 @@ BEFORE_OURS = 1000  # added to its priority: a plug-in's denial comes before our
 MAX_PRIORITY = 100
 MAX_LISTENERS = 64
 MAX_EVENT_CHARS = 8_000
+MAX_EVENTS_PER_S = 50
 SLOW_S = 0.1
 EVENT_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){1,3}")
 
@@ -49,6 +50,7 @@ class FencedBus(Bus):
         self._loop = asyncio.get_running_loop()
         self._places: list[Subscription] = []
         self._closed = False
+        self._second_at, self._told = 0.0, 0  # when the second began in which it told so many events
 
     def close(self) -> None:
         """Have it hear and decide nothing more, and be heard no more."""
@@ -98,7 +100,9 @@ class FencedBus(Bus):
         except ANYTHING as error:
             self._faults.raised("reading what it published", error)
             return
-        if why_not:
+        if not why_not and self._is_too_much():
+            self._faults.tell(f"it published more than {MAX_EVENTS_PER_S} events within a second: the others are lost")
+        elif why_not:
             self._faults.tell(f"it published {_kind_of(event)}: {why_not}")
         else:
             self._bus.publish(event)
@@ -108,6 +112,13 @@ class FencedBus(Bus):
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
             return False
+
+    def _is_too_much(self) -> bool:
+        now = self.clock()
+        if now - self._second_at >= 1.0:
+            self._second_at, self._told = now, 0
+        self._told += 1
+        return self._told > MAX_EVENTS_PER_S
 
     def _why_not(self, event: Any) -> str:
         """Why this is not passed on; "" where it is."""
