@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from voipnode.doctor.findings import Case, Finding, good, note, problem, warning
-from voipnode.modules.reader.key_file import KeyFile, KeyFileError
 from voipnode.modules.reader.module import KEYS_FOLDER
+from voipnode.modules.reader.reader_key import ReaderKey, ReaderKeyError
 from voipnode.modules.reader.settings import ReaderSettings
 
 
@@ -51,8 +51,8 @@ def _key(one: ReaderSettings, state_dir: Path) -> Finding:
         words = f'reader "{one.name}" talks in the clear: who reaches its wires, outside too, can show any card'
         return warning(words, "pair it: secure_channel = true, and its installation mode")
     try:
-        is_known = bool(one.key.get_secret_value()) or KeyFile(state_dir / KEYS_FOLDER, one.name).read() is not None
-    except KeyFileError as error:
+        is_known = bool(one.key.get_secret_value()) or ReaderKey(state_dir / KEYS_FOLDER, one.name).read() is not None
+    except ReaderKeyError as error:
         return problem(f'reader "{one.name}": {error}', "see there")
     if not is_known:
         return problem(

@@ -241,7 +241,7 @@ def test_pairing_that_comes_to_nothing_leaves_all_as_it_was(tmp_path: Path) -> N
         await place.commands.execute(PairReader(reader="outside", for_s=0.3))
         await place.until("end", lambda: place.links[-1].detail.startswith("pairing came to nothing"))
         assert place.links[-1].state == "not connected"
-        assert sorted(path.name for path in (place.folder / "readers").iterdir()) == ["outside.key.new"]
+        assert sorted(path.name for path in (place.folder / "readers").iterdir()) == ["outside.new"]
 
     tell(tmp_path, story, key="")
 
@@ -262,8 +262,8 @@ def test_pairing_whose_end_was_lost_is_finished_by_the_next_one(tmp_path: Path) 
     """The reader has the key, and the node was killed before it knew."""
     folder = tmp_path / "readers"
     folder.mkdir()
-    (folder / "outside.key.new").write_text(KEY.hex())
-    (folder / "outside.key.new").chmod(0o600)
+    (folder / "outside.new").write_text(KEY.hex())
+    (folder / "outside.new").chmod(0o600)
 
     async def story(place: Place, peer: OsdpPeer) -> None:
         await place.commands.execute(PairReader(reader="outside"))

@@ -21,7 +21,7 @@ def make_link(house: House, settings: ControllerSettings) -> ControllerLink | No
     """The link that the settings name, the only one of which anything is loaded."""
     match settings.protocol:
         case "osdp":
-            from voipnode.modules.controller.key_file import KeyFile
+            from voipnode.hardware.key_file import KeyFile
             from voipnode.modules.controller.osdp_link import OsdpLink
 
             return OsdpLink(settings.osdp, KeyFile(house.state_dir / KEY_FILE))

@@ -18,12 +18,12 @@ from typing import Any
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.credentials.bits import to_bytes
 from voipnode.credentials.osdp_frames import FrameGate
+from voipnode.hardware.key_file import KEY_BYTES, KeyFile
 from voipnode.hardware.osdp_channel import OsdpChannel
 from voipnode.hardware.serial_port import SerialPort
-from voipnode.modules.controller.key_file import KeyFile
 from voipnode.modules.controller.link import CONNECTED, CONNECTING, NOT_CONNECTED, Ear
 from voipnode.modules.controller.osdp_feedback import OsdpFeedback
-from voipnode.modules.controller.settings import KEY_BYTES, OsdpSettings
+from voipnode.modules.controller.settings import OsdpSettings
 
 log = logging.getLogger(__name__)
 

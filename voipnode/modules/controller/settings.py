@@ -12,8 +12,8 @@ from voipnode.credentials.card_output import CardOutput
 from voipnode.credentials.frames import Timing
 from voipnode.credentials.keypress import KeypressFormat, format_of
 from voipnode.credentials.wiegand import FORMATS, Format, Parity
+from voipnode.hardware.key_file import KEY_BYTES
 
-KEY_BYTES = 16
 MAX_ADDRESS = 126  # 127 is everybody's (IEC 60839-11-5)
 BAUDS = (9600, 19200, 38400, 57600, 115200, 230400)
 Baud = Literal[9600, 19200, 38400, 57600, 115200, 230400]

@@ -15,10 +15,10 @@ from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.credentials.data_sets import CHIPS, ChipCard, DataSet, Place, presented
 from voipnode.modules.reader.drivers import NOT_CONNECTED, Light, Link, ReaderDriver, SimulatedReader
 from voipnode.modules.reader.face import Face
-from voipnode.modules.reader.key_file import KeyFile, KeyFileError
 from voipnode.modules.reader.osdp_line import OsdpLine
 from voipnode.modules.reader.osdp_reader import OsdpReader
 from voipnode.modules.reader.pace import CARD, KEY, Pace
+from voipnode.modules.reader.reader_key import ReaderKey, ReaderKeyError
 from voipnode.modules.reader.settings import ReaderSettings, ReadersSettings
 from voipnode.modules.reader.wiegand_reader import WiegandReader
 
@@ -69,7 +69,7 @@ class ReaderModule:
     def _new(self, one: ReaderSettings) -> Reader:
         driver: ReaderDriver
         if one.driver == "osdp":
-            driver = OsdpReader(one, KeyFile(self._keys, one.name))
+            driver = OsdpReader(one, ReaderKey(self._keys, one.name))
         elif one.driver == "wiegand":
             driver = WiegandReader(one)
         else:
@@ -265,7 +265,7 @@ class ReaderModule:
             raise CallError(f"for_s: {command.for_s:g}; up to {MAX_PAIRING_S:g} s")
         try:
             line.pair(reader.driver, command.for_s)
-        except KeyFileError as error:
+        except ReaderKeyError as error:
             raise CallError(str(error)) from error
         return ""
 

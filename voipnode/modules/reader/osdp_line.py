@@ -20,8 +20,8 @@ from voipnode.calls.errors import CallError
 from voipnode.credentials.osdp_frames import FrameGate
 from voipnode.hardware.osdp_channel import OsdpChannel
 from voipnode.hardware.serial_port import SerialPort
-from voipnode.modules.reader.key_file import KeyFileError
 from voipnode.modules.reader.osdp_reader import OsdpReader
+from voipnode.modules.reader.reader_key import ReaderKeyError
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class OsdpLine:
         self._close()
 
     def pair(self, reader: OsdpReader, for_s: float) -> None:
-        """Give `reader` a new key once it takes one. Raises KeyFileError."""
+        """Give `reader` a new key once it takes one. Raises ReaderKeyError."""
         reader.pair(asyncio.get_running_loop().time() + for_s)
         self.stop()
         self._retry_at = 0.0
@@ -113,7 +113,7 @@ class OsdpLine:
             try:
                 infos.append(reader.pd_info(channel))
                 self._on_line.append(reader)
-            except KeyFileError as error:
+            except ReaderKeyError as error:
                 reader.not_usable(str(error))
         if not infos:
             port.close()

@@ -20,7 +20,7 @@ from voipnode.modules.reader.drivers import (
     Light,
     Link,
 )
-from voipnode.modules.reader.key_file import KeyFile, KeyFileError
+from voipnode.modules.reader.reader_key import ReaderKey, ReaderKeyError
 from voipnode.modules.reader.settings import ReaderSettings
 
 COLOURS = {"off": 0, "red": 1, "green": 2, "amber": 3, "blue": 4, "magenta": 5, "cyan": 6, "white": 7}
@@ -41,12 +41,12 @@ ENFORCE_SECURE, NOTIFY = 65536, 524288
 class OsdpReader:
     """A reader of an OSDP line; the line gives it a panel and a number there."""
 
-    def __init__(self, settings: ReaderSettings, key_file: KeyFile) -> None:
+    def __init__(self, settings: ReaderSettings, keys: ReaderKey) -> None:
         self.settings = settings
         self.ear: Ear | None = None
         self.offline_at: float | None = None
         self.pairing_until: float | None = None
-        self._key_file = key_file
+        self._keys = keys
         self._channel_is_own = False  # keyed with our key, not with the one that everybody knows (SCBK-D)
         self._is_up = False
         self._tampered = False
@@ -85,10 +85,10 @@ class OsdpReader:
     # -- on the line
 
     def pd_info(self, channel: Any) -> dict[str, Any]:
-        """How the panel is to reach it. Raises KeyFileError where it has no key and needs one."""
+        """How the panel is to reach it. Raises ReaderKeyError where it has no key and needs one."""
         key, flags = None, NOTIFY
         if self.pairing_until is not None:
-            key = self._key_file.new()
+            key = self._keys.new()
         elif self.settings.secure_channel:
             key, flags = self._key(), NOTIFY | ENFORCE_SECURE
         self._begin_anew()
@@ -109,10 +109,10 @@ class OsdpReader:
     def _key(self) -> bytes:
         if given := self.settings.key.get_secret_value():
             return bytes.fromhex(given)
-        key = self._key_file.read()
+        key = self._keys.read()
         if key is None:
             words = "it has no key yet: pair it, or set its key (or secure_channel = false)"
-            raise KeyFileError(f"{self._failure}; {words}" if self._failure else words)
+            raise ReaderKeyError(f"{self._failure}; {words}" if self._failure else words)
         return key
 
     def _begin_anew(self) -> None:
@@ -121,8 +121,8 @@ class OsdpReader:
         self._in_flight = ""
 
     def pair(self, until: float) -> None:
-        """Give it a new key as soon as it takes one. Raises KeyFileError where that cannot be kept."""
-        self._key_file.new()
+        """Give it a new key as soon as it takes one. Raises ReaderKeyError where that cannot be kept."""
+        self._keys.new()
         self.pairing_until, self._failure = until, ""
 
     def pairing_is_over(self, now: float) -> bool:
@@ -131,8 +131,8 @@ class OsdpReader:
             return False
         if self._is_up and self._channel_is_own:
             try:
-                self._key_file.keep()
-            except KeyFileError as error:
+                self._keys.keep()
+            except ReaderKeyError as error:
                 self._failure = str(error)
         elif now >= self.pairing_until:
             self._failure = "pairing came to nothing: the reader was not in its installation mode"

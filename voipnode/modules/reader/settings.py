@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from voipnode.credentials.bits import MAX_BITS
 from voipnode.credentials.data_sets import CHIPS, MAX_DATA_SETS, DataSet, Source
 from voipnode.credentials.keypress import KeypressFormat
+from voipnode.hardware.key_file import KEY_BYTES
 
 MAX_READERS = 32
-KEY_BYTES = 16
 # Addresses of OSDP; 127 reaches every reader of a line and is nobody's own (IEC 60839-11-5).
 MAX_ADDRESS = 126
 BAUDS = (9600, 19200, 38400, 57600, 115200, 230400)
