@@ -1,9 +1,9 @@
 """Frames of OSDP, looked at before libosdp gets them: what is no frame of ours never reaches it.
 
-Whoever can reach a line can put anything on it, and libosdp is C in our own process: one frame of ten bytes with a
-command that there is not (0xA6) ends a process with libosdp 3.2.9 as a device that enforces the secure channel. So
-what goes on is whole frames only, whose length, check value, security block and code are those of IEC 60839-11-5, and
-which are for us. Whether they are genuine is libosdp's to decide.
+Whoever can reach a line can put anything on it, and libosdp is C in our own process: a device by libosdp 3.2.9 that
+enforces the secure channel dies of eight bytes, 53 00 08 00 04 A6 61 13, a command that there is not, and of some forty
+others. So what goes on is whole frames only, whose length, check value, security block and code are those of
+IEC 60839-11-5, and which are for us. Whether they are genuine is libosdp's to decide.
 
 A frame: 0x53, address (bit 7: a reply), length in two bytes, control (bits 0 and 1 a number, 2 CRC instead of a sum,
 3 a security block follows), [security block: its length, its type, data], code, data, check value.

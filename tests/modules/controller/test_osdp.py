@@ -21,7 +21,7 @@ from voipnode.modules.controller import osdp_link
 from voipnode.modules.controller.osdp_feedback import Feedback, OsdpFeedback
 
 Story = Callable[[Place, Line], Awaitable[None]]
-FATAL = bytes.fromhex("53000b000d031301a6cbf8")  # ends a process whose libosdp gets it
+FATAL = bytes.fromhex("5300080004A66113")  # ends a process whose libosdp gets it
 CARD = "02EC0C86"  # H10301: facility 118, card 1603
 
 
