@@ -44,6 +44,7 @@ TOP = (
     "image_editor",
     "kept_files",
     "rule_editor",
+    "section_editor",
     "multicast",
     "plugins",
     "settings",

@@ -69,6 +69,7 @@ from voipnode.net.kernel_timer import ClockWatch, KernelTimer
 from voipnode.net.network_watch import NetworkWatch
 from voipnode.plugins.host import PluginHost
 from voipnode.rule_editor import RuleEditor
+from voipnode.section_editor import SectionEditor
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor
 from voipnode.sound_keeper import SoundKeeper
@@ -108,6 +109,7 @@ LISTS = {
     "readers": "reader",
     "detectors": "detector",
 }
+SECTIONS = ("controller",)  # of the settings, that commands change
 CLIPS_FOLDER = "clips"  # in the state folder
 SETTINGS_FILE = "voipnode.toml"  # in the state folder, where no other one is named
 WHILE_IT_RUNS = {
@@ -121,6 +123,7 @@ WHILE_IT_RUNS = {
     "schedules",
     "multicast",
     "rules",
+    "controller",
     "readers",
     "signals",
     "display",
@@ -247,6 +250,7 @@ class Node:
         ContactEditor(editor, self.bus).register(self._house.commands)
         RuleEditor(editor, self.bus).register(self._house.commands)
         ListEditor(editor, LISTS).register(self._house.commands)
+        SectionEditor(editor, SECTIONS).register(self._house.commands)
         ClipEditor(editor, self._clips.library, self.bus).register(self._house.commands)
         ImageEditor(editor, self._state_dir / IMAGES_FOLDER).register(self._house.commands)
         ContactDesk(self._book, self.bus, self._house.commands, utc_now).register()

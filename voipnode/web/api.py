@@ -28,6 +28,7 @@ from voipnode.web.accounts import add_accounts
 from voipnode.web.call_audio import add_call_audio
 from voipnode.web.clips import add_clips
 from voipnode.web.contacts import add_contacts
+from voipnode.web.controller import add_controller
 from voipnode.web.detectors import add_detectors
 from voipnode.web.display import add_display
 from voipnode.web.entry import add_entry
@@ -106,6 +107,7 @@ def build_app(
     add_clips(app, commands)
     add_entry(app, commands, about)
     add_readers(app, commands)
+    add_controller(app, commands)
     add_call_audio(app, audio)
     add_rules(app, commands)
     add_recipients(app, commands)

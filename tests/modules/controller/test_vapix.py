@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.modules.controller.place import Place
 from tests.support.aio import run_test
+from voipnode.calls.commands import ShowController
 from voipnode.calls.errors import NotNowError
 from voipnode.credentials.wiegand import WIEGAND26
 from voipnode.modules.controller import vapix_link
@@ -229,6 +230,9 @@ def denied(reason: str) -> bytes:
 def test_a_card_a_pin_and_both(tmp_path: Path) -> None:
     async def story(place: Place, controller: Controller) -> None:
         assert await place.until("connected") == "reader of Entry 1"
+        shown = json.loads(await place.commands.execute(ShowController()))
+        assert (shown["protocol"], shown["state"]) == ("http", "connected")
+        assert [each["name"] for each in shown["entrances"]] == ["Entry 1", "Entry 2"]
         assert await place.card("C0DE1234") == "forwarded"
         await place.keys("0042#")
         controller.answer = denied("InvalidCredential")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import tty
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from tests.modules.controller.place import Place
 from tests.support.virtual_loop import run_virtual, settle
+from voipnode.calls.commands import ShowController
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.credentials.decoder import Card, Keys, WiegandDecoder
 from voipnode.credentials.wiegand import WIEGAND26, WIEGAND34, CardNumber
@@ -142,6 +144,32 @@ def test_a_serial_line(tmp_path: Path) -> None:
             await place.card(UID, 26)
 
     tell(tmp_path, os.ttyname(slave), story, baud=9600)
+
+
+def test_another_controller_while_the_node_runs(tmp_path: Path, wire: Path) -> None:
+    """What is on its way then is finished; with none, nothing can be forwarded."""
+    other = tmp_path / "other"
+    other.touch()
+
+    async def story(place: Place) -> None:
+        await place.card(UID, 26)
+        place.module.use(ControllerSettings.model_validate({"protocol": "wiegand", "wiegand": {"device": str(other)}}))
+        await settle()
+        assert [event.state for event in place.said] == ["connected", "not connected", "connected"]
+        await place.card("C0DE1234", 32)
+        place.module.use(ControllerSettings())
+        await settle()
+        with pytest.raises(CallError, match="nothing here handles ForwardCredential"):
+            await place.card(UID, 26)
+        shown = json.loads(await place.commands.execute(ShowController()))
+        assert shown == {"protocol": "none", "state": "not connected", "detail": "", "entrances": []}
+        place.module.use(ControllerSettings.model_validate({"protocol": "wiegand", "wiegand": {"device": str(wire)}}))
+        await settle()
+        await place.keys("1")
+
+    tell(tmp_path, wire, story)
+    assert frames(wire.read_text()) == [CARD, "0001"]
+    assert frames(other.read_text()) == [f"{0xC0DE1234:032b}"]
 
 
 def test_nothing_is_made_where_a_device_should_be(tmp_path: Path) -> None:

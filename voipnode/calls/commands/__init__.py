@@ -74,6 +74,7 @@ from voipnode.calls.commands.readers import (
     PresentCard,
     ShowController,
 )
+from voipnode.calls.commands.sections import ChangeSection, DescribeSection, ReadSection
 from voipnode.calls.commands.senses import (
     AddImage,
     HidePage,
@@ -129,10 +130,12 @@ __all__ = [
     "ChangeInList",
     "ChangeRoom",
     "ChangeRule",
+    "ChangeSection",
     "ChangeSound",
     "Command",
     "DescribeList",
     "DescribeRules",
+    "DescribeSection",
     "DrawCode",
     "DrawSpeakerTest",
     "ExportContacts",
@@ -175,6 +178,7 @@ __all__ = [
     "ReadKeys",
     "ReadList",
     "ReadRule",
+    "ReadSection",
     "ReadSignals",
     "ReadSound",
     "ReadSoundLevel",

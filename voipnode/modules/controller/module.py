@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from voipnode.calls.commands import ForwardCredential, ShowController
 from voipnode.calls.errors import CallError
-from voipnode.calls.events import ControllerChanged, CredentialForwarded, ReaderChanged, ReaderFeedback
-from voipnode.calls.hooks import House, ModuleDescriptor, Subscription
+from voipnode.calls.events import ControllerChanged, CredentialForwarded, Problem, ReaderChanged, ReaderFeedback
+from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.credentials.bits import CredentialError, of_uid
 from voipnode.modules.controller.link import NOT_CONNECTED, ControllerLink
 from voipnode.modules.controller.settings import ControllerSettings
@@ -46,41 +47,73 @@ class ControllerModule:
         self._commands = house.commands
         self._settings = settings
         self._link = link or make_link(house, settings)
+        self._house = house
         self._state = (NOT_CONNECTED, "")
         self._readers: dict[str, None] = {}  # in the order in which they were heard of
         self._last = ""
         self._places: list[Subscription] = []
+        self._taken: Subscription | None = None  # the command to forward, while there is a link
+        self._changing = asyncio.Lock()
+        self._tasks = Tasks(NAME)
 
     async def start(self) -> None:
         """Reach for the controller; one that is not there is sought. Without one, nothing is forwarded to nobody."""
-        self._places = [self._commands.register(ShowController, self._show, who=NAME)]
-        if self._link is None:
-            return
-        self._places.append(self._commands.register(ForwardCredential, self._forward, who=NAME))
-        self._places.append(self._bus.subscribe(ReaderChanged, lambda event: self._know(event.reader), who=NAME))
-        await self._link.start(self)
+        self._places = [
+            self._commands.register(ShowController, self._show, who=NAME),
+            self._bus.subscribe(ReaderChanged, lambda event: self._know(event.reader), who=NAME),
+        ]
+        await self._begin()
 
-    async def stop(self) -> None:
-        for place in self._places:
-            place.cancel()
-        self._places = []
+    async def _begin(self) -> None:
+        if self._link is not None:
+            self._taken = self._commands.register(ForwardCredential, self._forward, who=NAME)
+            await self._link.start(self)
+
+    async def _end(self) -> None:
+        if self._taken is not None:
+            self._taken.cancel()
+            self._taken = None
         if self._link is not None:
             await self._link.stop()
 
+    def use(self, settings: ControllerSettings) -> None:
+        """Have this controller from now on."""
+        if settings != self._settings:
+            self._settings = settings
+            self._tasks.start(self._change(settings))
+
+    async def _change(self, settings: ControllerSettings) -> None:
+        async with self._changing:
+            await self._end()
+            self._link = make_link(self._house, settings)
+            self.linked(NOT_CONNECTED, "" if self._link is None else "its settings have changed")
+            try:
+                await self._begin()
+            except CallError as error:
+                self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=str(error)))
+
+    async def stop(self) -> None:
+        await self._tasks.close()
+        for place in self._places:
+            place.cancel()
+        self._places = []
+        await self._end()
+
     async def _forward(self, command: ForwardCredential) -> str:
-        assert self._link is not None
+        link = self._link
+        assert link is not None
         self._know(command.reader)
         self._last = command.reader  # before it is told: the answer may come at once
         if command.keys:
-            await self._link.keys(command.keys, command.reader)
+            await link.keys(command.keys, command.reader)
         else:
             try:
                 bits = of_uid(command.uid, command.bits)
             except CredentialError as error:
                 raise CallError(f"uid: {error}") from None
-            await self._link.card(bits, command.reader)
+            await link.card(bits, command.reader)
         by = "pin" if command.keys else "card"
-        self._bus.publish(CredentialForwarded(at=self._bus.clock(), reader=command.reader, by=by, to=self._link.name))
+        self._bus.publish(CredentialForwarded(at=self._bus.clock(), reader=command.reader, by=by, to=link.name))
         return "forwarded"
 
     def _know(self, reader: str) -> None:

@@ -23,8 +23,11 @@ let lastRead = {}; // by reader, in words
 
 async function refresh() {
   try {
-    [readers, last] = await Promise.all([ask("GET", "/readers"), ask("GET", "/readers/last-card")]);
+    let controller;
+    [readers, last, controller] = await Promise.all(
+      ["/readers", "/readers/last-card", "/controller"].map((path) => ask("GET", path)));
     show();
+    showController(controller);
   } catch (error) {
     complain(error.message);
   }
@@ -99,6 +102,17 @@ function showLast() {
   $("last-words").textContent = `${last.bits} bits · at ${last.reader} · ${at}${last.holder ? ` · ${last.holder}` : ""}`;
 }
 
+const PROTOCOLS = { osdp: "OSDP", wiegand: "Wiegand", http: "VAPIX reader" };
+
+function showController(controller) {
+  $("controller").hidden = controller.protocol === "none";
+  $("controller-name").textContent = PROTOCOLS[controller.protocol] ?? "";
+  $("controller-name").dataset.state = controller.state === "connected" ? "registered" : "off";
+  $("controller-state").textContent = stateWords(controller);
+  const names = controller.entrances.map((entrance) => entrance.name);
+  $("controller-entrances").textContent = names.length ? `Its entrances: ${names.join(", ")}` : "";
+}
+
 function showChips() {
   const chips = readers.find((reader) => reader.name === $("where").value)?.chip_types ?? [];
   $("chip-field").hidden = chips.length === 0;
@@ -160,5 +174,5 @@ function heard(event) {
   refresh();
 }
 
-const EVENTS = ["reader.changed", "card.read", "access.granted", "access.denied", "credential.forwarded", "settings.changed"];
+const EVENTS = ["reader.changed", "controller.changed", "card.read", "access.granted", "access.denied", "credential.forwarded", "settings.changed"];
 follow(API, EVENTS, refresh, heard);
