@@ -11,6 +11,7 @@ import pytest
 from tests.support.aio import PATIENCE_S, run_test
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
+from tests.support.peers.sipp import Sipp
 from tests.support.running import running
 from tests.support.watch_file import FileWatch
 from tests.support.wav_files import write_tone
@@ -72,5 +73,29 @@ def test_telephones_register_survive_the_node_and_are_rung(tmp_path: Path) -> No
                     await anna.event("CALL_INCOMING")
                     anna.command("accept")
                     await second.event("call.changed", state="Active", account="extension 101")
+
+    run_test(play())
+
+
+def test_a_telephone_sees_a_visitor_ring_at_its_neighbour_and_takes_him_by_the_key_of_the_lamp(tmp_path: Path) -> None:
+    """A telephone with busy lamp keys (RFC 4235), as sipp plays one; the neighbour's is a baresip."""
+    fill = {"caller": "102", "watched": "101", "password": PASSWORD}
+
+    async def play() -> None:
+        async with running(Node.start(tmp_path / "node", more=EXTENSIONS)) as node:
+            neighbour = telephone(tmp_path / "udp", node, "101", server=f"127.0.0.1:{node.sip_port}")
+            async with running(neighbour) as anna:
+                await anna.registered()
+                parts = ("lamp/watch", "lamp/take", "wait_for_bye")
+                watching = Sipp.caller(tmp_path / "sipp", *parts, to_port=node.sip_port, fill=fill, options=["-aa"])
+                async with running(watching) as ben:
+                    await ben.said("NOTIFY")
+                    await node.press("101")
+                    await anna.event("CALL_INCOMING")
+                    call = await node.event("call.changed", state="Active")
+                    assert call["remote"] == "sip:102@127.0.0.1"
+                    await anna.event("CALL_CLOSED")
+                    await node.client.delete(f"/api/v1/calls/{call['call']}")
+                    await ben.end()
 
     run_test(play())
