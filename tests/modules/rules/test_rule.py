@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -43,9 +43,10 @@ from voipnode.calls.events import (
     SpeakerTestFinished,
     VirtualInputChanged,
 )
-from voipnode.modules.rules.conditions import Pulse
+from voipnode.modules.rules.conditions import Condition, Moment, Pulse, State
 from voipnode.modules.rules.rule import Rule
 from voipnode.modules.rules.settings import RuleSettings, RulesSettings
+from voipnode.modules.rules.standing import LASTING
 
 PULSE = {"do": "pulse", "port": "door"}
 
@@ -294,3 +295,12 @@ def test_a_wait_is_written_as_on_a_clock() -> None:
     waits = [{"do": "wait", "for_s": wait} for wait in ("00:01:30", "2:05", 7)]
     actions = rule({"is": "trigger", "name": "a"}, actions=[*waits, PULSE]).settings.actions
     assert [getattr(action, "for_s", None) for action in actions] == [90, 125, 7, None]
+
+
+def test_a_condition_hears_of_all_that_it_asks_about_and_a_state_is_remembered() -> None:
+    kinds = [each for each in get_args(get_args(Condition)[0]) if issubclass(each, Moment | State)]
+    assert len(kinds) >= 36
+    for kind in kinds:
+        assert kind.heard, kind
+        if issubclass(kind, State):
+            assert set(kind.heard) <= set(LASTING), f"{kind}: a rule made while the node runs does not know how it is"

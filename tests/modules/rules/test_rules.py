@@ -61,9 +61,8 @@ class Place:
         for kind in TAKEN:
             self.commands.register(kind, self._take, who="test")
         named = [{"name": f"r{number}", **each} for number, each in enumerate(rules)]
-        self.module = RulesModule(
-            House(self.bus, self.commands, Path("/")), RulesSettings.model_validate({"rules": named})
-        )
+        self.settings = RulesSettings.model_validate({"rules": named})
+        self.module = RulesModule(House(self.bus, self.commands, Path("/")), self.settings)
 
     def _take(self, command: Command) -> str:
         self.asked.append((round(self.loop.time(), 3), command))

@@ -23,6 +23,21 @@ def call(state: CallState, name: str = "c1") -> CallChanged:
     )
 
 
+def sound(*, muted: bool = False) -> SoundChanged:
+    return SoundChanged(
+        input_enabled=True,
+        input_muted=muted,
+        input_gain_db=0,
+        output_muted=False,
+        output_gain_db=0,
+        echo_cancellation=True,
+        noise_cancellation=True,
+        noise_reduction_db=18,
+        automatic_gain_control=True,
+        target_dbfs=-20,
+    )
+
+
 async def tells(place: Place, *events: Event) -> list[str]:
     """What is asked of the house by events, by name."""
     place.asked.clear()
@@ -130,21 +145,9 @@ def test_a_rule_made_while_the_node_runs_knows_how_things_stand() -> None:
         return RulesSettings.model_validate({"rules": rules})
 
     async def story(place: Place) -> None:
-        quiet = SoundChanged(
-            input_enabled=True,
-            input_muted=False,
-            input_gain_db=0,
-            output_muted=False,
-            output_gain_db=0,
-            echo_cancellation=True,
-            noise_cancellation=True,
-            noise_reduction_db=18,
-            automatic_gain_control=True,
-            target_dbfs=-20,
-        )
         kept = {"name": "r0", "conditions": [GO], "actions": [{"do": "wait", "for_s": 10}, PULSE]}
         new = {"name": "r1", "conditions": [ACTIVE, {"is": "microphone"}], "use_as_trigger": True, "actions": [PULSE]}
-        place.bus.publish(quiet)
+        place.bus.publish(sound())
         await place.pull()
         place.module.use(settings(kept, new))
         await tells(place, call(CallState.ACTIVE))
@@ -155,3 +158,16 @@ def test_a_rule_made_while_the_node_runs_knows_how_things_stand() -> None:
         assert [rule["name"] for rule in (await place.listed())["rules"] if rule["enabled"]] == ["r1"]
 
     tell(story, {"conditions": [GO], "actions": [{"do": "wait", "for_s": 10}, PULSE]})
+
+
+def test_what_repeats_keeps_its_time_when_something_else_is_set() -> None:
+    async def story(place: Place) -> None:
+        await asyncio.sleep(7)
+        place.module.use(place.settings)
+        await asyncio.sleep(7)
+        assert [at for at, _ in place.asked] == [10.0]
+        place.module.use(RulesSettings())
+        await asyncio.sleep(60)
+        assert len(place.asked) == 1
+
+    tell(story, {"conditions": [{"is": "pulse", "every_s": 10}], "actions": [PULSE]})

@@ -31,9 +31,9 @@ from voipnode.calls.events import (
     VirtualInputChanged,
 )
 
-MAX_THINGS = 2000  # far more than any house has: a bound for names that come from outside
+MAXLASTING = 2000  # far more than any house has: a bound for names that come from outside
 # Of what each type of event tells: the field that says of which; "" where there is but one.
-_THINGS: dict[type[Event], str] = {
+LASTING: dict[type[Event], str] = {
     CallChanged: "call",
     CallHeld: "call",
     ClipChanged: "clip",
@@ -68,7 +68,7 @@ class Standing:
     def hear(self, event: Event) -> None:
         """Take in one event; those of moments are passed over."""
         kind = type(event)
-        field = _THINGS.get(kind)
+        field = LASTING.get(kind)
         if field is None:
             return
         key = (kind, getattr(event, field) if field else "")
@@ -76,7 +76,7 @@ class Standing:
             self._newest.pop(key, None)
             self._newest.pop((CallHeld, event.call), None)
             return
-        if key not in self._newest and len(self._newest) >= MAX_THINGS:
+        if key not in self._newest and len(self._newest) >= MAXLASTING:
             del self._newest[next(iter(self._newest))]
         self._newest[key] = event
 

@@ -78,10 +78,11 @@ function controlFor(schema, whole, value, id) {
   if (schema.type === "boolean" && schema.isOptional) return choice({ ...schema, enum: [true, false] }, value, id);
   if (schema.type === "boolean") return tick(value, id);
   if (schema.enum) return choice(schema, value, id);
-  if (schema.type === "array" && schema.items.discriminator) return parts(schema, whole, value, id);
+  if (schema.type === "array" && schema.items?.discriminator) return parts(schema, whole, value, id);
   const there = whole.names?.[schema.names];
   if (schema.type === "array" && (there || schema.items.enum)) return ticks(there ?? schema.items.enum, value, id);
   if (there) return named(there, schema, value, id);
+  if (schema.type === "object" && !schema.properties) return free(value, id);
   if (schema.type === "object") return group(schema, whole, value, id);
   if (schema.type === "array" && resolved(schema.items, whole).type === "object") return groups(schema, whole, value, id);
   if (schema.type === "array") return list(schema, value, id);
@@ -167,6 +168,20 @@ function list(schema, value, id) {
   const element = input("text", id);
   element.value = (value || []).join(", ");
   const read = () => element.value.split(",").map((item) => item.trim()).filter(Boolean);
+  return { element, read };
+}
+
+// a table whose keys are anybody's, as JSON; what is none is sent as it was written, for the node to say so
+function free(value, id) {
+  const element = input("text", id);
+  element.value = JSON.stringify(value || {});
+  const read = () => {
+    try {
+      return JSON.parse(element.value);
+    } catch {
+      return element.value;
+    }
+  };
   return { element, read };
 }
 
