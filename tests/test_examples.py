@@ -39,6 +39,7 @@ from voipnode.calls.events import (
     MessageDelivered,
     PortChanged,
     RuleFired,
+    SignalChanged,
     SpeakerState,
     SpeakerTestChanged,
     SpeakerTestFinished,
@@ -224,6 +225,17 @@ def speaker_test_at_six(text: str, folder: Path, fault: str) -> tuple[list[SendT
 
     tell(text, folder, (), story, begins=datetime(2026, 6, 1, 10, tzinfo=UTC))  # noon in Stockholm
     return told, ended
+
+
+def test_light_and_siren_for_a_minute_when_somebody_tries_to_force_the_door(tmp_path: Path) -> None:
+    async def story(house: Household) -> None:
+        await asyncio.sleep(5)
+        await house.do(ReportDetector(detector="frame", active=True))
+        await asyncio.sleep(100)
+        shown = [(event.at, event.profile, event.siren.get("pattern")) for event in house.of(SignalChanged)]
+        assert shown[-2:] == [(5.0, "Forced", "yelp"), (65.0, "", None)]
+
+    tell(recipe("Light and siren when somebody tries to force the door"), tmp_path, ("detectors", "light"), story)
 
 
 def test_a_speaker_test_at_six_that_fails_is_mailed(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from voipnode.modules.detectors.module import DetectorsModule
 from voipnode.modules.display.module import DisplayModule
 from voipnode.modules.dtmf.module import DtmfModule
 from voipnode.modules.entry.module import EntryModule
+from voipnode.modules.light.module import LightModule
 from voipnode.modules.recipients.module import RecipientsModule
 from voipnode.modules.relay.module import RelayModule
 from voipnode.modules.rules.module import RulesModule
@@ -47,7 +48,7 @@ def recipe(heading: str, number: int = 0) -> str:
 
 
 class Household:
-    """`parts` of "relay", "entry", "clips", "display", "dtmf", "detectors", "recipients"; rules there are always."""
+    """`parts` of "relay", "entry", "clips", "display", "dtmf", "light", "detectors", "recipients"; rules always."""
 
     def __init__(self, text: str, folder: Path, parts: Sequence[str] = (), begins: datetime = NOON) -> None:
         self.settings = parse_settings(text, NodeSettings, "docs/examples.md")
@@ -77,6 +78,7 @@ class Household:
             "entry": lambda: EntryModule(house, settings.entry, utc_now=self.utc_now, cost=16),
             "display": lambda: DisplayModule(house, settings),
             "dtmf": lambda: DtmfModule(house, settings),
+            "light": lambda: LightModule(house, settings),
             "detectors": lambda: DetectorsModule(house, settings),
             "recipients": lambda: RecipientsModule(house, settings, pause_s=0.02),
         }

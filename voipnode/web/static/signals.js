@@ -29,6 +29,7 @@ const editor = makeEditor({
   start: (name, schema) => schema.default ?? "",
   always: (name) => name === "name",
   suggestions: async () => ({}),
+  opened: () => setTimeout(showSample), // when the form has its fields
   refresh,
 });
 
@@ -133,6 +134,12 @@ function showExport() {
   $("export").textContent = names.length ? `Export ${names.length}` : "Export all";
 }
 
+// What the form says now, before anything is asked of the node.
+function showSample() {
+  if (!$("editor").hidden) shine($("sample"), looks(editor.values()).light);
+}
+
+$("editor").addEventListener("input", showSample);
 for (const button of document.querySelectorAll("[data-preview]")) {
   button.onclick = () => editor.attempt(() => ask("POST", `/signals/preview?only=${button.dataset.preview}`, editor.values()));
 }
