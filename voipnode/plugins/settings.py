@@ -23,7 +23,7 @@ MAX_PLUGINS = 32
 class OwnKeys(BaseModel):
     """What the node itself wants to know of a plug-in; every other key is the plug-in's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # most nodes have no plug-ins
 
     enabled: bool = Field(default=True, description="Load it; false: its settings are not even looked at.")
     may_open: bool = Field(default=False, description="It may open doors, and allow others to; else only deny.")

@@ -13,7 +13,7 @@ Hold = Annotated[float, Field(ge=0, le=3600)]
 
 
 class _Detector(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # built once, with the settings
 
     name: Name = Field(description="Its name in rules, commands and events: letters, digits, _ and -, 1 to 32 of them.")
     enabled: bool = Field(default=True, description="Off, what is reported of it is refused.")
@@ -72,7 +72,7 @@ Detector = Annotated[ShockSettings | PirSettings | MotionSettings | TamperingSet
 class DetectorsSettings(BaseModel):
     """The detectors of the node."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     detectors: tuple[Detector, ...] = Field(default=(), max_length=MAX_DETECTORS)
 
