@@ -121,8 +121,7 @@ class CallCore:
                 then()
             elif leg.session not in call.legs:
                 leg.close(self.now)
-            if not call.legs and not call.searching and call.state is not CallState.TERMINATED:
-                self.table.finish(call, self.now)
+            self.settle(call)
 
         leg.when_ready.append(done)
 
@@ -152,10 +151,14 @@ class CallCore:
         def done(ways: Found) -> None:
             call.searching -= 1
             then(() if call.over else ways)
-            if not call.legs and not call.searching and call.state is not CallState.TERMINATED:
-                self.table.finish(call, self.now)
+            self.settle(call)
 
         self.reach(target, account, done)
+
+    def settle(self, call: Call) -> None:
+        """A search in the call is over: it ends where it has no leg, and nobody else is looked up for it."""
+        if not call.legs and not call.searching and call.state is not CallState.TERMINATED:
+            self.table.finish(call, self.now)
 
     def hand_over(self, call: Call, leg: SipLeg, words: str) -> None:
         """Another leg of an active call has the door from now on; the one before is for the caller to end."""

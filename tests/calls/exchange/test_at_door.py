@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from tests.calls.exchange.test_exchange_media import direction
 from tests.support.exchange import (
     ANNA_HOST,
@@ -17,13 +20,17 @@ from tests.support.exchange import (
 )
 from tests.support.extensions import Telephone
 from tests.support.switchboard import DOOR, Switchboard, busy, rings, sdp
+from voipnode.calls.contacts.book import ContactBook
+from voipnode.calls.exchange.ports import GroupsOf
+from voipnode.calls.ringing.directory import Directory
+from voipnode.calls.ringing.settings import GroupSettings, StageSettings
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.uri import SipUri
 
 
-def door_talks_with_anna() -> tuple[Switchboard, Telephone, Telephone]:
+def door_talks_with_anna(**settings: Any) -> tuple[Switchboard, Telephone, Telephone]:
     """A visitor has rung extension 101, and Anna has answered."""
-    board, anna, bert = anna_and_bert()
+    board, anna, bert = anna_and_bert(**settings)
     anna.plan = rings
     board.switch.ring(board.switch.registrar.ways_to("101"), board.wire.now, authorised=True)
     passes(board, 0.5)
@@ -76,6 +83,35 @@ def test_one_telephone_that_is_busy_does_not_end_the_transfer() -> None:
     desk.endpoint.hang_up(desk.session, board.wire.now)
     board.wire.flush()
     assert_quiet(board, anna, bert, desk)
+
+
+def test_an_extension_sends_the_door_to_a_group_and_all_who_are_there_ring() -> None:
+    """All stages at once; the first to answer has it, and opens by its own right."""
+    stages = (StageSettings(ring=("102", "104"), for_s=5), StageSettings(ring=("103", "102"), for_s=5))
+    directory = Directory(ContactBook(), [GroupSettings(name="family", stages=stages)])
+    board, anna, bert = door_talks_with_anna(groups=GroupsOf(directory, lambda: datetime(2026, 11, 22, tzinfo=UTC)))
+    carl = registered(board, "103", CARL_HOST)
+    refer(board, anna, "family")
+    assert [len(phone.of(sip.IncomingCall)) for phone in (bert, carl)] == [1, 1], "104 has no telephone"
+    answer(board, carl)
+    passes(board, 0.5)
+    assert [(event.status, event.final) for event in anna.of(sip.TransferProgress)][-1] == (200, True)
+    assert [[why.cause for why in end.why] for end in bert.of(sip.SessionEnded)] == [[200]]
+    assert press(board, carl)
+    carl.endpoint.hang_up(carl.session, board.wire.now)
+    board.wire.flush()
+    assert_quiet(board, anna, bert, carl)
+
+
+def test_a_group_of_which_nobody_is_there_leaves_the_door_where_it_was() -> None:
+    directory = Directory(ContactBook(), [GroupSettings(name="family", members=("103", "104"))])
+    board, anna, bert = door_talks_with_anna(groups=GroupsOf(directory, lambda: datetime(2026, 11, 22, tzinfo=UTC)))
+    refer(board, anna, "family")
+    assert [(event.status, event.final) for event in anna.of(sip.TransferProgress)][-1] == (404, True)
+    assert board.states[-1] == "Active"
+    anna.endpoint.hang_up(anna.session, board.wire.now)
+    board.wire.flush()
+    assert_quiet(board, anna, bert)
 
 
 def test_nobody_sends_the_door_where_he_could_not_dial() -> None:

@@ -7,23 +7,26 @@ it there; nobody else's do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from voipnode.calls.accounts import Accounts
 from voipnode.calls.call import Call
 from voipnode.calls.core import CallCore, Found
-from voipnode.calls.errors import CallError
+from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import CallReason, CallState
 from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.destination import Caller, Destination, refused
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.lines import number_by
 from voipnode.calls.exchange.party import Party
+from voipnode.calls.exchange.ports import Groups
 from voipnode.calls.exchange.through_call import ThroughCall
 from voipnode.calls.registrar.settings import extension_of
+from voipnode.calls.ringing.plan import Recipient
 from voipnode.calls.sip_leg import SipLeg
-from voipnode.calls.ways import OwnTelephones
+from voipnode.calls.vms.ports import VMS
+from voipnode.calls.ways import OwnTelephones, Way
 from voipnode.sipstack.uri import SipUri
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class AtDoor:
         telephones: OwnTelephones,
         plan: DialPlan,
         who_is: Callable[[str], Caller],
+        groups: Groups,
         *,
         end: End,
     ) -> None:
@@ -54,6 +58,7 @@ class AtDoor:
         self._telephones = telephones
         self._plan = plan
         self._who_is = who_is
+        self._groups = groups
         self._end = end
 
     # ---- a far side of the door that is an extension
@@ -71,7 +76,7 @@ class AtDoor:
     def destination(self, caller: Caller, uri: SipUri) -> Destination:
         """Where an extension may send the door."""
         found = self._plan.route(caller, uri)
-        if found.kind in ("extension", "trunk", "refused"):
+        if found.kind in ("extension", "group", "trunk", "refused"):
             return found
         return refused(403, f"the door cannot be sent to a {found.kind.replace('_', ' ')}")
 
@@ -80,12 +85,46 @@ class AtDoor:
         try:
             if to.kind == "extension":
                 then(self._telephones.reach(to.name))
+            elif to.kind == "group":
+                self._find_group(call, to.name, then)
             else:
                 target, account = number_by(self._accounts, to.name, to.number)
                 self._core.find(call, target, account, then)
         except CallError as error:
             log.info("the door is not sent on: %s", error)
             then(())
+
+    def _find_group(self, call: Call, name: str, then: Callable[[Found], None]) -> None:
+        """All of a group who are there now, at once, whatever its stages: whoever sends the door on waits for them."""
+        parties = [party for stage in self._groups.plan(name).stages for party in stage.recipients]
+        there = {each.place: each for each in parties if each.address != VMS and not self._groups.hindrance(each)}
+        ways: list[Way] = []
+        waiting = len(there)
+
+        def found(more: Sequence[Way], why: str) -> None:
+            nonlocal waiting
+            waiting -= 1
+            call.searching -= 1
+            ways.extend(more)
+            if not waiting:
+                then(() if call.over else tuple(ways))
+            self._core.settle(call)
+
+        call.searching += waiting
+        for party in there.values():
+            self._find_party(party, found)
+        if not there:
+            then(())
+
+    def _find_party(self, party: Recipient, found: Callable[[Sequence[Way], str], None]) -> None:
+        if party.address not in self._telephones.extensions:
+            self._core.parties.find(party, found)
+            return
+        try:
+            ways, why = self._telephones.reach(party.address), ""
+        except NotNowError as error:
+            ways, why = (), str(error)
+        found(ways, why)
 
     def join(self, leg: SipLeg, session: str) -> bool:
         """Whoever talks with this extension in the call through the node that has this session talks with the door in

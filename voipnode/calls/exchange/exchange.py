@@ -76,7 +76,7 @@ class Exchange:
         self._ringer = Ringer(self.board, accounts, telephones, plan, who_is, groups)
         self._changes = Changes(self.board)
         self._caller_side = CallerSide(self.board)
-        self.at_door = AtDoor(self.board, accounts, telephones, plan, who_is, end=self.end)
+        self.at_door = AtDoor(self.board, accounts, telephones, plan, who_is, groups, end=self.end)
         self._services: dict[Kind, Service] = {}
         self._transfers = Transfers(
             self.board,
