@@ -46,7 +46,8 @@ class Courier:
         except ssl.SSLError as error:
             raise DeliveryError(f"TLS failed: {error.reason or error}") from error
         except OSError as error:
-            raise DeliveryError(error.strerror or str(error)) from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise DeliveryError(where + (error.strerror or str(error))) from error
 
     async def _try(self, recipient: Recipient, message: Message, now_s: float) -> str:
         match recipient:

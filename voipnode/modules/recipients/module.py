@@ -156,6 +156,7 @@ class RecipientsModule:
     async def _send(self, command: SendTo) -> str:
         desk = await self._desk(command.recipient)
         message = await self._message(command)
+        await self._settled()
         await self._outbox.keep(desk.settings.name, message, self._utc_s())  # which may be another name by now
         desk.wake()
         return ""

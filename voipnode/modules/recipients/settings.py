@@ -204,7 +204,7 @@ class CallRecipient(_Recipient):
     to: str = Field(
         min_length=1,
         max_length=255,
-        description='A SIP address, a number, a contact or group; "vms": who calls by HTTP.',
+        description='A SIP address, a number, a contact or group; "vms": clients by HTTP.',
     )
     account: str = Field(default="", max_length=64, description="To call from; empty: the default one.")
     answered_clip: str = Field(default="", max_length=64, description="Played to whoever answers; then it is hung up.")

@@ -68,6 +68,7 @@ async def _connect(recipient: SftpRecipient) -> Any:
     # None, and not an empty list: that would try whatever keys this user has at home.
     keys = [await asyncio.to_thread(_key, recipient)] if recipient.key_file else None
     shown: list[str] = []
+    why = ""
     for algorithms in (tuple(name for kind in KINDS for name in kind), *KINDS):
         client = _pinning_client(recipient.host_key, shown)
         try:
@@ -84,10 +85,10 @@ async def _connect(recipient: SftpRecipient) -> Any:
                 config=(),
                 login_timeout=recipient.timeout_s,
             )
-        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
-            continue
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+            why = why or error.reason
     if not shown:
-        raise DeliveryError("the server has no host key of a kind that is known here: RSA, ECDSA, ED25519")
+        raise DeliveryError(f"SSH failed: {why}")
     raise DeliveryError(
         f"the server's host key is not the pinned one: it shows {' and '.join(shown)},"
         f" and {pinned_words(recipient.host_key)} is expected; nothing was sent"

@@ -33,10 +33,15 @@ const editor = makeEditor({
   hidden: ["kind", "headers"], // which a recipient keeps; and fields of HTTP that are secrets: settings file
   start: (name, schema) => schema.default,
   always: () => false,
-  suggestions: async () => ({ account: (await ask("GET", "/accounts")).map((each) => each.id) }),
+  suggestions,
   opened: ({ kind }) => ($("kind-words").textContent = KINDS[kind][0]),
   refresh,
 });
+
+async function suggestions() {
+  const [accounts, clips] = await Promise.all([ask("GET", "/accounts"), ask("GET", "/clips")]);
+  return { account: accounts.map((each) => each.id), answered_clip: clips.clips.map((each) => each.name) };
+}
 
 function show(recipients) {
   $("empty").hidden = recipients.length > 0;
