@@ -90,12 +90,12 @@ MODULES = (
     CONTROLLER,
     ENTRY,
     DTMF,
+    READER,  # before the inputs tell how they stand
     BUTTON,
     SOUND_LEVEL,
     RECORDINGS,
     SPEAKER_TEST,
     CONTROL_BUTTON,
-    READER,
     DISPLAY,
     DETECTORS,
 )

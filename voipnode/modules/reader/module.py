@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voipnode.calls.commands import ListReaders, PairReader, PresentCard, ReadCard, ReadKeys
 from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
@@ -15,12 +15,12 @@ from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.credentials.data_sets import CHIPS, ChipCard, DataSet, Place, presented
 from voipnode.modules.reader.drivers import NOT_CONNECTED, Light, Link, ReaderDriver, SimulatedReader
 from voipnode.modules.reader.face import Face
-from voipnode.modules.reader.osdp_line import OsdpLine
-from voipnode.modules.reader.osdp_reader import OsdpReader
 from voipnode.modules.reader.pace import CARD, KEY, Pace
 from voipnode.modules.reader.reader_key import ReaderKey, ReaderKeyError
 from voipnode.modules.reader.settings import ReaderSettings, ReadersSettings
-from voipnode.modules.reader.wiegand_reader import WiegandReader
+
+if TYPE_CHECKING:
+    from voipnode.modules.reader.osdp_line import OsdpLine
 
 NAME = "reader"
 KEYS_FOLDER = "readers"  # in the state folder
@@ -67,14 +67,22 @@ class ReaderModule:
         return [reader for name, reader in self._readers.items() if known.get(name) is not reader]
 
     def _new(self, one: ReaderSettings) -> Reader:
-        driver: ReaderDriver
-        if one.driver == "osdp":
-            driver = OsdpReader(one, ReaderKey(self._keys, one.name))
-        elif one.driver == "wiegand":
-            driver = WiegandReader(one)
-        else:
-            driver = SimulatedReader()
+        driver = self._driver(one)
         return Reader(one, driver, Face(one), tuple(each.model for each in one.data_sets))
+
+    def _driver(self, one: ReaderSettings) -> ReaderDriver:
+        """The driver that the settings name; of the others nothing is loaded."""
+        match one.driver:
+            case "osdp":
+                from voipnode.modules.reader.osdp_reader import OsdpReader
+
+                return OsdpReader(one, ReaderKey(self._keys, one.name))
+            case "wiegand":
+                from voipnode.modules.reader.wiegand_reader import WiegandReader
+
+                return WiegandReader(one)
+            case "simulated":
+                return SimulatedReader()
 
     async def start(self) -> None:
         """Begin to listen. A line that is not there is told and sought. Raises CallError if a library is missing."""
@@ -109,16 +117,18 @@ class ReaderModule:
             self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=str(error)))
 
     def _switch_on(self, readers: Sequence[Reader]) -> None:
-        lines: dict[str, list[OsdpReader]] = defaultdict(list)
+        on_lines: dict[str, list[ReaderDriver]] = defaultdict(list)
         for reader in readers:
             if not reader.settings.enabled:
                 continue
             reader.driver.start(_Ear(self, reader))
             reader.driver.light(reader.face.lasting)
-            if isinstance(reader.driver, OsdpReader):
-                lines[reader.settings.device].append(reader.driver)
-        for device, drivers in lines.items():
-            line = self._lines[device] = OsdpLine(drivers)
+            if reader.settings.driver == "osdp":
+                on_lines[reader.settings.device].append(reader.driver)
+        for device, drivers in on_lines.items():
+            from voipnode.modules.reader.osdp_line import line_of
+
+            line = self._lines[device] = line_of(drivers)
             line.start()
 
     async def stop(self) -> None:
@@ -256,7 +266,7 @@ class ReaderModule:
     def _pair(self, command: PairReader) -> str:
         reader = self._reader(command.reader)
         line = self._lines.get(reader.settings.device)
-        if line is None or not reader.settings.enabled or not isinstance(reader.driver, OsdpReader):
+        if line is None or not reader.settings.enabled:
             raise NotNowError(f"reader {command.reader!r}: only an OSDP reader that is switched on can be paired")
         if not reader.settings.secure_channel or reader.settings.key.get_secret_value():
             given = "key is" if reader.settings.key.get_secret_value() else "secure_channel = false is"
@@ -264,7 +274,7 @@ class ReaderModule:
         if not 0 < command.for_s <= MAX_PAIRING_S:
             raise CallError(f"for_s: {command.for_s:g}; up to {MAX_PAIRING_S:g} s")
         try:
-            line.pair(reader.driver, command.for_s)
+            line.pair(command.reader, command.for_s)
         except ReaderKeyError as error:
             raise CallError(str(error)) from error
         return ""

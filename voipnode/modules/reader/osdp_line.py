@@ -13,13 +13,14 @@ import asyncio
 import functools
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from voipnode.calls.errors import CallError
 from voipnode.credentials.osdp_frames import FrameGate
 from voipnode.hardware.osdp_channel import OsdpChannel
 from voipnode.hardware.serial_port import SerialPort
+from voipnode.modules.reader.drivers import ReaderDriver
 from voipnode.modules.reader.osdp_reader import OsdpReader
 from voipnode.modules.reader.reader_key import ReaderKeyError
 
@@ -45,6 +46,11 @@ def libosdp() -> Any:
             'readers: driver = "osdp" needs libosdp, which is not installed (pip install voipnode[osdp])'
         ) from error
     return osdp_sys
+
+
+def line_of(drivers: Iterable[ReaderDriver]) -> OsdpLine:
+    """The line that these readers, all of one device, hang on."""
+    return OsdpLine([driver for driver in drivers if isinstance(driver, OsdpReader)])
 
 
 class OsdpLine:
@@ -76,9 +82,12 @@ class OsdpLine:
             self._timer = None
         self._close()
 
-    def pair(self, reader: OsdpReader, for_s: float) -> None:
-        """Give `reader` a new key once it takes one. Raises ReaderKeyError."""
-        reader.pair(asyncio.get_running_loop().time() + for_s)
+    def pair(self, name: str, for_s: float) -> None:
+        """Give the reader of that name a new key once it takes one. Raises ReaderKeyError."""
+        until = asyncio.get_running_loop().time() + for_s
+        for reader in self._readers:
+            if reader.settings.name == name:
+                reader.pair(until)
         self.stop()
         self._retry_at = 0.0
         self._turn()
