@@ -16,10 +16,12 @@ from voipnode.calls.events import (
     CallState,
     ClipChanged,
     ControlButtonPressed,
+    ControllerChanged,
     DetectorChanged,
     DisplayChanged,
     DoNotDisturbChanged,
     DoorOpened,
+    DoorRefused,
     DtmfMatched,
     Event,
     ExtensionChanged,
@@ -27,8 +29,10 @@ from voipnode.calls.events import (
     InputTampered,
     LocateChanged,
     ManualTriggered,
+    MessageWaitingChanged,
     MulticastChanged,
     NetworkChanged,
+    NodeStarted,
     PortChanged,
     Problem,
     ReaderChanged,
@@ -204,6 +208,10 @@ def test_events_of_the_start_tell_and_do_not_fire() -> None:
             {"is": "detector", "notices": "shock"},
             DetectorChanged(detector="wall", kind="shock", active=True, source="api"),
         ),
+        ({"is": "started"}, NodeStarted(version="1")),
+        ({"is": "controller"}, ControllerChanged(protocol="osdp", state="connected")),
+        ({"is": "mailbox", "account": "PBX"}, MessageWaitingChanged(account="PBX", id="PBX", waiting=True, new=1)),
+        ({"is": "door_refused"}, DoorRefused(port="door", who="sip:a@b", how='dtmf "1"', why="not authorised")),
         ({"is": "network"}, NetworkChanged(addresses=("192.0.2.7",))),
         ({"is": "address_changed"}, NetworkChanged(addresses=())),
         (
@@ -239,7 +247,7 @@ def test_events_of_the_start_tell_and_do_not_fire() -> None:
     ],
 )
 def test_each_condition_hears_its_event_and_no_other(condition: dict[str, Any], event: Event) -> None:
-    one = rule(condition)
+    one = rule(condition, actions=[{"do": "release", "port": "door"}])
     others = (schedule(True, "none"), pressed(name="other"), digits("other"), Problem(where="mqtt", detail="x"))
     assert fires(one, *others) == [False] * 4
     assert fires(one, event) == [True]
@@ -273,6 +281,7 @@ def test_why_it_does_not_fire_is_said_in_words() -> None:
             {"actions": [{"do": "show_page", "page": "map", "while_active": True}]},
             'the action "show_page" is to last while the rule is active, which it is for no time',
         ),
+        ({"conditions": [{"is": "started"}]}, "a start must move no output"),
         ({"actions": [{"do": "ring"}]}, "either a contact or group (to) or addresses"),
         ({"conditions": []}, "at least 1"),
         ({"again": "perhaps"}, "skip"),

@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from voipnode.modules.rules.actions import FOR_A_CALL, Action, Pulse, Seconds, Wait
-from voipnode.modules.rules.conditions import Condition, Digits, InCall, Moment, VirtualInputActive
+from voipnode.modules.rules.conditions import Condition, Digits, InCall, Moment, Started, VirtualInputActive
 from voipnode.modules.rules.names import named_fields
 
 MAX_RULES = 256
@@ -92,6 +92,10 @@ class RuleSettings(BaseModel):
             isinstance(each, Pulse) for each in self.actions
         ):
             raise ValueError("anybody's digits must not move an output: leave anybody out")
+        if any(isinstance(each, Started) for each in self.conditions) and any(
+            isinstance(each, Pulse) for each in self.actions
+        ):
+            raise ValueError("a start must move no output: another condition is needed")
         return self
 
 

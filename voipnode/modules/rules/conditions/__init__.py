@@ -12,11 +12,13 @@ from voipnode.modules.rules.conditions.calls import (
     Digits,
     ExtensionThere,
     InCall,
+    MailWaits,
     OnHold,
     Quiet,
     Registered,
 )
 from voipnode.modules.rules.conditions.door import (
+    ControllerThere,
     ControlPressed,
     Denied,
     Detected,
@@ -28,6 +30,7 @@ from voipnode.modules.rules.conditions.door import (
     PortActive,
     Pressed,
     ReaderConnected,
+    Refused,
     SignalShown,
     Tampered,
     VirtualInputActive,
@@ -41,6 +44,7 @@ from voipnode.modules.rules.conditions.house import (
     Pulse,
     ScheduleActive,
     SchedulePulsed,
+    Started,
     Triggered,
     Trouble,
 )
@@ -61,6 +65,7 @@ __all__ = [
     "InCall",
     "Moment",
     "Pulse",
+    "Started",
     "State",
     "Triggered",
     "VirtualInputActive",
@@ -75,6 +80,7 @@ Condition = Annotated[
     | Detected
     | PortActive
     | ReaderConnected
+    | ControllerThere
     | PageShown
     | SignalShown
     | Located
@@ -87,11 +93,13 @@ Condition = Annotated[
     | Registered
     | ExtensionThere
     | Quiet
+    | MailWaits
     | MqttOn
     | Online
     | Pressed
     | ControlPressed
     | Opened
+    | Refused
     | MqttCame
     | Digits
     | CallEnded
@@ -101,6 +109,7 @@ Condition = Annotated[
     | SchedulePulsed
     | AddressChanged
     | Trouble
+    | Started
     | PluginTold
     | Triggered
     | Every,

@@ -14,6 +14,7 @@ from voipnode.calls.events import (
     DtmfMatched,
     Event,
     ExtensionChanged,
+    MessageWaitingChanged,
     RegistrationChanged,
     RegistrationState,
 )
@@ -135,3 +136,19 @@ class Quiet(State):
 
     def words(self) -> str:
         return f"{quoted('extension', self.extension, 'the door')} is not to be disturbed"
+
+
+class MailWaits(State):
+    """Voice messages wait in the mailbox of an account."""
+
+    heard: ClassVar[tuple[type[Event], ...]] = (MessageWaitingChanged,)
+    kind: Literal["mailbox"] = Field(alias="is")
+    account: Account = Field(default="", description="Of this account; empty: of any.")
+
+    def next(self, before: So, event: MessageWaitingChanged) -> So:
+        if self.account not in ("", event.account, event.id):
+            return before
+        return joined(before, event.id, so=event.waiting)
+
+    def words(self) -> str:
+        return f"messages wait in the mailbox of {quoted('account', self.account, 'an account')}"

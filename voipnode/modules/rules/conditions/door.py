@@ -11,9 +11,11 @@ from voipnode.calls.events import (
     AccessGranted,
     ButtonPressed,
     ControlButtonPressed,
+    ControllerChanged,
     DetectorChanged,
     DisplayChanged,
     DoorOpened,
+    DoorRefused,
     Event,
     InputChanged,
     InputTampered,
@@ -116,6 +118,19 @@ class ReaderConnected(State):
         return f'reader "{self.name}" is connected'
 
 
+class ControllerThere(State):
+    """The door controller behind the readers is connected."""
+
+    heard: ClassVar[tuple[type[Event], ...]] = (ControllerChanged,)
+    kind: Literal["controller"] = Field(alias="is")
+
+    def next(self, before: So, event: ControllerChanged) -> So:
+        return joined(before, "controller", so=event.state == "connected")
+
+    def words(self) -> str:
+        return "the door controller is connected"
+
+
 class PageShown(State):
     """A page of the display is shown."""
 
@@ -197,6 +212,20 @@ class Opened(Moment):
 
     def words(self) -> str:
         return f"{quoted('port', self.port, 'a door')} was opened"
+
+
+class Refused(Moment):
+    """Somebody who may not wanted to open the door, in whatever way."""
+
+    heard: ClassVar[tuple[type[Event], ...]] = (DoorRefused,)
+    kind: Literal["door_refused"] = Field(alias="is")
+    port: Port = Field(default="", description="This one; empty: any.")
+
+    def hears(self, event: DoorRefused) -> bool:
+        return self.port in ("", event.port)
+
+    def words(self) -> str:
+        return f"{quoted('port', self.port, 'a door')} was refused to somebody"
 
 
 class Granted(Moment):

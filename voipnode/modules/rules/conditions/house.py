@@ -13,6 +13,7 @@ from voipnode.calls.events import (
     MqttChanged,
     MqttReceived,
     NetworkChanged,
+    NodeStarted,
     Problem,
     ScheduleChanged,
     SchedulePulse,
@@ -155,3 +156,16 @@ class Trouble(Moment):
 
     def words(self) -> str:
         return f'a problem of "{self.where}" was told' if self.where else "a problem was told"
+
+
+class Started(Moment):
+    """The node has started. For telling somebody: a start moves no output."""
+
+    heard: ClassVar[tuple[type[Event], ...]] = (NodeStarted,)
+    kind: Literal["started"] = Field(alias="is")
+
+    def hears(self, event: NodeStarted) -> bool:
+        return True
+
+    def words(self) -> str:
+        return "the node has started"
