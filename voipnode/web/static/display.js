@@ -94,8 +94,9 @@ async function edit(name, page) {
   wrongAre([]);
   drawItems();
   $("name").focus();
-  const [contacts, status] = await Promise.all([ask("GET", "/contacts").catch(() => []), ask("GET", "/status")]);
-  $("parties").replaceChildren(...contacts.map((contact) => new Option(contact.name, contact.name)));
+  const lists = ["/contacts", "/settings/groups"].map((list) => ask("GET", list).catch(() => []));
+  const [contacts, groups, status] = await Promise.all([...lists, ask("GET", "/status")]);
+  $("parties").replaceChildren(...[...contacts, ...groups].map((party) => new Option(party.name, party.name)));
   $("inputs").replaceChildren(...status.node.inputs.map((input) => new Option(input, input)));
   $("plate").textContent = status.node.name;
 }

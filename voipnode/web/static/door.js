@@ -150,10 +150,10 @@ function renderIndicators() {
 }
 
 function renderOver() {
-  const open = status.ports.find((port) => port.active && (port.kind ?? "door") !== "lamp");
+  const open = status.light === "green" && status.ports.find((port) => port.active); // green: an output that is a door
   const going = status.calls.filter((call) => !isOver(call));
   const call = going.find((each) => each.state === "Active") || going.find(isRingingIn) || going[0];
-  const state = open ? "open" : call ? (call.state === "Active" ? "talk" : isRingingIn(call) ? "incoming" : "ringing") : isNobody ? "nobody" : "rest";
+  const state = open ? "open" : call ? (call.state === "Active" ? "talk" : isRingingIn(call) ? "incoming" : "ringing") : isNobody || status.light === "red" ? "nobody" : "rest";
   $("screen").dataset.state = state;
   $("over").hidden = state === "rest";
   $("over-end").hidden = !call || state === "incoming";
@@ -164,7 +164,7 @@ function renderOver() {
     talk: ["Speak now", bare(call?.remote)],
     incoming: ["Somebody calls you", bare(call?.remote)],
     ringing: [call?.state === "Ringing" ? "It rings" : "Calling…", bare(call?.remote)],
-    nobody: ["Nobody can be called", "please try again later"],
+    nobody: [isNobody ? "Nobody can be called" : "Nobody has answered", "please try again later"],
     rest: ["", ""],
   }[state];
   if ($("over-main").textContent !== words[0]) $("announce").textContent = words.join(", ");
