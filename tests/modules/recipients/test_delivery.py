@@ -30,7 +30,7 @@ from voipnode.modules.recipients.delivery import Courier
 from voipnode.modules.recipients.errors import DeliveryError
 from voipnode.modules.recipients.lines import syslog_record
 from voipnode.modules.recipients.message import Attachment, Message, filled
-from voipnode.modules.recipients.settings import Recipient, RecipientsSettings
+from voipnode.modules.recipients.settings import CallRecipient, Recipient, RecipientsSettings
 
 MESSAGE = Message("Door", "Anna was let in", {"rule": "Night", "who": "Anna"}, "2026-06-01T22:00:05Z", 7)
 PICTURE = Attachment("last.svg", b"<svg>\r\n</svg>", "image/svg+xml")
@@ -191,6 +191,22 @@ def test_nobody_there_and_nobody_who_answers() -> None:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(DeliveryError, match=r"no answer within 1 s|timed out|Timeout"):
                 await deliver(recipient(kind="http", url=f"http://127.0.0.1:{port}/", timeout_s=1), MESSAGE, 0.0)
+
+    run_test(main())
+
+
+def test_what_no_library_understands_is_no_delivery_and_ends_nothing() -> None:
+    assert "Invalid" in str(refused(to=recipient(kind="http", url="http://127.0.0.1:x/")))
+
+    class Broken(Caller):
+        async def call(self, recipient: CallRecipient) -> str:
+            raise RuntimeError("nobody thought of this")
+
+    async def main() -> None:
+        courier = Courier(Broken(Bus(lambda: 0.0), Commands()))
+        with pytest.raises(DeliveryError, match="it failed by RuntimeError") as told:
+            await courier.deliver(recipient(kind="call", to="sip:a@b"), MESSAGE, 0.0)
+        assert not told.value.final
 
     run_test(main())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 
 from voipnode.modules.recipients.calling import Caller
@@ -27,6 +28,8 @@ from voipnode.modules.recipients.sftp import store_by_sftp
 from voipnode.modules.recipients.stored_file import stored_file
 from voipnode.modules.recipients.webhook import post
 
+log = logging.getLogger(__name__)
+
 
 class Courier:
     """Delivers the messages of one recipient; `caller` places the calls of one that is called."""
@@ -45,9 +48,14 @@ class Courier:
             raise DeliveryError(f"no answer within {recipient.timeout_s:g} s") from None
         except ssl.SSLError as error:
             raise DeliveryError(f"TLS failed: {error.reason or error}") from error
+        except DeliveryError:
+            raise
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise DeliveryError(where + (error.strerror or str(error))) from error
+        except Exception as error:  # the edge of seven libraries: what one of them trips over must be given up, too
+            log.exception("recipient %r", recipient.name)
+            raise DeliveryError(f"it failed by {type(error).__name__}: see the log") from error
 
     async def _try(self, recipient: Recipient, message: Message, now_s: float) -> str:
         match recipient:

@@ -85,7 +85,7 @@ class Desk:
                     continue
             except CallError as error:
                 self._in_trouble(str(error))
-            except Exception:  # the edge of seven libraries: one recipient's failure must not end its queue
+            except Exception:  # the edge: whatever it is, it must not end the queue
                 log.exception("recipient %r", self.settings.name)
                 self._in_trouble("it failed: see the log")
             with contextlib.suppress(TimeoutError):  # not woken by more to deliver: the next try has its time

@@ -36,7 +36,7 @@ async def post(recipient: HttpRecipient, message: Message, now_s: float) -> str:
                 digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
                 request.headers["x-voipnode-signature"] = f"t={now_s:.0f},sha256={digest}"
             answer = await client.send(request, auth=_login(recipient))
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DeliveryError(str(error) or type(error).__name__) from error
     words = f"{answer.status_code} {answer.reason_phrase}".rstrip()
     if not answer.is_success:
