@@ -108,6 +108,8 @@ LISTS = {
     "recipients": "recipient",
     "readers": "reader",
     "detectors": "detector",
+    "ports": "output",
+    "inputs": "input",
 }
 SECTIONS = ("controller",)  # of the settings, that commands change
 CLIPS_FOLDER = "clips"  # in the state folder
@@ -132,6 +134,8 @@ WHILE_IT_RUNS = {
     "recipients",
     "detectors",
     "plugins",
+    "ports",
+    "inputs",
 }  # parts of the settings that may change then
 
 
@@ -316,6 +320,7 @@ class Node:
         self._plugins.use(settings.plugins)
         if changed := [name for name, value in settings if value != getattr(self._seen, name)]:
             self._seen = settings
+            self._about.update(self.about())
             self.bus.publish(SettingsChanged(section=", ".join(sorted(changed))))
         return used
 
@@ -343,17 +348,17 @@ class Node:
             "version": __version__,
             "audio": self._device.description,
             "sip_addresses": line.addresses() if line is not None else [],
-            "inputs": [item.name for item in self._settings.inputs],
+            "inputs": [item.name for item in self._seen.inputs],
             "input_settings": {
                 item.name: {
                     "usage": item.usage,
                     "normal_state": item.normal_state,
                     "supervised": item.supervised is not None,
                 }
-                for item in self._settings.inputs
+                for item in self._seen.inputs
             },
             "port_settings": {
-                port.name: {"usage": port.usage, "normal_state": port.normal_state} for port in self._settings.ports
+                port.name: {"usage": port.usage, "normal_state": port.normal_state} for port in self._seen.ports
             },
             "accounts": [
                 {

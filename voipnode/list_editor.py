@@ -30,6 +30,8 @@ KNOWN_TO_RULES = {
     "pages": "display page",
     "recipients": "recipient",
     "detectors": "detector",
+    "ports": "port",
+    "inputs": "input",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from voipnode.calls.errors import NotNowError
+from voipnode.calls.errors import CallError, NotNowError
 from voipnode.modules.relay.lines import LineSpec
 from voipnode.modules.relay.protocol import (
     MAX_LEASE_S,
@@ -32,13 +32,17 @@ class FakeGuardian:
         self.sent: list[tuple[float, Request]] = []
         self.up = False
         self.deaf = False
+        self.broken = ""  # why it cannot start
         self.far_trouble: Trouble | None = None  # the answer to leases, with their ref
         self._watcher = watcher
 
     async def start(self) -> None:
+        if self.broken:
+            raise CallError(self.broken)
         self.up = True
 
     async def stop(self) -> None:
+        await asyncio.sleep(0)  # what it was told before comes first
         self._reset("stop")
         self.up = False
 

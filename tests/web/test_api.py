@@ -66,6 +66,11 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     return body
 
 
+def list_paths(name: str) -> tuple[str, ...]:
+    """The paths of a list of the settings."""
+    return f"settings/{name}", f"settings/{name}/{{name}}", f"schemas/{name}", f"exports/{name}"
+
+
 def test_the_status_tells_everything_at_once() -> None:
     async def test(rig: WebRig, client: httpx.AsyncClient) -> None:
         rig.door.open(call := rig.door.ring_out(), 60.0)
@@ -558,6 +563,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/settings/detectors/{name}",
             "/api/v1/schemas/detectors",
             "/api/v1/exports/detectors",
+            *(f"/api/v1/{path}" for name in ("ports", "inputs") for path in list_paths(name)),
             "/api/v1/settings/readers",
             "/api/v1/settings/readers/{name}",
             "/api/v1/schemas/readers",

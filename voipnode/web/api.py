@@ -57,6 +57,8 @@ LISTS = {
     "recipients": "recipient",
     "readers": "reader",
     "detectors": "detector",
+    "ports": "output",
+    "inputs": "input",
 }
 API_VERSION = "1.0.0"  # of the API, not of the node: clients depend on this one
 DESCRIPTION = """

@@ -73,6 +73,8 @@ def ports_now(view: View, about: Mapping[str, Any]) -> list[Port]:
     known = about.get("port_settings", {})
     ports = []
     for port in view.ports():
+        if known and port["name"] not in known:
+            continue  # it was taken out of the settings
         fixed = {"usage": "", "normal_state": "open", **known.get(port["name"], {})}
         state = OTHER[fixed["normal_state"]] if port["active"] else fixed["normal_state"]
         ports.append(Port(**fixed, **port, state=state))

@@ -15,7 +15,7 @@ from voipnode.calls.commands import PressInput, RingRecipients, SimulateInput
 from voipnode.calls.errors import CallError, NotNowError, UnknownNameError
 from voipnode.calls.events import CallChanged, CallReason, CallState, Event, InputChanged, InputTampered, Problem
 from voipnode.calls.hooks import Bus, Commands, House
-from voipnode.modules.button.inputs import SimulatedInput
+from voipnode.modules.button.inputs import Contact, SimulatedInput
 from voipnode.modules.button.module import DESCRIPTOR, ButtonModule
 from voipnode.modules.button.settings import ButtonsSettings
 
@@ -135,10 +135,34 @@ def test_buttons_may_change_while_a_call_is_on() -> None:
         scene.call("call-1", CallState.TERMINATED)
         assert await scene.press("bell") == "call-2"
         assert scene.rung[1] == RingRecipients(button="front", plan="family")
-        more = {"inputs": [*SETTINGS["inputs"], {"name": "new"}], "buttons": [{"name": "new", "input": "new"}]}
-        scene.module.use(ButtonsSettings.model_validate(more))  # an input comes with the next start
+
+    play(scenario)
+
+
+def test_inputs_may_change_while_the_node_runs() -> None:
+    async def scenario(scene: Scene) -> None:
+        bell = scene.contact("bell")
+        bell.set(closed=True)
+        scene.contact("loop").put(Contact.CUT)
+        await asyncio.sleep(1)
+        told = len(scene.inputs())
+        kept = [item for item in SETTINGS["inputs"] if item["name"] not in ("bell", "loop")]
+        closed = {"name": "bell", "normal_state": "closed"}
+        gone = {"name": "gone", **GPIO, "chip": "/dev/no-such-chip"}
+        more = {"inputs": [*kept, closed, gone], "buttons": [{"name": "front", "input": "bell", "ring": "family"}]}
+        contact = scene.contact("contact")
+        scene.module.use(ButtonsSettings.model_validate(more))
+        assert scene.contact("contact") is contact, "what has not changed is not touched"
+        assert scene.inputs()[told:] == [(1.0, "bell", False, "settings")]
+        assert [e.tampered for e in scene.of(InputTampered)] == [True, False]
+        [problem] = scene.of(Problem)
+        assert (problem.where, "it is not read until" in problem.detail) == ("button.gone", True)
+        bell.set(closed=False)  # nobody listens to that one any more
+        scene.contact("bell").set(closed=False)
+        await asyncio.sleep(1)
+        assert scene.inputs()[told + 1 :] == [(1.03, "bell", True, "hardware")]
         with pytest.raises(UnknownNameError):
-            await scene.press("new")
+            await scene.press("loop")
 
     play(scenario)
 

@@ -42,10 +42,13 @@ class Scene:
         self.house = House(Bus(clock), Commands(), state_dir)
         self.events: list[Event] = []
         self.house.bus.subscribe(Event, self.events.append, who="test")
+        self.broken = ""  # names of outputs that cannot be held
         self.module = RelayModule(self.house, SETTINGS, self._make)
 
     def _make(self, *args: object) -> FakeGuardian:
         self.guardian = FakeGuardian(*args)  # type: ignore[arg-type] # handed through as they come
+        if any(name in self.broken.split() for name in self.guardian.until):
+            self.guardian.broken = "no such chip"
         return self.guardian
 
     async def pulse(
@@ -283,6 +286,58 @@ def test_any_change_of_settings_returns_the_outputs_to_normal(tmp_path: Path) ->
         await asyncio.sleep(60)
         assert scene.changes() == [(1000.0, True, "pulse"), (1001.0, False, "settings")]
         assert scene.guardian.until == {"door": 0.0, "gate": 0.0}
+
+    play(tmp_path, scenario)
+
+
+def outputs(*ports: str) -> RelaySettings:
+    return RelaySettings.model_validate({"ports": [{"name": name} for name in ports]})
+
+
+def test_outputs_may_change_while_the_node_runs_and_all_return_to_normal(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.module.use(SETTINGS)  # nothing new
+        await settle()
+        first = scene.guardian
+        await scene.pulse(30.0)
+        scene.module.use(outputs("door", "lamp"))
+        await settle()
+        assert (first.up, scene.guardian.up) == (False, True)
+        assert scene.changes() == [(1000.0, True, "pulse"), (1000.0, False, "settings"), (1000.0, False, "settings")]
+        await scene.pulse(5.0, port="lamp")
+        await scene.pulse(5.0)
+        with pytest.raises(UnknownNameError, match="there are: door, lamp"):
+            await scene.pulse(5.0, port="gate")
+        await asyncio.sleep(60)
+        assert scene.changes()[-1] == (1005.0, False, "expired")
+        scene.module.use(outputs())
+        await settle()
+        scene.module.use(outputs("gate"))
+        await settle()
+        await scene.pulse(5.0, port="gate")
+
+    play(tmp_path, scenario)
+
+
+def test_outputs_that_cannot_be_held_leave_those_before(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.broken = "lamp"
+        scene.module.use(outputs("lamp"))
+        await settle()
+        assert [e.detail for e in scene.of(Problem)] == [
+            "the changed outputs cannot be held, those before serve: no such chip"
+        ]
+        await scene.pulse(5.0, port="gate")
+        scene.broken = "lamp gate"
+        scene.module.use(outputs("lamp"))
+        await settle()
+        assert scene.of(Problem)[-1].detail.startswith("no output works until the settings are changed")
+        with pytest.raises(NotNowError):
+            await scene.pulse(5.0, port="gate")
+        scene.broken = ""
+        scene.module.use(outputs("lamp"))
+        await settle()
+        await scene.pulse(5.0, port="lamp")
 
     play(tmp_path, scenario)
 

@@ -44,6 +44,7 @@ class ButtonModule:
     ) -> None:
         self._bus = house.bus
         self._commands = house.commands
+        self._make_driver = make_driver
         self._inputs = {item.name: Input(item, make_driver(item), self) for item in settings.inputs}
         self._buttons = {button.input: Button(button) for button in settings.buttons}
         self._ended: set[str] = set()  # calls that ended while a button was still waiting to learn its call's id
@@ -68,12 +69,33 @@ class ButtonModule:
         await self._tasks.close()
 
     def use(self, settings: ButtonsSettings) -> None:
-        """Have these buttons from now on, on the inputs of the start. A call stays with the button of its input."""
+        """Have these inputs and buttons from now on. A call stays with the button of its input."""
         before, self._buttons = self._buttons, {}
         for button in settings.buttons:
-            if button.input in self._inputs:
-                found = self._buttons[button.input] = before.get(button.input) or Button(button)
-                found.settings = button
+            found = self._buttons[button.input] = before.get(button.input) or Button(button)
+            found.settings = button
+        gone, self._inputs = self._inputs, {}
+        for item in settings.inputs:
+            known = gone.get(item.name)
+            if known is not None and known.settings == item:
+                self._inputs[item.name] = gone.pop(item.name)
+        for known in gone.values():
+            known.stop()
+            if known.active:
+                self._publish_input(known.name, False, "settings")
+            if known.contact.tampered:
+                self.input_tampered(known.name, "")
+        for item in settings.inputs:
+            if item.name not in self._inputs:
+                self._begin(Input(item, self._make_driver(item), self))
+
+    def _begin(self, item: Input) -> None:
+        """Listen to a new input; one that cannot be read is told, and is as one that nobody touches."""
+        self._inputs[item.name] = item
+        try:
+            item.start()
+        except CallError as error:
+            self._problem(item.name, f"{error}; it is not read until its settings are changed or the node starts again")
 
     def driver(self, name: str) -> InputDriver:
         """The driver of an input, for instance to move a simulated contact; raises `UnknownNameError`."""

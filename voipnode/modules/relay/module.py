@@ -26,12 +26,12 @@ from voipnode.calls.events import (
     Problem,
     SettingsChanged,
 )
-from voipnode.calls.hooks import House, MayOpen, ModuleDescriptor, Subscription, Verdict
+from voipnode.calls.hooks import House, MayOpen, ModuleDescriptor, Subscription, Tasks, Verdict
 from voipnode.modules.relay.history import ended_badly, previous_run
 from voipnode.modules.relay.lines import LineSpec
 from voipnode.modules.relay.ports import Port
 from voipnode.modules.relay.protocol import Late, Lease, LineState, Release, Report, Request, Reset, Trouble
-from voipnode.modules.relay.settings import RelaySettings
+from voipnode.modules.relay.settings import PortSettings, RelaySettings
 from voipnode.modules.relay.supervisor import Supervisor, Watcher
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,11 @@ class RelayModule:
         self._house = house
         self._bus = house.bus
         self._ports = {port.name: Port(port) for port in settings.ports}
-        self._holder = make_holder([port.to_spec() for port in settings.ports], house.state_dir, self)
+        self._make_holder = make_holder
+        self._holder = self._holder_of(settings.ports)
+        self._wanted = self._held = settings.ports
+        self._changing = asyncio.Lock()
+        self._tasks = Tasks(NAME)
         self._renewals: dict[str, asyncio.TimerHandle] = {}
         self._waiting: dict[int, asyncio.Future[Report]] = {}
         self._last_ref = 0
@@ -101,9 +105,56 @@ class RelayModule:
         if not self._running:
             return
         self._running = False
+        async with self._changing:  # which takes some seconds at most
+            await self._let_go("stop", "the node is stopping")
+        await self._tasks.close()
+
+    def use(self, settings: RelaySettings) -> None:
+        """Have these outputs from now on. All return to normal, those that stay as they are, too."""
+        self._wanted = settings.ports
+        if self._running and self._wanted != self._held:
+            self._tasks.start(self._change())
+
+    async def _change(self) -> None:
+        """Hold what is wanted, by a guardian of its own; what cannot be held leaves all as it was."""
+        async with self._changing:
+            before, wanted = self._held, self._wanted
+            if not self._running or wanted == before:
+                return
+            self.reset("settings")
+            await self._let_go("settings", "the outputs are being changed")
+            try:
+                await self._hold(wanted)
+            except CallError as error:
+                self._problem(f"the changed outputs cannot be held, those before serve: {error}")
+                self._wanted = before
+                await self._hold_again(before)
+
+    async def _hold_again(self, ports: tuple[PortSettings, ...]) -> None:
+        try:
+            await self._hold(ports)
+        except CallError as error:
+            self._problem(f"no output works until the settings are changed or the node starts again: {error}")
+
+    async def _hold(self, ports: tuple[PortSettings, ...]) -> None:
+        """Raises `CallError`, and then nothing is held."""
+        self._held = ports
+        self._ports = {port.name: Port(port) for port in ports}
+        self._holder = self._holder_of(ports)
+        if ports:
+            await self._holder.start()
+        for port in ports:
+            self._bus.publish(PortChanged(at=self._bus.clock(), port=port.name, active=False, why="settings"))
+
+    async def _let_go(self, why: str, detail: str) -> None:
+        for port in self._ports.values():
+            self._cancel_renewal(port)
         if self._ports:
             await self._holder.stop()
-        self._all_lost("stop", "the node is stopping")
+        self._all_lost(why, detail)
+
+    def _holder_of(self, ports: tuple[PortSettings, ...]) -> Holder:
+        return self._make_holder([port.to_spec() for port in ports], self._house.state_dir, self)
 
     # Commands
 
