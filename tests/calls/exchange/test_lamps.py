@@ -9,6 +9,8 @@ import pytest
 from tests.support.extensions import Telephone, extension
 from tests.support.sip_agents import field
 from tests.support.switchboard import DOOR, Switchboard, answers, rings, sdp
+from voipnode.calls.exchange.service_settings import ConferenceSettings
+from voipnode.calls.exchange.settings import SwitchSettings
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.endpoint import OutsideRequest
 from voipnode.sipstack.headers import NameAddr
@@ -155,3 +157,17 @@ def test_of_a_call_that_is_on_nobody_is_told_what_it_could_be_taken_by() -> None
     watch(ben, "101")
     (dialog,) = ElementTree.fromstring(ben.of(sip.NotifyReceived)[-1].body)
     assert set(dialog.attrib) == {"id", "direction"}
+
+
+def test_who_is_in_a_conference_talks_and_does_not_ring() -> None:
+    house_meets = SwitchSettings(
+        dial_plan=("600 -> conference house",), conferences=(ConferenceSettings(name="house"),)
+    )
+    board = Switchboard(extensions=(extension("101"), extension("102")), switching=house_meets)
+    anna = telephone(board, "101", "192.168.1.20")
+    ben = telephone(board, "102", "192.168.1.21")
+    watch(ben, "101")
+    anna.call_as("600")
+    board.wire.run(board.wire.now + 1.0)
+    assert seen(ben)[-1] == ("partial", [("confirmed", "initiator", "sip:house@192.168.1.10")])
+    assert not any("call-id" in each.attrib for each in ElementTree.fromstring(ben.of(sip.NotifyReceived)[-1].body))

@@ -147,6 +147,13 @@ class Board:
         """The parties of this call hear each other there, with whoever else is in it."""
         self._rooms[call.id] = room
 
+    def move(self, call: ThroughCall, room: Room) -> None:
+        """The parties of this call leave the room that they have, and who of them talks hears those of another one."""
+        for party in call.parties.values():
+            self._leave(call, party.leg)
+        self.give_room(call, room)
+        self.sound(call)
+
     def sound(self, call: ThroughCall) -> None:
         """Who hears whom may be another one now, or in another codec."""
         now, talking = self.core.now, [party.leg for party in call.talking] if not call.over else []

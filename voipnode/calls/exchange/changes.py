@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 
 from voipnode.calls.exchange.board import Board
-from voipnode.calls.exchange.party import Flow, Party
+from voipnode.calls.exchange.party import BOTH, Flow, Party
 from voipnode.calls.exchange.through_call import ThroughCall
 from voipnode.sipstack import events as sip
 from voipnode.sipstack.errors import LocalError, RemoteError
@@ -164,6 +164,11 @@ class Changes:
         if call.callee is not None and party in call.talking:
             self.tell(call, party)
 
+    def free(self, call: ThroughCall, party: Party) -> None:
+        """The other one is gone, and the node itself in its place: who was held is held no more."""
+        if party.told != BOTH:
+            self.tell(call, party)
+
     def tell(self, call: ThroughCall, party: Party) -> None:
         """Offer this party how the other one stands now; while an offer is under way, after it."""
         telling = self._tellings.get(party.session)
@@ -176,13 +181,13 @@ class Changes:
     def _try(self, telling: Telling) -> None:
         call, party, core = telling.call, telling.party, self._core
         other = call.other(party)
-        if other is None or call.over:
+        if call.over or (other is None and call.callee is not None):
             self._done(telling)
             return
         telling.tries += 1
         telling.again = False
-        before, party.told = party.told, other.wants
-        party.leg.describe(party.told.direction, other.codecs)
+        before, party.told = party.told, BOTH if other is None else other.wants
+        party.leg.describe(party.told.direction, () if other is None else other.codecs)
         try:
             offer = party.leg.make_offer()
         except (LocalError, RemoteError) as error:

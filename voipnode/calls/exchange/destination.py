@@ -48,6 +48,11 @@ class Destination:
     status: int = 0
     why: str = ""
 
+    @property
+    def words(self) -> str:
+        """Where that is, for people."""
+        return f"{self.kind.replace('_', ' ')} {self.name}".rstrip()
+
 
 def refused(status: int, why: str) -> Destination:
     """Nowhere: the caller is answered with `status`."""

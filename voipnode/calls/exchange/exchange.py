@@ -85,6 +85,7 @@ class Exchange:
             plan,
             end=self.end,
             to_door=self._bring_to_door,
+            services=self._services,
             ring_s=settings.ring_s,
         )
 
@@ -138,12 +139,12 @@ class Exchange:
             return
         room = service.room(call.to)
         if room is None:
-            self._caller_side.refuse(call, BUSY, (CallReason.BUSY, BUSY, f"{_words(call.to)} cannot be had now"))
+            self._caller_side.refuse(call, BUSY, (CallReason.BUSY, BUSY, f"{call.to.words} cannot be had now"))
             return
         self.board.give_room(call, room)
         self._caller_side.answer(call, None)
         self.board.limits.set(call.id, core.now + self._settings.max_call_duration_s)
-        words = f"{caller.name} is in {_words(call.to)}"
+        words = f"{caller.name} is in {call.to.words}"
         self.board.happens(call, Input.ANSWERED, (CallReason.ACCEPTED_BY_DEVICE, 200, words))
         self.board.sound(call)
 
@@ -372,11 +373,6 @@ class Exchange:
         self._ringer.hunts.on_deadline(now)
         self._changes.on_deadline(now)
         self._transfers.on_deadline(now)
-
-
-def _words(to: Destination) -> str:
-    """A service, for people."""
-    return f"{to.kind.replace('_', ' ')} {to.name}".rstrip()
 
 
 def _has_moved(leg: SipLeg, event: PathFound | RelayFound | AddressMoved, now: float) -> bool:

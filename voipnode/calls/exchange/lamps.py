@@ -13,7 +13,7 @@ from voipnode.calls.core import CallCore
 from voipnode.calls.events import CallState
 from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.party import Party
-from voipnode.calls.exchange.through_call import ThroughCall
+from voipnode.calls.exchange.through_call import State, ThroughCall
 from voipnode.calls.registrar.settings import extension_of
 from voipnode.calls.sip_leg import SipLeg
 from voipnode.sipstack.dialog_info import CONTENT_TYPE, PACKAGE, DialogInfo, DialogPicture
@@ -93,7 +93,7 @@ class BusyLamps:
             for party in call.parties.values():
                 if party.who.kind == "extension" and party.who.name == number and not call.over:
                     remote, name = _other_side(call, party, host or "door")
-                    talks = party in call.talking and call.callee is not None
+                    talks = party in call.talking and call.state is State.ACTIVE
                     yield from self._info(party.leg, party is call.caller, talks, remote, name)
 
     def _info(self, leg: SipLeg, initiator: bool, talks: bool, remote: str, name: str) -> Iterator[DialogInfo]:

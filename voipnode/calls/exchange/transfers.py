@@ -4,12 +4,14 @@ The node carries them out itself: the new party gets a leg here, the old one sta
 and whoever remains keeps its dialog as it is. What a party may have called so is what it may dial.
 
     blind      REFER to an address           its own search; the first to answer has the place of who asked
+               ... to a room of the node's   the other one is there at once, and who asked is let go
     attended   REFER with Replaces of        of an answered call: its other party has the place of who asked
                another call of who asked     of one that rings: what rings there rings here from now on
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,9 +20,10 @@ from voipnode.calls.events import CallReason, CallTransfer
 from voipnode.calls.exchange.at_door import End
 from voipnode.calls.exchange.board import Board
 from voipnode.calls.exchange.changes import Changes
-from voipnode.calls.exchange.destination import Destination, refused
+from voipnode.calls.exchange.destination import Destination, Kind, refused
 from voipnode.calls.exchange.dial_plan import DialPlan
 from voipnode.calls.exchange.party import Party
+from voipnode.calls.exchange.ports import Service
 from voipnode.calls.exchange.ringer import Ringer
 from voipnode.calls.exchange.search import Search
 from voipnode.calls.exchange.through_call import State, ThroughCall
@@ -66,6 +69,7 @@ class Transfers:
         *,
         end: End,
         to_door: ToDoor,
+        services: Mapping[Kind, Service],
         ring_s: float,
     ) -> None:
         self._board = board
@@ -75,6 +79,7 @@ class Transfers:
         self._plan = plan
         self._end = end
         self._to_door = to_door
+        self._services = services
         self._ring_s = ring_s
         self._wishes: dict[str, Wish] = {}  # by call
         self._deadlines: DeadlineQueue[str] = DeadlineQueue()
@@ -96,6 +101,8 @@ class Transfers:
             self._join(wish, core.endpoint.session_replaced_by(event.replaces))
         elif to.kind == "door":
             self._bring_to_door(wish, "")
+        elif to.kind in self._services:
+            self._bring_to_room(wish, to)
         else:
             self._ring(wish, to, _referrer(party, event.referred_by))
 
@@ -113,7 +120,8 @@ class Transfers:
         found = self._plan.onward(party.who, event.refer_to)
         if found.kind == "trunk" and other.who.kind == "trunk":
             return refused(DECLINED, "who came by a trunk does not leave by one")
-        return found if found.kind in CALLED else refused(DECLINED, found.why or f"nobody is called by {found.kind}")
+        reached = found.kind in CALLED or found.kind in self._services
+        return found if reached else refused(DECLINED, found.why or f"nobody is called by {found.kind}")
 
     def _replaceable(self, party: Party, remaining: Party, session: str) -> Destination:
         """The call that it names has to be its own: nobody joins others' calls, nor two who came by trunks."""
@@ -195,6 +203,23 @@ class Transfers:
         self._tell(wish, 200, f"{remaining.name} is at the door", final=True)
         self._core.endpoint.refer_progress(wish.token, 200, "OK", self._core.now)
         self._end(wish.call, (CallReason.TERMINATED, 0, f"{remaining.name} is at the door"))
+
+    def _bring_to_room(self, wish: Wish, to: Destination) -> None:
+        """The one who remains is in a conference, or wherever else the node itself answers."""
+        call, core = wish.call, self._core
+        remaining = call.other(wish.party)
+        room = self._services[to.kind].room(to)
+        if remaining is None or room is None:
+            self._failed(wish, 486)
+            return
+        wish.done = True
+        call.to, call.caller, call.callee = to, remaining, None
+        self._board.move(call, room)
+        self._board.announce(call, f"{remaining.name} is in {to.words}")
+        self._changes.free(call, remaining)
+        self._tell(wish, 200, f"{remaining.name} is in {to.words}", final=True)
+        if not core.endpoint.refer_progress(wish.token, 200, "OK", core.now):
+            self._part(wish)
 
     # ---- what becomes of it
 
