@@ -184,6 +184,7 @@ def test_a_rule_that_the_node_comes_with_is_written_down_when_it_is_switched_on(
         after = (await room.rules())["Loud ringer"]
         assert (after["on"], after["preconfigured"]) == (True, False)
         assert 'conditions = [{is = "call", states = ["Ringing"], direction = "incoming"}]' in room.text
+        assert '[{do = "play_clip", clip = "Loud ringer", repeat = 1000, while_active = true}]' in room.text
         with pytest.raises(FieldsError) as told:
             await room.change("Announcement tone on an incoming call", enabled=True)
         assert wrong(told) == ['actions[0].clip: there is no such clip; there is "Loud ringer"']

@@ -17,6 +17,7 @@ MAX_CONDITIONS = 16
 MAX_ACTIONS = 32
 DAY_S = 24 * 3600.0
 Where = tuple[str | int, ...]
+_ORDER = {"is": 0, "do": 0, "invert": 2, "while_active": 2}  # of the keys of conditions and actions; others between
 
 
 class RuleSettings(BaseModel):
@@ -122,7 +123,7 @@ def shortened(key: str, part: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError:
         return dict(part)
     short: dict[str, Any] = found.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return short
+    return dict(sorted(short.items(), key=lambda item: _ORDER.get(item[0], 1)))  # as one would write it
 
 
 @cache

@@ -121,6 +121,7 @@ async function toggle(rule) {
     if (rule.on === rule.enabled) $("announce").textContent = `${rule.name} is ${rule.on ? "off" : "on"}`;
     else await ask("PATCH", editor.path(rule.name), { on: !rule.on });
   } catch (error) {
+    if (!rule.on && error.fields?.length) await edit(rule.name); // where it is to be put right
     complain(`"${rule.name}" cannot be switched ${rule.on ? "off for good" : "on"}: ${error.message}`);
     if (rule.on) await ask("PATCH", editor.path(rule.name), { on: false }); // until the next start it can be
   }
