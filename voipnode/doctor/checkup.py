@@ -10,6 +10,7 @@ from voipnode.doctor.addresses import check_addresses
 from voipnode.doctor.certificates import check_certificates
 from voipnode.doctor.clock import check_clock
 from voipnode.doctor.codecs import check_codecs
+from voipnode.doctor.controller import check_controller
 from voipnode.doctor.findings import Case, Check, Report, examine
 from voipnode.doctor.forwarding import check_forwarding
 from voipnode.doctor.names import check_names
@@ -41,6 +42,7 @@ CHECKS = (
     Check("Sound", 9.0, check_sound),
     Check("Codecs", 2.0, check_codecs),
     Check("Readers", 2.0, check_readers),
+    Check("Door controller", LIMIT_S, check_controller),
     Check("Clock", 8.0, check_clock),
     Check("Memory", 8.0, check_state),
 )
