@@ -24,6 +24,7 @@ from tests.support.exchange import (
     passes,
     registered,
     talking,
+    told,
 )
 from tests.support.extensions import Telephone, extension
 from tests.support.sip_agents import field
@@ -216,3 +217,14 @@ def test_six_telephones_ring_at_once_however_many_there_are(servers: tuple[Serve
     passes(board, 3.0)
     assert sum(len(phone.of(sip.IncomingCall)) for phone in phones) == 6
     part(board, anna, *phones)
+
+
+def test_who_changes_nothing_again_and_again_fills_no_log() -> None:
+    board, anna, bert = talking()
+    before = len(told(board))
+    for _ in range(5):
+        anna.endpoint.reinvite(anna.session, sdp(ANNA_HOST), board.wire.now)
+        passes(board, 0.5)
+    assert len(anna.of(sip.ReinviteAnswered)) == 5
+    assert len(told(board)) == before
+    part(board, anna, bert)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from voipnode.calls.call import Outcome
 from voipnode.calls.core import CallCore
@@ -116,25 +117,26 @@ class Board:
         return action
 
     def announce(self, call: ThroughCall, detail: str = "") -> None:
-        """Tell how the call stands."""
+        """Tell how the call stands, where that is not as it was told last."""
         accounts = (party.who.name for party in (call.caller, *call.parties.values()) if party.who.kind == "trunk")
         reason, status, words = call.outcome
-        self.core.bus.publish(
-            ExchangeCallChanged(
-                at=self.core.now,
-                call=call.id,
-                state=TOLD_AS[call.state],
-                reason=reason,
-                caller=call.caller.name,
-                callee=call.callee.name if call.callee is not None else call.to.number or call.to.name,
-                direction=_direction(call),
-                account=call.to.name if call.to.kind == "trunk" else next(accounts, ""),
-                status=status,
-                detail=detail or words,
-                encryption=(_keying(call.caller), _keying(call.callee)),
-                codec=(call.caller.codec, "" if call.callee is None else call.callee.codec),
-            )
+        news = ExchangeCallChanged(
+            at=self.core.now,
+            call=call.id,
+            state=TOLD_AS[call.state],
+            reason=reason,
+            caller=call.caller.name,
+            callee=call.callee.name if call.callee is not None else call.to.number or call.to.name,
+            direction=_direction(call),
+            account=call.to.name if call.to.kind == "trunk" else next(accounts, ""),
+            status=status,
+            detail=detail or words,
+            encryption=(_keying(call.caller), _keying(call.callee)),
+            codec=(call.caller.codec, "" if call.callee is None else call.callee.codec),
         )
+        if call.told is None or replace(call.told, at=news.at) != news:
+            call.told = news
+            self.core.bus.publish(news)
 
     def settle(self, call: ThroughCall) -> None:
         """Forget a call whose last dialog is over, and for which nobody is being looked up."""

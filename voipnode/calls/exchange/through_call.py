@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from voipnode.calls.call import Outcome
-from voipnode.calls.events import CallReason, CallState
+from voipnode.calls.events import CallReason, CallState, ExchangeCallChanged
 from voipnode.calls.exchange.destination import Destination
 from voipnode.calls.exchange.party import Party
 from voipnode.sipstack.events import IncomingCall
@@ -80,7 +80,7 @@ class ThroughCall:
 
     `early`: whose sound the caller hears before the answer. `answer`: what the caller was told in answer to its offer,
     or our offer where it made none; b"" before that. `searching`: how many addresses are being looked up.
-    `max_forwards`: of the legs that continue it.
+    `max_forwards`: of the legs that continue it. `told`: what the house was told of it last.
     """
 
     id: str
@@ -96,6 +96,7 @@ class ThroughCall:
     outcome: Outcome = (CallReason.INITIATED, 0, "")
     parties: dict[str, Party] = field(default_factory=dict)
     searching: int = 0
+    told: ExchangeCallChanged | None = None
 
     def happens(self, what: Input) -> Action | None:
         """Enter the next state; None where this changes nothing."""
