@@ -6,9 +6,10 @@ import { ask } from "./node.js";
 
 export const $ = (id) => document.getElementById(id);
 
-// `things` is the path of the list, `schemaPath` where its schema is, `main` the fields that are always shown, `hidden`
-// those that are not in the form; `start(name, schema)` is what a new entry begins with, `always(name)` whether that is
-// sent though nobody changed it; `suggestions()` has known values of fields. `refresh` is called after each change.
+// `things` is the path of the list, `schemaPath` where its schema is (or functions that say it), `main` the fields that
+// are always shown, `hidden` those that are not in the form; `start(name, schema)` is what a new entry begins with,
+// `always(name)` whether that is sent though nobody changed it; `suggestions()` has known values of fields. `refresh` is
+// called after each change.
 // Entries of several kinds: `pick(schema, values)` is the schema of one with these values, `main(values)` its fields;
 // `opened(values)` is told when it is in the form. `isSchemaFresh`: the schema is asked for each time.
 export function makeEditor({
@@ -20,11 +21,12 @@ export function makeEditor({
   let edited = ""; // the id of the entry in the form, "" for a new one
   let begun = {}; // what a new entry has from the beginning, a copy all of another: sent though nobody changed it
 
-  const path = (id) => `${things}/${encodeURIComponent(id)}`;
+  const at = (place) => (typeof place === "function" ? place() : place);
+  const path = (id) => `${at(things)}/${encodeURIComponent(id)}`;
 
   async function edit(id, title = id, given = {}) {
     try {
-      if (!whole || isSchemaFresh) whole = await ask("GET", schemaPath);
+      if (!whole || isSchemaFresh) whole = await ask("GET", at(schemaPath));
       const known = await suggestions();
       open(id, title, id ? await ask("GET", path(id)) : given, known);
     } catch (error) {
@@ -79,7 +81,7 @@ export function makeEditor({
     $("save").setAttribute("aria-busy", "true");
     try {
       if (edited) await ask("PATCH", path(edited), wishes);
-      else await ask("POST", things, wishes);
+      else await ask("POST", at(things), wishes);
       $("announce").textContent = "Saved";
       complain("");
       close();
