@@ -531,7 +531,9 @@ def test_the_device_at_the_door_shows_and_takes_what_a_visitor_would_see_and_do(
 
     def take(command: Any) -> str:
         done.append(command)
-        return site.rig.door.ring_out("sip:reception@192.0.2.9") if isinstance(command, RingRecipients) else "denied"
+        if isinstance(command, RingRecipients):
+            return site.rig.door.ring_out("sip:reception@192.0.2.9")
+        return "denied" if isinstance(command, ReadKeys) else "ignored"
 
     def furnish() -> tuple[LightModule, DisplayModule]:
         house = House(site.rig.bus, site.rig.commands, Path("/nonexistent"))
@@ -560,9 +562,10 @@ def test_the_device_at_the_door_shows_and_takes_what_a_visitor_would_see_and_do(
     shows(page, "#page", "You are here")
     page.get_by_role("button", name="Home page").click()
     page.get_by_role("button", name="7").click()
-    shows(page, "#reader", "Not let in")
+    shows(page, "#announce", "Not let in")
     page.get_by_label("UID").fill("04A1B2C3")
     page.get_by_role("button", name="Hold it to the reader").click()
+    shows(page, "#announce", "This kind of card is not read here")
     page.get_by_role("button", name="Reception").click()
     shows(page, "#over", "reception@192.0.2.9")
     page.get_by_role("button", name="Hang up").click()
