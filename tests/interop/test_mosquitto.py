@@ -16,7 +16,7 @@ import trustme
 from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.free_ports import free_port
 from tests.support.peers.mosquitto import Broker
-from voipnode.calls.commands import Command, PublishMqtt, PulsePort
+from voipnode.calls.commands import Command, PublishMqtt, PulsePort, ReadMqtt
 from voipnode.calls.events import (
     ButtonPressed,
     DoorOpened,
@@ -178,6 +178,8 @@ def test_a_broker_that_was_killed_hears_all_in_its_order(tmp_path: Path) -> None
             problem = await node.next("problem")
             assert isinstance(problem, Problem)
             assert "it is tried again" in problem.detail
+            status = json.loads(await node.commands.execute(ReadMqtt()))
+            assert (status["connected"], bool(status["trouble"]), bool(status["since_utc"])) == (False, True, True)
             for number in range(3):
                 node.bus.publish(DoorOpened(port="door", who=f"guest {number}", how="card", duration_s=7.0))
             node.bus.publish(PortChanged(port="door", active=True, why="pulse"))
@@ -186,6 +188,8 @@ def test_a_broker_that_was_killed_hears_all_in_its_order(tmp_path: Path) -> None
                 await listener.until("voipnode/port/door", "ON")
                 opened = await listener.until("voipnode/event/door/opened", count=3)
                 assert [json.loads(each)["who"] for each in opened] == ["guest 0", "guest 1", "guest 2"]
+            status = json.loads(await node.commands.execute(ReadMqtt()))
+            assert (status["connected"], status["trouble"]) == (True, "")
 
     run_test(main())
 

@@ -553,6 +553,7 @@ def test_the_description_covers_every_path_with_summary_and_problems() -> None:
             "/api/v1/virtual-inputs/{name}",
             "/api/v1/triggers/{name}",
             "/api/v1/recipients",
+            "/api/v1/mqtt",
             "/api/v1/recipients/{name}/test",
             "/api/v1/schemas/holder",
             "/api/v1/holders",

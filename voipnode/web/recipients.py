@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Path
 from pydantic import BaseModel, Field
 
-from voipnode.calls.commands import ListRecipients, TestRecipient
+from voipnode.calls.commands import ListRecipients, ReadMqtt, TestRecipient
 from voipnode.calls.hooks import Commands
 from voipnode.web import problems
 
@@ -29,6 +29,18 @@ class ListedRecipient(BaseModel):
     last_utc: str = Field(description="When that was last; empty for never")
 
 
+class Broker(BaseModel):
+    """The MQTT broker, as far as the node has one."""
+
+    enabled: bool
+    broker: str = Field(default="", examples=["broker.example.com:1883"])
+    connected: bool = False
+    since_utc: str = Field(default="", description="Since when it is connected, or no more")
+    waiting: int = Field(default=0, description="Messages that it is yet to be told")
+    lost: int = Field(default=0, description="Messages that were dropped since then")
+    trouble: str = Field(default="", description="Why there is no connection")
+
+
 class Told(BaseModel):
     """What a recipient's server said."""
 
@@ -41,6 +53,12 @@ def add_recipients(app: FastAPI, commands: Commands) -> None:
     @app.get("/api/v1/recipients", tags=[TAG], summary="Who is told of things, and how many messages wait")
     async def recipients() -> list[ListedRecipient]:
         return [ListedRecipient.model_validate(each) for each in json.loads(await commands.execute(ListRecipients()))]
+
+    @app.get("/api/v1/mqtt", tags=[TAG], summary="How the node stands to its MQTT broker")
+    async def broker() -> Broker:
+        if not commands.taken_by(ReadMqtt):
+            return Broker(enabled=False)
+        return Broker(enabled=True, **json.loads(await commands.execute(ReadMqtt())))
 
     @app.post(
         "/api/v1/recipients/{name}/test",

@@ -145,6 +145,11 @@ class PublishMqtt(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMqtt(Command):
+    """How the node stands to its broker, as JSON: broker, connected, since_utc, waiting and lost messages, trouble."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendTo(Command):
     """Tell a recipient of `[[recipients]]`, now or once it is there. Carried out when the message is on the disk.
 

@@ -63,6 +63,11 @@ class Link:
         self._waiting.append(publication)
         self._wake.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many messages the broker is yet to be told."""
+        return len(self._waiting)
+
     def waits(self, topic: str) -> bool:
         """Whether something is yet to be told there."""
         return any(each.topic == topic for each in self._waiting)

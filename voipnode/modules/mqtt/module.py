@@ -11,8 +11,9 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from voipnode.calls.commands import PressInput, PublishMqtt, PullTrigger, PulsePort
+from voipnode.calls.commands import PressInput, PublishMqtt, PullTrigger, PulsePort, ReadMqtt
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.calls.events import (
     ButtonPressed,
@@ -58,6 +59,7 @@ class MqttModule:
         self._accounts: dict[str, None] = {}
         self._on: dict[str, bool] = {}  # subscriptions that are states
         self._broken = ""
+        self._since_s = 0.0  # when it was connected, or no more
         self._tasks = Tasks(NAME)
         self._places: list[Subscription] = []
         self._running: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class MqttModule:
         self._places = [
             self._bus.subscribe(Event, self._hear, who=NAME),
             self._commands.register(PublishMqtt, self._publish, who=NAME),
+            self._commands.register(ReadMqtt, self._read, who=NAME),
         ]
 
     async def stop(self) -> None:
@@ -166,21 +169,36 @@ class MqttModule:
         self._link.publish(Publication(topic, command.payload, command.retain))
         return ""
 
+    def _read(self, command: ReadMqtt) -> str:
+        since = datetime.fromtimestamp(self._since_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if self._since_s else ""
+        return json.dumps(
+            {
+                "broker": f"{self._settings.host}:{self._settings.broker_port}",
+                "connected": self._link.connected,
+                "since_utc": since,
+                "waiting": self._link.waiting,
+                "lost": self._link.lost,
+                "trouble": self._broken,
+            }
+        )
+
     def _connection(self, up: bool, why: str) -> None:
         if up:
             if self._broken:
-                log.info("the MQTT broker is back")
-            self._broken = ""
+                away_s = self._utc_s() - self._since_s
+                log.info("the MQTT broker is back after %.0f s; %d messages waited", away_s, self._link.waiting)
+            self._broken, self._since_s = "", self._utc_s()
             if self._link.lost:
                 words = f"{self._link.lost} messages were dropped while there was no broker"
                 self._link.lost = 0
                 self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=words))
         elif why != self._broken:
+            if not self._broken:
+                self._since_s = self._utc_s()
             self._broken = why
             where = f"{self._settings.host} port {self._settings.broker_port}"
-            self._bus.publish(
-                Problem(at=self._bus.clock(), where=NAME, detail=f"no broker at {where}: {why}; it is tried again")
-            )
+            tried = "it is tried again" if self._settings.reconnect else "it is left alone"
+            self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=f"no broker at {where}: {why}; {tried}"))
 
     # -- from the broker
 

@@ -19,6 +19,7 @@ let results = new Map(); // of the tests since the page was opened, by recipient
 async function refresh() {
   try {
     show(await ask("GET", "/recipients"));
+    showBroker(await ask("GET", "/mqtt"));
   } catch (error) {
     complain(error.message);
   }
@@ -66,6 +67,18 @@ function row(recipient) {
     button.onclick = () => run(recipient);
   }
   return made;
+}
+
+function showBroker({ enabled, broker, connected, since_utc: since, waiting, lost, trouble }) {
+  const words = [];
+  if (since) words.push(`${connected ? "connected" : "not connected"} since ${when(since)}`);
+  if (waiting) words.push(`${waiting} ${waiting === 1 ? "message waits" : "messages wait"}`);
+  if (lost) words.push(`${lost} dropped`);
+  $("mqtt").hidden = !enabled;
+  $("broker").textContent = broker;
+  $("broker").dataset.state = connected ? "good" : trouble ? "bad" : "off";
+  $("broker-words").textContent = words.join(" · ");
+  $("broker-trouble").textContent = connected ? "" : trouble;
 }
 
 const when = (utc) => new Date(utc).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
