@@ -9,9 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from voipnode.web.assets import FILES, TITLES, add_assets
-
-PAGES = [path for path, (file, _) in FILES.items() if file.endswith(".html")]
+from voipnode.web.assets import PAGES, STATIC, add_assets
 
 
 def ask(*paths: str, **headers: str) -> list[httpx.Response]:
@@ -24,19 +22,22 @@ def ask(*paths: str, **headers: str) -> list[httpx.Response]:
     return asyncio.run(all_of_them())
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [page.path for page in PAGES])
 def test_a_page_links_to_all_pages_and_says_which_it_is(path: str) -> None:
     found = ask(path)[0].text
     links = re.findall(r'<a href="([^"]+)"( aria-current="page")?>([^<]+)</a>', found.partition("<main")[0])
-    assert [(link, title) for link, _, title in links] == list(TITLES.items())
+    assert [(link, title) for link, _, title in links] == [(page.path, page.link) for page in PAGES]
     assert [link for link, current, _ in links if current] == [path]
 
 
-def test_every_page_has_a_title() -> None:
-    assert sorted(PAGES) == sorted(TITLES)
+def test_every_page_is_served() -> None:
+    contents = {file.stem for file in STATIC.glob("*.html")} - {"frame"}
+    assert contents == {page.name for page in PAGES}
 
 
-@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize(
+    "path", [page.path for page in PAGES] + [f"/static/{file.name}" for file in sorted(STATIC.glob("*.js"))]
+)
 def test_what_a_page_names_is_served(path: str) -> None:
     named = re.findall(r'(?:src|href)="(/(?!api/)[^"]*)"|from "\./([^"]+)"', ask(path)[0].text)
     answers = ask(*(absolute or f"/static/{beside}" for absolute, beside in named))

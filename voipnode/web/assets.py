@@ -1,97 +1,96 @@
-"""The front panel's files, read once and served from memory with an ETag."""
+"""The pages: each a file of its own within a common frame, with links to all others; and the files that they name.
+
+All are read once, and served from memory with an ETag.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import FastAPI, Request, Response
 
 STATIC = Path(__file__).parent / "static"
-FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/accounts": ("accounts.html", "text/html; charset=utf-8"),
-    "/contacts": ("contacts.html", "text/html; charset=utf-8"),
-    "/groups": ("groups.html", "text/html; charset=utf-8"),
-    "/static/members.js": ("members.js", "text/javascript; charset=utf-8"),
-    "/static/groups.js": ("groups.js", "text/javascript; charset=utf-8"),
-    "/entry": ("entry.html", "text/html; charset=utf-8"),
-    "/static/entry.js": ("entry.js", "text/javascript; charset=utf-8"),
-    "/readers": ("readers.html", "text/html; charset=utf-8"),
-    "/static/readers.js": ("readers.js", "text/javascript; charset=utf-8"),
-    "/ports": ("ports.html", "text/html; charset=utf-8"),
-    "/static/ports.js": ("ports.js", "text/javascript; charset=utf-8"),
-    "/detectors": ("detectors.html", "text/html; charset=utf-8"),
-    "/static/detectors.js": ("detectors.js", "text/javascript; charset=utf-8"),
-    "/clips": ("clips.html", "text/html; charset=utf-8"),
-    "/static/clips.js": ("clips.js", "text/javascript; charset=utf-8"),
-    "/extensions": ("extensions.html", "text/html; charset=utf-8"),
-    "/static/extensions.js": ("extensions.js", "text/javascript; charset=utf-8"),
-    "/history": ("history.html", "text/html; charset=utf-8"),
-    "/recipients": ("recipients.html", "text/html; charset=utf-8"),
-    "/static/recipients.js": ("recipients.js", "text/javascript; charset=utf-8"),
-    "/rules": ("rules.html", "text/html; charset=utf-8"),
-    "/static/rules.js": ("rules.js", "text/javascript; charset=utf-8"),
-    "/static/rules.css": ("rules.css", "text/css; charset=utf-8"),
-    "/static/parts.js": ("parts.js", "text/javascript; charset=utf-8"),
-    "/static/accounts.js": ("accounts.js", "text/javascript; charset=utf-8"),
-    "/static/contacts.js": ("contacts.js", "text/javascript; charset=utf-8"),
-    "/static/editor.js": ("editor.js", "text/javascript; charset=utf-8"),
-    "/static/history.js": ("history.js", "text/javascript; charset=utf-8"),
-    "/static/form.js": ("form.js", "text/javascript; charset=utf-8"),
-    "/static/node.js": ("node.js", "text/javascript; charset=utf-8"),
-    "/static/panel.css": ("panel.css", "text/css; charset=utf-8"),
-    "/static/panel.js": ("panel.js", "text/javascript; charset=utf-8"),
-    "/static/words.js": ("words.js", "text/javascript; charset=utf-8"),
-    "/panel": ("door.html", "text/html; charset=utf-8"),
-    "/static/door.js": ("door.js", "text/javascript; charset=utf-8"),
-    "/signals": ("signals.html", "text/html; charset=utf-8"),
-    "/static/signals.js": ("signals.js", "text/javascript; charset=utf-8"),
-    "/display": ("display.html", "text/html; charset=utf-8"),
-    "/static/display.js": ("display.js", "text/javascript; charset=utf-8"),
-    "/static/door.css": ("door.css", "text/css; charset=utf-8"),
-    "/static/lamp.js": ("lamp.js", "text/javascript; charset=utf-8"),
-    "/static/screen.js": ("screen.js", "text/javascript; charset=utf-8"),
-    "/static/icon.svg": ("icon.svg", "image/svg+xml"),
+HTML = "text/html; charset=utf-8"
+KINDS = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
+TOP = """<header class="top">
+    <h1 class="title">{title}</h1>
+  </header>
+  <p class="notice notice-bad" id="complaint" role="alert" hidden></p>
+  <p class="hidden" id="announce" role="status" aria-live="polite"></p>"""
+
+
+class Page(NamedTuple):
+    """A page at `path`. `link` is what others call it, `name` that of its files (.html: what is within the frame; .js),
+    `api` what serves without JavaScript, `styles` more style sheets than the one of all pages."""
+
+    path: str
+    link: str
+    title: str
+    name: str
+    api: str
+    styles: tuple[str, ...] = ()
+
 
 # In the order in which every page links to them.
-TITLES = {
-    "/": "Front panel",
-    "/panel": "At the door",
-    "/contacts": "Contacts",
-    "/groups": "Groups",
-    "/extensions": "Extensions",
-    "/accounts": "Accounts",
-    "/history": "Calls",
-    "/entry": "Entry list",
-    "/readers": "Readers",
-    "/display": "Display",
-    "/signals": "Light and siren",
-    "/clips": "Clips",
-    "/ports": "Ports",
-    "/detectors": "Detectors and plug-ins",
-    "/rules": "Rules",
-    "/recipients": "Recipients",
-}
+PAGES = (
+    Page("/", "Front panel", "Door station", "panel", "/api/v1"),
+    Page("/panel", "At the door", "At the door", "door", "/api/v1", ("door",)),
+    Page("/contacts", "Contacts", "Contacts", "contacts", "/api/v1/contacts"),
+    Page("/groups", "Groups", "Groups", "groups", "/api/v1/settings/groups"),
+    Page("/extensions", "Extensions", "Extensions", "extensions", "/api/v1/extensions"),
+    Page("/accounts", "Accounts", "SIP accounts", "accounts", "/api/v1/accounts"),
+    Page("/history", "Calls", "Call history", "history", "/api/v1/history"),
+    Page("/entry", "Entry list", "Entry list", "entry", "/api/v1/holders"),
+    Page("/readers", "Readers", "Readers", "readers", "/api/v1/readers"),
+    Page("/display", "Display", "Display", "display", "/api/v1/display", ("door",)),
+    Page("/signals", "Light", "Light and siren", "signals", "/api/v1/signals", ("door",)),
+    Page("/clips", "Clips", "Audio clips", "clips", "/api/v1/clips"),
+    Page("/ports", "Ports", "Ports", "ports", "None"),
+    Page("/detectors", "Detectors", "Detectors and plug-ins", "detectors", "/api/v1/detectors"),
+    Page("/rules", "Rules", "Rules", "rules", "/api/v1/rules", ("rules",)),
+    Page("/recipients", "Recipients", "Recipients", "recipients", "/api/v1/recipients"),
+)
 
 
 def add_assets(app: FastAPI) -> None:
-    """Serve the front panel at "/", the other pages, each with links to all, and their files under "/static/"."""
-    for path, (file, kind) in FILES.items():
-        content = (STATIC / file).read_bytes()
-        if path in TITLES:
-            content = content.replace(b"<main ", _links(path) + b"\n\n<main ", 1)
-        _add(app, path, content, kind)
+    """Serve the front panel at "/", the other pages, and their files under "/static/"."""
+    for page in PAGES:
+        _add(app, page.path, framed(page).encode(), HTML)
+    for file in sorted(STATIC.iterdir()):
+        if kind := KINDS.get(file.suffix):
+            _add(app, f"/static/{file.name}", file.read_bytes(), kind)
 
 
-def _links(here: str) -> bytes:
+def framed(page: Page) -> str:
+    """A page as a browser gets it."""
+    parts = {
+        "content": (STATIC / f"{page.name}.html").read_text(encoding="utf-8"),
+        "top": TOP,
+        "title": escape(page.title),
+        "name": page.name,
+        "api": page.api,
+        "styles": "\n".join(f'<link rel="stylesheet" href="/static/{name}.css">' for name in ("panel", *page.styles)),
+        "links": _links(page),
+    }
+    text = (STATIC / "frame.html").read_text(encoding="utf-8")
+    for name, part in parts.items():  # what is put in may itself name what comes after it
+        text = text.replace(f"{{{name}}}", part)
+    return text
+
+
+def _links(here: Page) -> str:
     links = (
-        f'<a href="{path}"' + (' aria-current="page"' if path == here else "") + f">{escape(title)}</a>"
-        for path, title in TITLES.items()
+        f'<a href="{page.path}"' + (' aria-current="page"' if page == here else "") + f">{escape(page.link)}</a>"
+        for page in PAGES
     )
-    return f'<nav class="pages" aria-label="Pages">{" ".join(links)}</nav>'.encode()
+    return f'<nav class="pages" aria-label="Pages">{" ".join(links)}</nav>'
 
 
 def _add(app: FastAPI, path: str, content: bytes, kind: str) -> None:
