@@ -88,7 +88,7 @@ async def an_import_may_be_large_but_not_too_large(client: httpx.AsyncClient) ->
 
 
 async def the_device_is_found_and_its_button_pressed(client: httpx.AsyncClient, pressed: list[Command]) -> None:
-    assert (await client.post("/locate", json={"duration_s": 20})).status_code == 204
+    assert (await client.post("/locate", json={"duration_s": 600})).status_code == 204
     shown = (await client.get("/signals")).json()["shown"]
     assert (shown["profile"], shown["siren"]["pattern"]) == ("Identify", "chirp")
     refused = await client.post("/signals/Identify/stop")
