@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from aiosmtpd.smtp import SMTP
 
+from tests.modules.controller.osdp_panel import CMD_LED, Line, Panel
 from tests.support.aio import PATIENCE_S, run_test, within
 from tests.support.clip_files import clip_file
 from tests.support.free_ports import free_port
@@ -24,6 +26,7 @@ from voipnode.calls.commands import (
     AddHolder,
     CalibrateSpeaker,
     PlayClip,
+    PresentCard,
     ReadCard,
     ReportDetector,
     SendTo,
@@ -34,10 +37,12 @@ from voipnode.calls.events import (
     CallChanged,
     CallState,
     ClipChanged,
+    ControllerChanged,
     DisplayChanged,
     DoorOpened,
     MessageDelivered,
     PortChanged,
+    ReaderFeedback,
     RuleFired,
     SignalChanged,
     SpeakerState,
@@ -48,6 +53,7 @@ from voipnode.calls.hooks import House
 from voipnode.modules.audio.settings import RoomSettings
 from voipnode.modules.audio.simulated import SimulatedRoom
 from voipnode.modules.audio.sources import Silence
+from voipnode.modules.controller import osdp_link
 from voipnode.modules.speaker_test.module import SpeakerTestModule
 from voipnode.settings import NodeSettings
 from voipnode.store.settings_file import parse_settings
@@ -112,6 +118,42 @@ def test_a_card_opens_the_door_ten_times_and_not_an_eleventh(tmp_path: Path) -> 
             await house.stop()
 
     run_test(main())
+
+
+def test_a_door_controller_decides_about_cards_that_the_node_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller is libosdp's, at the other end of the serial line."""
+    monkeypatch.setattr(osdp_link, "DELIVER_S", PATIENCE_S)  # however busy the machine is
+    heading = "A door controller decides about cards that the node does not know"
+
+    async def main() -> None:
+        line = Line()
+        text = recipe(heading).replace("/dev/ttyS1", line.device)
+        house = Household(text, tmp_path, ("relay", "entry", "controller", "readers"))
+        await house.start()
+        panel = Panel(line)
+        try:
+            await panel.until(lambda: house.of(ControllerChanged)[-1].state == "connected" and panel.is_online)
+            await house.do(AddHolder(values={"name": "Anna", "card_uid": "04A1B2C3"}))
+            assert await house.do(PresentCard(reader="gate", uid="04A1B2C3")) == "granted"
+            assert await house.do(PresentCard(reader="gate", uid="02EC0C86", bits=26)) == "forwarded"
+            await panel.until(lambda: panel.events)
+            assert [(each["data"].hex(), each["length"]) for each in panel.events] == [("bb032180", 26)]
+            green = {"temporary": True, "control_code": 2, "on_color": 2, "on_count": 1, "timer_count": 30}
+            panel.send(command=CMD_LED, **green)
+            await panel.until(lambda: house.of(ReaderFeedback))
+            (shown,) = house.of(ReaderFeedback)
+            assert (shown.reader, shown.led, shown.for_s) == ("gate", "green", 3.0)
+            assert [event.who for event in house.of(DoorOpened)] == ["Anna"]
+            assert house.problems == []
+        finally:
+            panel.kill()
+            await house.stop()
+            line.close()
+
+    run_test(main())
+    assert parse_settings(recipe(heading, 1), NodeSettings, "docs/examples.md").controller.http.verify
 
 
 def test_digit_nine_shows_the_map_for_thirty_seconds(tmp_path: Path) -> None:

@@ -25,11 +25,13 @@ from voipnode.calls.hooks import Bus, Commands, House, Module
 from voipnode.calls.schedules.schedules import Schedules
 from voipnode.calls.schedules.watch import ScheduleWatch
 from voipnode.clip_stock import ClipStock
+from voipnode.modules.controller.module import ControllerModule
 from voipnode.modules.detectors.module import DetectorsModule
 from voipnode.modules.display.module import DisplayModule
 from voipnode.modules.dtmf.module import DtmfModule
 from voipnode.modules.entry.module import EntryModule
 from voipnode.modules.light.module import LightModule
+from voipnode.modules.reader.module import ReaderModule
 from voipnode.modules.recipients.module import RecipientsModule
 from voipnode.modules.relay.module import RelayModule
 from voipnode.modules.rules.module import RulesModule
@@ -48,7 +50,8 @@ def recipe(heading: str, number: int = 0) -> str:
 
 
 class Household:
-    """`parts` of "relay", "entry", "clips", "display", "dtmf", "light", "detectors", "recipients"; rules always."""
+    """`parts` of "relay", "entry", "clips", "display", "dtmf", "light", "detectors", "recipients", "controller",
+    "readers"; rules always."""
 
     def __init__(self, text: str, folder: Path, parts: Sequence[str] = (), begins: datetime = NOON) -> None:
         self.settings = parse_settings(text, NodeSettings, "docs/examples.md")
@@ -80,6 +83,8 @@ class Household:
             "dtmf": lambda: DtmfModule(house, settings),
             "light": lambda: LightModule(house, settings),
             "detectors": lambda: DetectorsModule(house, settings),
+            "controller": lambda: ControllerModule(house, settings.controller),
+            "readers": lambda: ReaderModule(house, settings),
             "recipients": lambda: RecipientsModule(house, settings, pause_s=0.02),
         }
         for name, make in made.items():

@@ -14,6 +14,7 @@ import osdp_sys
 from tests.support.aio import PATIENCE_S
 
 KEY = bytes(range(16))
+CMD_LED = osdp_sys.CMD_LED
 TURN_S = 0.005
 
 
