@@ -52,7 +52,7 @@ PAGES = (
     Page("/display", "Display", "Display", "display", "/api/v1/display", ("door",)),
     Page("/signals", "Light", "Light and siren", "signals", "/api/v1/signals", ("door",)),
     Page("/clips", "Clips", "Audio clips", "clips", "/api/v1/clips"),
-    Page("/ports", "Ports", "Ports", "ports", "None"),
+    Page("/ports", "Ports", "Ports", "ports", "/api/v1/ports"),
     Page("/detectors", "Detectors", "Detectors and plug-ins", "detectors", "/api/v1/detectors"),
     Page("/rules", "Rules", "Rules", "rules", "/api/v1/rules", ("rules",)),
     Page("/recipients", "Recipients", "Recipients", "recipients", "/api/v1/recipients"),
@@ -70,17 +70,18 @@ def add_assets(app: FastAPI) -> None:
 
 def framed(page: Page) -> str:
     """A page as a browser gets it."""
+    title = escape(page.title)
+    content = (STATIC / f"{page.name}.html").read_text(encoding="utf-8").replace("{top}", TOP.replace("{title}", title))
     parts = {
-        "content": (STATIC / f"{page.name}.html").read_text(encoding="utf-8"),
-        "top": TOP,
-        "title": escape(page.title),
+        "title": title,
         "name": page.name,
         "api": page.api,
         "styles": "\n".join(f'<link rel="stylesheet" href="/static/{name}.css">' for name in ("panel", *page.styles)),
         "links": _links(page),
+        "content": content,  # last: what is in it stays as it is
     }
     text = (STATIC / "frame.html").read_text(encoding="utf-8")
-    for name, part in parts.items():  # what is put in may itself name what comes after it
+    for name, part in parts.items():
         text = text.replace(f"{{{name}}}", part)
     return text
 
