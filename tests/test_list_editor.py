@@ -37,7 +37,9 @@ class Room:
         self.commands = Commands()
         self.settings = load_settings(path, NodeSettings)
         editor = SettingsEditor(path, self._use, lambda: self.settings)
-        ListEditor(editor, {"signals": "profile", "pages": "page", "groups": "group"}).register(self.commands)
+        ListEditor(
+            editor, {"signals": "profile", "pages": "page", "groups": "group", "schedules": "schedule"}
+        ).register(self.commands)
 
     async def _use(self, settings: NodeSettings) -> bool:
         self.settings = settings
@@ -105,7 +107,7 @@ def test_what_is_wrong_is_told_by_field_and_changes_nothing(tmp_path: Path) -> N
         assert wrong(error) == ["../x: this is no setting of a profile"]
         with pytest.raises(UnknownNameError, match='there is "Alarm", "Note"'):
             await do(RemoveFromList(list="signals", name="None"))
-        with pytest.raises(UnknownNameError, match='there is "groups", "pages", "signals"'):
+        with pytest.raises(UnknownNameError, match='there is "groups", "pages", "schedules", "signals"'):
             await do(ReadList(list="accounts"))
         assert room.path.read_text() == BEFORE
 
@@ -208,5 +210,47 @@ def test_whoever_rings_a_group_does_so_by_its_new_name(tmp_path: Path) -> None:
         with pytest.raises(FieldsError) as caught:
             await room.commands.execute(RemoveFromList(list="groups", name="watch"))
         assert len(wrong(caught)) == 3
+
+    with_room(test, tmp_path)
+
+
+GOING_BY = """[[schedules]]
+name = "day"
+times = ["daily 08:00-18:00"] # the sun
+
+[[schedules]]
+name = "night"
+times = ["daily"]
+except = ["day"]
+
+[[contacts]]
+name = "Anna"
+address = "101"
+schedule = "day"
+
+[[buttons]]
+name = "bell"
+input = "button"
+rings = [{ring = "Anna", schedule = "day"}]
+
+[[rules]]
+name = "By day"
+conditions = [{is = "schedule", name = "day"}]
+actions = [{do = "locate"}]
+
+[sip.incoming]
+do_not_disturb = "day"
+"""
+
+
+def test_who_goes_by_a_schedule_follows_to_its_new_name(tmp_path: Path) -> None:
+    async def test(room: Room) -> None:
+        room.path.write_text(GOING_BY)
+        do = room.commands.execute
+        assert await do(ChangeInList(list="schedules", name="day", changes={"name": "sun"})) == "sun"
+        assert room.path.read_text() == GOING_BY.replace('"day"', '"sun"')
+        with pytest.raises(FieldsError) as error:
+            await do(ChangeInList(list="schedules", name="sun", changes={"times": ["25:00"]}))
+        assert [field for field, _, _ in error.value.fields] == ["times[0]"]
 
     with_room(test, tmp_path)

@@ -103,6 +103,7 @@ MODULES = (
 # Of the settings, that commands change: what an entry is called.
 LISTS = {
     "groups": "group",
+    "schedules": "schedule",
     "signals": "profile",
     "pages": "page",
     "recipients": "recipient",

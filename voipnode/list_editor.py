@@ -17,7 +17,7 @@ from voipnode.calls.errors import FieldsError, UnknownNameError
 from voipnode.calls.hooks import Commands
 from voipnode.calls.references import listed
 from voipnode.modules.rules.settings import renamed_in_rules
-from voipnode.renaming import renamed_party
+from voipnode.renaming import renamed_party, renamed_schedule
 from voipnode.settings import NodeSettings
 from voipnode.settings_editor import SettingsEditor, setting_key, within, without_secrets
 
@@ -141,9 +141,11 @@ class ListEditor:
 
 def _renamed(settings: NodeSettings, key: str, old: str, new: str) -> Changes:
     """Rules that name an entry, and the display whose home page it is, do so by its new name; of a group, all who
-    ring it."""
+    ring it, of a schedule, all who hold by it."""
     if key == "groups":
         return renamed_party(settings, old, new)
+    if key == "schedules":
+        return renamed_schedule(settings, old, new)
     changes: Changes = []
     if key == "pages" and settings.display.home == old:
         changes.append(("display.home", new))

@@ -1,4 +1,4 @@
-"""Who names a contact or group in the settings does so by its new name when it is renamed."""
+"""Who names a contact, group or schedule in the settings does so by its new name when it is renamed."""
 
 from __future__ import annotations
 
@@ -24,4 +24,21 @@ def renamed_party(settings: NodeSettings, old: str, new: str) -> list[tuple[str,
     for index, page in enumerate(settings.pages):
         places += [(f"pages[{index}].items[{at}].ring", item.ring) for at, item in enumerate(page.items)]
     rules = renamed_in_rules(settings, "contact or group", old, new)
+    return [*((place, new) for place, name in places if name == old), *rules]
+
+
+def renamed_schedule(settings: NodeSettings, old: str, new: str) -> list[tuple[str, Any]]:
+    """The changes by which contacts, buttons, other schedules, do not disturb and rules that go by it follow. Holders
+    of the entry list are not in the settings: they keep the old name, and stay out until they have the new one."""
+    places = [(f"contacts[{index}].schedule", each.schedule) for index, each in enumerate(settings.contacts)]
+    places.append(("sip.incoming.do_not_disturb", settings.sip.incoming.do_not_disturb))
+    for index, button in enumerate(settings.buttons):
+        places += [(f"buttons[{index}].rings[{at}].schedule", each.schedule) for at, each in enumerate(button.rings)]
+    for index, schedule in enumerate(settings.schedules):
+        places += [(f"schedules[{index}].except[{at}]", other) for at, other in enumerate(schedule.exceptions)]
+    rules = [
+        change
+        for what in ("schedule", "schedule with pulse_every_s")
+        for change in renamed_in_rules(settings, what, old, new)
+    ]
     return [*((place, new) for place, name in places if name == old), *rules]

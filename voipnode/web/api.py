@@ -52,6 +52,7 @@ CallId = Annotated[str, Path(min_length=1, max_length=128, description="Id of th
 # Of the settings, that are edited over HTTP: what an entry is called.
 LISTS = {
     "groups": "group",
+    "schedules": "schedule",
     "signals": "profile",
     "pages": "page",
     "recipients": "recipient",

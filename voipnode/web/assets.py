@@ -54,6 +54,7 @@ PAGES = (
     Page("/clips", "Clips", "Audio clips", "clips", "/api/v1/clips"),
     Page("/ports", "Ports", "Ports", "ports", "/api/v1/ports"),
     Page("/detectors", "Detectors", "Detectors and plug-ins", "detectors", "/api/v1/detectors"),
+    Page("/schedules", "Schedules", "Schedules", "schedules", "/api/v1/settings/schedules"),
     Page("/rules", "Rules", "Rules", "rules", "/api/v1/rules", ("rules",)),
     Page("/recipients", "Recipients", "Recipients", "recipients", "/api/v1/recipients"),
 )

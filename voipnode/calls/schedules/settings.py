@@ -50,11 +50,15 @@ class ScheduleSettings(BaseModel):
 
     name: Line = Field(min_length=1, max_length=64, description='"always" and "never" are there by themselves.')
     times: tuple[TimesLine, ...] = Field(
-        default=(), max_length=64, description=f"Days and times as the wall's clock shows them: {EXAMPLES}."
+        default=(),
+        max_length=64,
+        description=f"Days and times as the wall's clock shows them: {EXAMPLES}.",
+        json_schema_extra={"lines": True},
     )
     icalendar: Annotated[str, AfterValidator(_calendar)] = Field(
         default="",
         max_length=MAX_CALENDAR_CHARS,
+        json_schema_extra={"lines": True},
         description="A calendar as telephones and calendar programs export it (RFC 5545), or the lines of one event.",
     )
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(

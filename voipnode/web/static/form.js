@@ -85,6 +85,7 @@ function controlFor(schema, whole, value, id) {
   if (schema.type === "object" && !schema.properties) return free(value, id);
   if (schema.type === "object") return group(schema, whole, value, id);
   if (schema.type === "array" && resolved(schema.items, whole).type === "object") return groups(schema, whole, value, id);
+  if (schema.lines) return lines(schema, value, id);
   if (schema.type === "array") return list(schema, value, id);
   return text(schema, whole, value, id);
 }
@@ -168,6 +169,18 @@ function list(schema, value, id) {
   const element = input("text", id);
   element.value = (value || []).join(", ");
   const read = () => element.value.split(",").map((item) => item.trim()).filter(Boolean);
+  return { element, read };
+}
+
+// a text of several lines, or a list with one entry in each
+function lines(schema, value, id) {
+  const element = document.createElement("textarea");
+  const isList = schema.type === "array";
+  element.id = id;
+  element.spellcheck = false;
+  element.value = isList ? (value ?? []).join("\n") : (value ?? "");
+  element.rows = Math.min(10, Math.max(3, element.value.split("\n").length + 1));
+  const read = () => (isList ? element.value.split("\n").map((each) => each.trim()).filter(Boolean) : element.value);
   return { element, read };
 }
 
