@@ -155,6 +155,15 @@ def test_what_passes_in_one_piece_or_in_many(data: bytes) -> None:
     assert passed(*(bytes([byte]) for byte in b"\xff" + data), pause_s=0.01) == data
 
 
+def test_a_frame_within_what_others_tell_each_other_is_none() -> None:
+    """As a card's bits at another reader of the line may hold one."""
+    other = frame(0x50, b"\0\1\x40\0" + POLL, address=0x83)
+    echo = frame(0x60, address=3)
+    gate = FrameGate(replies=False, addresses=(0,))
+    assert gate.feed(other + echo + POLL, 0.0) == POLL
+    assert gate.refused == 0
+
+
 def test_a_frame_that_never_ends_holds_up_the_next_for_a_moment_only() -> None:
     begun = POLL[:6]
     assert passed(begun, POLL, pause_s=0.2) == POLL

@@ -64,7 +64,11 @@ def is_whole(frame: bytes) -> bool:
 
 
 class FrameGate:
-    """Lets pass frames of `replies`, or of commands, to or from `addresses` (commands to everybody too; empty: all)."""
+    """Lets pass frames of `replies`, or of commands, to or from `addresses` (commands to everybody too; empty: all).
+
+    What others on the line tell each other, and what an adapter echoes of ours, is passed over frame by frame: a frame
+    within another's data is none. `refused` counts what was no frame, and frames to us that no standard knows.
+    """
 
     def __init__(self, *, replies: bool, addresses: Collection[int] = ()) -> None:
         self._direction = REPLY if replies else 0
@@ -82,12 +86,16 @@ class FrameGate:
         self._bytes += data
         passed = bytearray()
         while (frame := self._next()) is not None:
-            if self._may_pass(frame):
-                passed += frame
-                del self._bytes[: len(frame)]
-            else:
+            if not _is_frame(frame):
                 self.refused += 1
-                del self._bytes[:1]  # what looked like a beginning was none, or was none of ours
+                del self._bytes[:1]  # what looked like a beginning was none
+                continue
+            del self._bytes[: len(frame)]
+            if self._is_for_us(frame):
+                if self._is_sound(frame):
+                    passed += frame
+                else:
+                    self.refused += 1
         return bytes(passed)
 
     def clear(self) -> None:
@@ -108,20 +116,15 @@ class FrameGate:
             return bytes(self._bytes[:HEAD])
         return bytes(self._bytes[:length]) if len(self._bytes) >= length else None
 
-    def _may_pass(self, frame: bytes) -> bool:
-        control = frame[4]
-        if len(frame) == HEAD or control & UNUSED or frame[1] & REPLY != self._direction:
-            return False
+    def _is_for_us(self, frame: bytes) -> bool:
         address = frame[1] & ~REPLY
-        if self._addresses and address not in self._addresses and address != EVERYBODY:
-            return False
-        end = len(frame) - (2 if control & WITH_CRC else 1)
-        body = frame[HEAD:end]
-        return is_whole(frame) and self._is_sound(body, has_block=bool(control & WITH_SECURITY))
+        is_ours = not self._addresses or address in self._addresses or address == EVERYBODY
+        return is_ours and frame[1] & REPLY == self._direction
 
-    def _is_sound(self, body: bytes, *, has_block: bool) -> bool:
+    def _is_sound(self, frame: bytes) -> bool:
         """Whether security block, code and data go together."""
-        if not has_block:
+        body = frame[HEAD : len(frame) - (2 if frame[4] & WITH_CRC else 1)]
+        if not frame[4] & WITH_SECURITY:
             return bool(body) and body[0] in self._codes
         size, kind = (body[0], body[1]) if len(body) > DATA_BLOCK else (0, 0)
         if len(body) <= size or kind % 2 == (self._direction != 0):  # commands have odd kinds, replies even ones
@@ -132,3 +135,8 @@ class FrameGate:
         if size != DATA_BLOCK or code not in self._codes or len(data) < MAC:
             return False
         return kind in SIGNED or (kind in ENCRYPTED and (len(data) - MAC) % BLOCK == 0)
+
+
+def _is_frame(frame: bytes) -> bool:
+    """Whether what has a frame's length (or, with a length that none has, its head alone) is one."""
+    return len(frame) > HEAD and not frame[4] & UNUSED and is_whole(frame)
