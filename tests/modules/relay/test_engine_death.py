@@ -81,7 +81,7 @@ def test_kill_9_of_the_engine_shuts_the_door_at_once(tmp_path: Path, loop: str) 
         watch.until_it(lambda text: b'"what": "end"' in text)
     told = previous_run(tmp_path)
     assert "the engine was lost at " in told
-    assert "relay 'door' was on and was released after" in told
+    assert "relay 'door' was on (by sip:guard@example, dtmf \"1\") and was released after" in told
     assert ended_badly(tmp_path)
 
 
