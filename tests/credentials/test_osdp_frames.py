@@ -165,7 +165,8 @@ def test_a_frame_within_what_others_tell_each_other_is_none() -> None:
 
 
 def test_a_frame_that_never_ends_holds_up_the_next_for_a_moment_only() -> None:
-    begun = POLL[:6]
+    begun = bytes([0x53, 0, 200, 0, 4])  # and 195 bytes more
+    assert passed(begun, POLL, pause_s=0.05) == b""
     assert passed(begun, POLL, pause_s=0.2) == POLL
 
 

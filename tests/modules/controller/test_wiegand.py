@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tests.modules.controller.place import Place
 from tests.support.virtual_loop import run_virtual, settle
-from voipnode.calls.commands import ShowController
+from voipnode.calls.commands import ForwardCredential, ShowController
 from voipnode.calls.errors import CallError, NotNowError
 from voipnode.credentials.decoder import Card, Keys, WiegandDecoder
 from voipnode.credentials.wiegand import WIEGAND26, WIEGAND34, CardNumber
@@ -32,6 +32,7 @@ def tell(folder: Path, device: Path | str, story: Story, **wiegand: object) -> N
         await place.start()
         await story(place)
         await place.module.stop()
+        assert place.commands.taken_by(ForwardCredential) == ""
         await place.module.stop()
 
     run_virtual(main())
