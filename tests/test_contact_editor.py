@@ -146,10 +146,14 @@ name = "b"
 input = "b"
 rings = [{ ring = "Bob", schedule = "always" }, { ring = "Anna" }]
 fallback = "Anna"
+[[recipients]]
+name = "Phone"
+kind = "call"
+to = "Anna"
 """
 
 
-def test_groups_and_buttons_ring_a_contact_by_its_new_name(tmp_path: Path) -> None:
+def test_groups_buttons_and_recipients_ring_a_contact_by_its_new_name(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
         room.path.write_text(BEFORE + BUTTONS + GROUPS)
         await room.change("Anna", name="Hannah")
@@ -157,6 +161,7 @@ def test_groups_and_buttons_ring_a_contact_by_its_new_name(tmp_path: Path) -> No
             ("Hannah", [], ""),
             ("", ["Bob", "Hannah"], "Hannah"),
         ]
+        assert [each.to for each in room.settings.recipients if each.kind == "call"] == ["Hannah"]
         family, guards = room.settings.groups
         assert (family.members, family.fallback) == (("Hannah", "101", "Bob"), "Hannah")
         assert [stage.ring for stage in guards.stages] == [("102", "Hannah"), ("Bob",)]

@@ -63,6 +63,9 @@ def test_recipients_over_http(tmp_path: Path) -> None:
         added: dict[str, Any] = {"name": "Archive", "kind": "folder", "path": str(archive), "must_be_mounted": False}
         wrong = await client.post("/settings/recipients", json={**added, "path": "relative"})
         assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "path")
+        called = {"name": "Phone", "kind": "call", "to": "sip:a@b", "account": "No", "answered_clip": "None"}
+        wrong = await client.post("/settings/recipients", json=called)
+        assert {each["field"] for each in wrong.json()["errors"]} == {"account", "answered_clip"}
         assert (await client.post("/settings/recipients", json=added)).status_code == 201
         tried = await client.post("/recipients/Archive/test", json={})
         assert tried.json()["said"].startswith(f"stored as {archive}")
