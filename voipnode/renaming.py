@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from voipnode.modules.recipients.settings import CallRecipient
 from voipnode.modules.rules.settings import renamed_in_rules
 from voipnode.settings import NodeSettings
 
 
 def renamed_party(settings: NodeSettings, old: str, new: str) -> list[tuple[str, Any]]:
-    """The changes by which contacts that fall back on it, groups, buttons, pages and rules that ring it, and accounts
-    whose calls come in for it follow."""
+    """The changes by which contacts that fall back on it, what rings it (groups, buttons, pages, rules, recipients) and
+    accounts whose calls come in for it follow."""
     places = [(f"contacts[{index}].fallback", each.fallback) for index, each in enumerate(settings.contacts)]
     places += [(f"accounts[{index}].incoming", each.incoming) for index, each in enumerate(settings.accounts)]
     for index, group in enumerate(settings.groups):
@@ -23,6 +24,9 @@ def renamed_party(settings: NodeSettings, old: str, new: str) -> list[tuple[str,
         places += [(f"buttons[{index}].rings[{at}].ring", choice.ring) for at, choice in enumerate(button.rings)]
     for index, page in enumerate(settings.pages):
         places += [(f"pages[{index}].items[{at}].ring", item.ring) for at, item in enumerate(page.items)]
+    for index, each in enumerate(settings.recipients):
+        if isinstance(each, CallRecipient):
+            places.append((f"recipients[{index}].to", each.to))
     rules = renamed_in_rules(settings, "contact or group", old, new)
     return [*((place, new) for place, name in places if name == old), *rules]
 
