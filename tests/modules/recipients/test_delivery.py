@@ -10,7 +10,7 @@ import hmac
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from email import policy
 from pathlib import Path
@@ -29,6 +29,7 @@ from voipnode.modules.recipients.calling import Caller
 from voipnode.modules.recipients.delivery import Courier
 from voipnode.modules.recipients.errors import DeliveryError
 from voipnode.modules.recipients.lines import syslog_record
+from voipnode.modules.recipients.mail import written
 from voipnode.modules.recipients.message import Attachment, Message, filled
 from voipnode.modules.recipients.settings import CallRecipient, Recipient, RecipientsSettings
 
@@ -172,6 +173,34 @@ def test_what_a_web_server_refuses(status: str, final: bool) -> None:
             with pytest.raises(DeliveryError, match=status.partition(" ")[0]) as told:
                 await deliver(recipient(kind="http", url=f"http://127.0.0.1:{port}/"), MESSAGE, 0.0)
             assert told.value.final is final
+
+    run_test(main())
+
+
+@pytest.mark.parametrize("login", ["basic", "digest"])
+def test_an_answer_without_end_is_not_read(login: str) -> None:
+    async def main() -> None:
+        asked: list[bytes] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            await reader.readexactly(1)
+            if login == "digest" and len(asked) == 1:
+                writer.write(b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="a", nonce="b", qop="auth"\r\n\r\n')
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            with suppress(OSError):
+                while True:
+                    writer.write(bytes(65_536))
+                    await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            to = recipient(kind="http", url=url, body="x", username="door", password="pw", login=login, timeout_s=120)
+            async with within(PATIENCE_S, "an answer"):
+                assert await deliver(to, MESSAGE, 0.0) == "200 OK"
+        assert len(asked) == (2 if login == "digest" else 1)
 
     run_test(main())
 
@@ -405,6 +434,17 @@ def test_two_of_one_name_and_the_twenty_first_are_refused() -> None:
         RecipientsSettings.model_validate({"recipients": [one, one]})
     with pytest.raises(ValidationError, match="at most 20"):
         RecipientsSettings.model_validate({"recipients": [{**one, "name": str(n)} for n in range(21)]})
+
+
+@pytest.mark.parametrize("sign", ["\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\x00"])
+def test_no_sign_of_a_subject_begins_another_header_or_stops_the_mail(sign: str) -> None:
+    to = recipient(kind="email", to="a@example.org", sender="door@example.org", host="h")
+    mail = written(to, replace(MESSAGE, subject=f"Door{sign}Bcc: b@example.org"))
+    assert (mail["Subject"], mail["Bcc"]) == ("Door Bcc: b@example.org", None)
+
+
+def test_what_a_server_says_is_told_within_limits() -> None:
+    assert len(str(DeliveryError("x" * 1_000_000))) == 300
 
 
 def test_templates_fill_in_what_there_is() -> None:

@@ -34,6 +34,8 @@ from voipnode.calls.events import (
     CallReason,
     CallState,
     Event,
+    MqttChanged,
+    MqttReceived,
     NodeStarted,
     PortChanged,
     Problem,
@@ -347,4 +349,30 @@ def test_what_a_plug_in_tells_makes_a_rule_fire_and_a_rule_asks_a_plug_in() -> N
             "conditions": [{"is": "plugin", "plugin": "doorbell_counter", "event": "other"}],
             "actions": [{"do": "play_clip", "clip": "x"}],
         },
+    )
+
+
+@pytest.mark.parametrize("opening", [PULSE, {"do": "set_input", "name": "way in"}, {"do": "press", "input": "exit"}])
+def test_what_a_broker_had_kept_opens_no_door_and_tells_how_things_stand(opening: dict[str, Any]) -> None:
+    tone = {"do": "play_clip", "clip": "x"}
+
+    async def story(place: Place) -> None:
+        place.bus.publish(MqttReceived(subscription="ring", topic="a", payload="1", kept=True))
+        place.bus.publish(MqttChanged(subscription="home", on=True, kept=True))
+        await settle()
+        assert place.fired == ["r2"]  # which opens nothing
+        place.bus.publish(MqttReceived(subscription="ring", topic="a", payload="1"))
+        await settle()
+        assert place.fired == ["r2", "r0"]
+        place.bus.publish(MqttChanged(subscription="home", on=False))
+        place.bus.publish(MqttChanged(subscription="home", on=True))
+        await settle()
+        assert place.fired == ["r2", "r0", "r1", "r2"]
+
+    home = {"is": "mqtt", "name": "home"}
+    tell(
+        story,
+        {"conditions": [{"is": "mqtt_message", "name": "ring"}], "actions": [opening]},
+        {"conditions": [home], "actions": [opening]},
+        {"conditions": [home], "actions": [tone]},
     )

@@ -98,21 +98,29 @@ class RuleFired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttReceived(Event):
-    """A message came to a subscription whose messages are moments. `payload`: its first 1000 characters."""
+    """A message came to a subscription whose messages are moments. `payload`: its first 1000 characters.
+
+    `kept`: the broker had kept it, from a time that may be long over (MQTT 3.1.1 §3.3.1.3).
+    """
 
     name: ClassVar[str] = "mqtt.received"
     subscription: str
     topic: str
     payload: str
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttChanged(Event):
-    """A subscription that is a state is on, or off, by the last message that came to it."""
+    """A subscription that is a state is on, or off, by the last message that came to it.
+
+    `kept`: the broker had kept that message, as of `MqttReceived`.
+    """
 
     name: ClassVar[str] = "mqtt.changed"
     subscription: str
     on: bool
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -213,15 +213,16 @@ class MqttModule:
                 self._tasks.start(self._obey(command[1], command[2], text.strip()[:100], topic))
         for each in self._settings.subscriptions:
             if matches(self._whole(each.filter, each.use_prefix), topic):
-                self._subscribed(each.name, each.on, topic, text)
+                self._subscribed(each.name, each.on, topic, text, was_kept)
 
-    def _subscribed(self, name: str, on: str, topic: str, text: str) -> None:
+    def _subscribed(self, name: str, on: str, topic: str, text: str, kept: bool) -> None:
         now = self._bus.clock()
         if not on:
-            self._bus.publish(MqttReceived(at=now, subscription=name, topic=topic, payload=text[:MAX_TOLD]))
+            told = MqttReceived(at=now, subscription=name, topic=topic, payload=text[:MAX_TOLD], kept=kept)
+            self._bus.publish(told)
         elif self._on.get(name) is not (text.strip() == on):
             self._on[name] = text.strip() == on
-            self._bus.publish(MqttChanged(at=now, subscription=name, on=self._on[name]))
+            self._bus.publish(MqttChanged(at=now, subscription=name, on=self._on[name], kept=kept))
 
     async def _obey(self, kind: str, name: str, wish: str, topic: str) -> None:
         try:

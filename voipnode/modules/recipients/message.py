@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 MAX_TEXT = 16_000
 _FIELD = re.compile(r"\{([a-z_]+)\}")
-_LINE_ENDS = re.compile(r"[\r\n\x00]+")
+# Whatever a program may take for the end of a line: those of `str.splitlines`, by which mail refuses a header, and NUL.
+_LINE_ENDS = re.compile(r"[\r\n\x00\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class Attachment(NamedTuple):

@@ -27,7 +27,11 @@ async def post(recipient: HttpRecipient, message: Message, now_s: float) -> str:
 
     try:
         async with httpx.AsyncClient(
-            verify=client_context(recipient), proxy=_proxy(recipient), trust_env=False, timeout=recipient.timeout_s
+            verify=client_context(recipient),
+            proxy=_proxy(recipient),
+            trust_env=False,
+            timeout=recipient.timeout_s,
+            event_hooks={"response": [_leave_body]},
         ) as client:
             request = client.build_request(recipient.method, recipient.url, **_content(recipient, message))
             request.headers.update({name: value.get_secret_value() for name, value in recipient.headers.items()})
@@ -35,7 +39,7 @@ async def post(recipient: HttpRecipient, message: Message, now_s: float) -> str:
                 signed = f"{now_s:.0f}.".encode() + await request.aread()
                 digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
                 request.headers["x-voipnode-signature"] = f"t={now_s:.0f},sha256={digest}"
-            answer = await client.send(request, auth=_login(recipient))
+            answer = await client.send(request, auth=_login(recipient), stream=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DeliveryError(str(error) or type(error).__name__) from error
     words = f"{answer.status_code} {answer.reason_phrase}".rstrip()
@@ -43,6 +47,15 @@ async def post(recipient: HttpRecipient, message: Message, now_s: float) -> str:
         final = 400 <= answer.status_code < 500 and answer.status_code not in AGAIN
         raise DeliveryError(f"the server said {words}", final=final)
     return words
+
+
+async def _leave_body(answer: httpx.Response) -> None:
+    """An answer's body is nobody's concern, and may have no end: it is not read, not even that of a login's first."""
+    import httpx
+
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    await answer.stream.aclose()
+    answer.stream = httpx.ByteStream(b"")
 
 
 def _content(recipient: HttpRecipient, message: Message) -> dict[str, Any]:

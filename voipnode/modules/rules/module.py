@@ -17,7 +17,16 @@ from typing import Any
 
 from voipnode.calls.commands import ListRules, PullTrigger, SetVirtualInput, SwitchRule, TryRule
 from voipnode.calls.errors import UnknownNameError
-from voipnode.calls.events import Event, ManualTriggered, NodeStarted, Problem, RuleFired, RulesChanged
+from voipnode.calls.events import (
+    Event,
+    ManualTriggered,
+    MqttChanged,
+    MqttReceived,
+    NodeStarted,
+    Problem,
+    RuleFired,
+    RulesChanged,
+)
 from voipnode.calls.hooks import House, ModuleDescriptor, Subscription, Tasks
 from voipnode.modules.rules.active import Active, Limits
 from voipnode.modules.rules.conditions import Every, Pulse, Triggered
@@ -118,7 +127,7 @@ class RulesModule:
             return  # what rules tell themselves makes none fire
         self._standing.hear(event)
         for active in self._by_event.get(heard_as(event), ()):
-            because = active.rule.hear(event, may_fire=self._started and active.on)
+            because = active.rule.hear(event, may_fire=self._started and active.on and not _is_late(active, event))
             if active.lasting and not active.rule.lasts():
                 self._tasks.start(self._doing.undo(active))
             if because is not None:
@@ -254,6 +263,12 @@ class RulesModule:
             "virtual_inputs": self._inputs.listed(),
             "history": list(self._history)[::-1],
         }
+
+
+def _is_late(active: Active, event: Event) -> bool:
+    """Whether an event is of a time that may be over, to a rule that may open: no door opens because we connect."""
+    is_kept = isinstance(event, MqttReceived | MqttChanged) and event.kept
+    return is_kept and active.rule.settings.may_open
 
 
 def build(house: House, settings: RulesSettings) -> RulesModule:

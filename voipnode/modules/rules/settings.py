@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from voipnode.modules.rules.actions import FOR_A_CALL, Action, Pulse, Seconds, Wait
+from voipnode.modules.rules.actions import FOR_A_CALL, Action, Press, Pulse, Seconds, SetInput, Wait
 from voipnode.modules.rules.conditions import Condition, Digits, InCall, Moment, Started, VirtualInputActive
 from voipnode.modules.rules.names import named_fields
 
@@ -57,6 +57,11 @@ class RuleSettings(BaseModel):
             for index, each in enumerate(self.conditions)
             if not isinstance(each, Moment) and not (self.use_as_trigger and index == 0)
         )
+
+    @property
+    def may_open(self) -> bool:
+        """Whether it moves an output, or an input by which another rule or a button does."""
+        return any(isinstance(each, Pulse | Press | SetInput) for each in self.actions)
 
     @model_validator(mode="after")
     def _startable(self) -> Self:

@@ -24,7 +24,7 @@ from voipnode.modules.rules.actions.plugins import Ask
 from voipnode.modules.rules.actions.sound import Play, Record, Sound, Speaker, StopPlaying
 from voipnode.modules.rules.actions.tell import Publish, Send, Wait
 
-__all__ = ["FOR_A_CALL", "Action", "Fired", "Pulse", "Seconds", "Wait"]
+__all__ = ["FOR_A_CALL", "Action", "Fired", "Press", "Pulse", "Seconds", "SetInput", "Wait"]
 
 Action = Annotated[
     Wait
