@@ -19,9 +19,9 @@ class RelayBoard:
 
     def __init__(self) -> None:
         self.is_on = False
-        self.silent = False
+        self._answers = threading.Event()
+        self._answers.set()
         self._asked: queue.Queue[str] = queue.Queue()
-        self._over = threading.Event()
         board = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,10 +42,21 @@ class RelayBoard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._answers.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    @property
+    def silent(self) -> bool:
+        return not self._answers.is_set()
+
+    @silent.setter
+    def silent(self, silent: bool) -> None:
+        if silent:
+            self._answers.clear()
+        else:
+            self._answers.set()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,7 +75,6 @@ class RelayBoard:
         if good:
             self.is_on = request.path == "/on"
         self._asked.put(request.path if good else "refused")
-        if self.silent:
-            self._over.wait()
+        self._answers.wait()
         request.send_response(200 if good else 401)
         request.end_headers()
