@@ -451,6 +451,7 @@ def test_a_clip_is_added_from_a_file_played_linked_to_and_removed(page: Any, sit
     (tmp_path / "words.txt").write_text("not a sound")
     stock = site.do(lambda: site.rig.clips(tmp_path / "voipnode.toml"))
     page.click("a[href='/clips']")
+    sync_api.expect(page.locator("#empty")).to_be_visible()  # so the page acts by itself already
     page.set_input_files("#file", tmp_path / "words.txt")
     page.click("#add")
     shows(page, "#complaint", "none of au, wav, mp3, opus and vorbis")
