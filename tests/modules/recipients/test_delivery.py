@@ -30,8 +30,8 @@ from voipnode.modules.recipients.delivery import Courier
 from voipnode.modules.recipients.errors import DeliveryError
 from voipnode.modules.recipients.lines import syslog_record
 from voipnode.modules.recipients.mail import written
-from voipnode.modules.recipients.message import Attachment, Message, filled
-from voipnode.modules.recipients.settings import CallRecipient, Recipient, RecipientsSettings
+from voipnode.modules.recipients.message import Attachment, Message, filled, fitted
+from voipnode.modules.recipients.settings import CallRecipient, Recipient, RecipientsSettings, where
 
 MESSAGE = Message("Door", "Anna was let in", {"rule": "Night", "who": "Anna"}, "2026-06-01T22:00:05Z", 7)
 PICTURE = Attachment("last.svg", b"<svg>\r\n</svg>", "image/svg+xml")
@@ -441,6 +441,34 @@ def test_no_sign_of_a_subject_begins_another_header_or_stops_the_mail(sign: str)
     to = recipient(kind="email", to="a@example.org", sender="door@example.org", host="h")
     mail = written(to, replace(MESSAGE, subject=f"Door{sign}Bcc: b@example.org"))
     assert (mail["Subject"], mail["Bcc"]) == ("Door Bcc: b@example.org", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("application/json; charset=utf-8", r"\"}<b>'&\n"),
+        ("text/xml", "&quot;}&lt;b&gt;&#x27;&amp;\n"),
+        ("application/x-www-form-urlencoded", "%22%7D%3Cb%3E%27%26%0A"),
+        ("text/plain", "\"}<b>'&\n"),
+    ],
+)
+def test_what_templates_name_ends_nothing_in_them(kind: str, told: str) -> None:
+    assert fitted({"who": "\"}<b>'&\n"}, kind) == {"who": told}
+
+
+def test_a_template_of_json_stays_json() -> None:
+    async def main() -> None:
+        async with listening(OK) as (port, heard):
+            to = recipient(kind="http", url=f"http://127.0.0.1:{port}/", body='{"said": "{text}"}')
+            await deliver(to, replace(MESSAGE, text='the digits of "open" came'), 0.0)
+        assert json.loads(heard[0].split(b"\r\n\r\n", 1)[1]) == {"said": 'the digits of "open" came'}
+
+    run_test(main())
+
+
+def test_a_list_shows_no_login_of_a_url() -> None:
+    to = recipient(kind="http", url="https://door:s3cret@example.org/hook?key=s3cret")
+    assert where(to) == "https://example.org/hook"
 
 
 def test_what_a_server_says_is_told_within_limits() -> None:

@@ -103,6 +103,7 @@ def test_the_journal_is_bounded_and_keeps_one_older_file(tmp_path: Path) -> None
         journal.close()
     assert (tmp_path / NAME).stat().st_size <= MAX_BYTES + 65536
     assert older(tmp_path / NAME).stat().st_size <= MAX_BYTES + 65536
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600  # it says who opened
 
 
 def test_a_journal_without_a_folder_raises_nothing(tmp_path: Path) -> None:

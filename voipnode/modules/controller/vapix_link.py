@@ -171,7 +171,7 @@ class VapixLink:
             raise VapixError("it does not accept username and password")
         try:
             said = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise VapixError(f"it answers {answer.status_code} without JSON") from None
         if not answer.is_success or (isinstance(said, dict) and "FaultMsg" in said):
             raise VapixError(f"it answers with a fault ({answer.status_code})")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import quote_plus
 
 MAX_TEXT = 16_000
 _FIELD = re.compile(r"\{([a-z_]+)\}")
@@ -58,6 +60,21 @@ class Message:
 def filled(template: str, values: Mapping[str, str]) -> str:
     """The template with {name} replaced by what it stands for; names that stand for nothing stay as they are."""
     return _FIELD.sub(lambda found: values.get(found[1], found[0]), template)[:MAX_TEXT]
+
+
+def fitted(values: Mapping[str, str], content_type: str) -> dict[str, str]:
+    """The values as they stand for themselves in a template of that type, and end nothing that was begun there.
+
+    Of JSON within quotation marks (RFC 8259 §7), of XML and HTML in text or an attribute, of forms percent-encoded.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.endswith(("/json", "+json")):
+        return {name: json.dumps(value)[1:-1] for name, value in values.items()}
+    if kind.endswith(("/xml", "+xml", "/html")):
+        return {name: html.escape(value) for name, value in values.items()}
+    if kind == "application/x-www-form-urlencoded":
+        return {name: quote_plus(value) for name, value in values.items()}
+    return dict(values)
 
 
 def one_line(text: str) -> str:

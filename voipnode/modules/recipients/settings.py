@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 MAX_RECIPIENTS = 20
 SHA256_BYTES = 32
+_LOGIN = re.compile(r"//[^/]*@")  # of a URL (RFC 3986 §3.2.1)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^\S+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -64,7 +65,11 @@ class HttpRecipient(_Recipient):
     kind: Literal["http"]
     url: str = Field(max_length=2048, pattern=r"^https?://\S+$")
     method: Literal["POST", "PUT", "GET"] = "POST"
-    body: str = Field(default="", max_length=16_000, description="A template; empty: JSON with all there is to tell.")
+    body: str = Field(
+        default="",
+        max_length=16_000,
+        description="A template, its values escaped for content_type; empty: JSON with all there is.",
+    )
     content_type: str = Field(default="", max_length=128, description="Of the body; empty: application/json.")
     headers: dict[str, SecretStr] = Field(default={}, max_length=20, description="Further fields.")
     username: str = Field(default="", max_length=255)
@@ -247,7 +252,7 @@ def where(recipient: Recipient) -> str:
     """Who or what it is that is told, for lists."""
     match recipient:
         case HttpRecipient():
-            return recipient.url.partition("?")[0]  # a query may hold a key
+            return _LOGIN.sub("//", recipient.url.partition("?")[0])  # both may hold a key
         case MailRecipient():
             return ", ".join(recipient.to)
         case FolderRecipient():

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from voipnode.modules.recipients.errors import DeliveryError
-from voipnode.modules.recipients.message import Message, filled
+from voipnode.modules.recipients.message import Message, filled, fitted
 from voipnode.modules.recipients.settings import HttpRecipient
 from voipnode.modules.recipients.tls import client_context
 
@@ -59,9 +59,8 @@ async def _leave_body(answer: httpx.Response) -> None:
 
 
 def _content(recipient: HttpRecipient, message: Message) -> dict[str, Any]:
-    values = message.all
-    body = (filled(recipient.body, values) if recipient.body else json.dumps(values)).encode()
-    kind = recipient.content_type or "application/json"
+    values, kind = message.all, recipient.content_type or "application/json"
+    body = (filled(recipient.body, fitted(values, kind)) if recipient.body else json.dumps(values)).encode()
     if recipient.method == "GET":
         return {}
     if message.attachment is None:

@@ -98,7 +98,7 @@ def _write_all(pipe: int, path: Path) -> None:
 def _append(path: Path, data: bytes) -> None:
     """Best effort; a file that ends in half an entry (full disk) gets a line break first."""
     with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)  # it says who opened
         try:
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":
