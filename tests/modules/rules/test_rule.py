@@ -275,6 +275,20 @@ def test_why_it_does_not_fire_is_said_in_words() -> None:
         ({"actions": [{"do": "answer"}]}, 'a condition "call" or "dtmf" is needed'),
         ({"actions": [PULSE, {"do": "wait", "for_s": 3}]}, "nothing comes after it"),
         ({"conditions": [{"is": "dtmf", "name": "Open", "anybody": True}]}, "must not move an output"),
+        (
+            {
+                "conditions": [{"is": "dtmf", "name": "Open", "anybody": True}],
+                "actions": [{"do": "set_input", "name": "way in"}],
+            },
+            "nor an input by which another rule may",
+        ),
+        (
+            {
+                "conditions": [{"is": "dtmf", "name": "Open", "anybody": True}],
+                "actions": [{"do": "press", "input": "exit"}],
+            },
+            "nor an input by which another rule may",
+        ),
         ({"conditions": [{"is": "weather"}]}, "'call', 'schedule'"),
         ({"actions": [{"do": "explode"}]}, "'wait', 'pulse'"),
         (

@@ -94,10 +94,10 @@ class RuleSettings(BaseModel):
                 f'the action "{lasting.kind}" is to last while the rule is active, which it is for no time: a condition'
                 " that lasts, beside the trigger, is needed"
             )
-        if any(isinstance(each, Digits) and each.anybody for each in self.conditions) and any(
-            isinstance(each, Pulse) for each in self.actions
-        ):
-            raise ValueError("anybody's digits must not move an output: leave anybody out")
+        if any(isinstance(each, Digits) and each.anybody for each in self.conditions) and self.may_open:
+            raise ValueError(
+                "anybody's digits must not move an output, nor an input by which another rule may: leave anybody out"
+            )
         if any(isinstance(each, Started) for each in self.conditions) and any(
             isinstance(each, Pulse) for each in self.actions
         ):
