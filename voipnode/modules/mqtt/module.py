@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 NAME = "mqtt"
 OPEN_S = 7.0
 STOP_S = 2.0
+MAX_OBEYING = 16  # commands at once: a broker that is flooded must not flood the door
 MAX_TOLD = 1000  # characters of a payload that an event carries
 _COMMAND = re.compile(r"(port|input|trigger)/([^/]+)/set")
 
@@ -59,6 +60,8 @@ class MqttModule:
         self._accounts: dict[str, None] = {}
         self._on: dict[str, bool] = {}  # subscriptions that are states
         self._broken = ""
+        self._obeying = 0
+        self._is_flooded = False
         self._since_s = 0.0  # when it was connected, or no more
         self._tasks = Tasks(NAME)
         self._places: list[Subscription] = []
@@ -68,7 +71,7 @@ class MqttModule:
             self._id,
             filters=self._filters(),
             on_connect=self._first,
-            received=self._received,
+            received=self.received,
             told=self._connection,
         )
 
@@ -202,15 +205,21 @@ class MqttModule:
 
     # -- from the broker
 
-    def _received(self, topic: str, payload: bytes, was_kept: bool) -> None:
+    def received(self, topic: str, payload: bytes, was_kept: bool) -> None:
+        """A message came; `was_kept`: the broker had kept it."""
         text = payload.decode("utf-8", "replace")
         own = topic.removeprefix(f"{self._settings.topic_prefix}/") if self._settings.commands else ""
         command = _COMMAND.fullmatch(own)
         if command is not None:
             if was_kept:  # it was meant for a time that is over: a door does not open because we connect
                 log.warning("a retained message at %s is not obeyed", topic)
-            else:
+            elif self._obeying < MAX_OBEYING:
+                self._obeying += 1
                 self._tasks.start(self._obey(command[1], command[2], text.strip()[:100], topic))
+            elif not self._is_flooded:  # told once for each flood
+                self._is_flooded = True
+                words = f"more than {MAX_OBEYING} commands at once: what comes until they are done is not obeyed"
+                self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=words))
         for each in self._settings.subscriptions:
             if matches(self._whole(each.filter, each.use_prefix), topic):
                 self._subscribed(each.name, each.on, topic, text, was_kept)
@@ -241,6 +250,9 @@ class MqttModule:
             log.info("%s: %s", topic, error)  # told by whoever refused
         except CallError as error:
             self._bus.publish(Problem(at=self._bus.clock(), where=NAME, detail=f"{topic}: {error}"))
+        finally:
+            self._obeying -= 1
+            self._is_flooded = self._is_flooded and self._obeying > 0
 
 
 def _status(settings: MqttSettings) -> tuple[str, str, str] | None:
