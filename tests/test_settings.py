@@ -246,3 +246,13 @@ def test_a_controller_that_is_not_there_gets_nothing() -> None:
         NodeSettings.model_validate({"entry": {"use_controller": True}})
     wire = {"protocol": "wiegand", "wiegand": {"device": "/run/wiegand"}}
     assert NodeSettings.model_validate({"entry": {"use_controller": True}, "controller": wire}).entry.use_controller
+
+
+@pytest.mark.parametrize("condition", [{"is": "mqtt_message", "name": "ring"}, {"is": "mqtt", "name": "home"}])
+def test_no_door_opens_by_what_a_broker_kept_while_we_were_away(condition: dict[str, str]) -> None:
+    subscriptions = [{"name": "ring", "filter": "a"}, {"name": "home", "filter": "b", "on": "1"}]
+    rule = {"name": "r", "conditions": [condition], "actions": [{"do": "pulse", "port": "door"}]}
+    settings = {"ports": [{"name": "door"}], "rules": [rule]}
+    NodeSettings.model_validate({**settings, "mqtt": {"subscriptions": subscriptions}})
+    with pytest.raises(ValidationError, match=r"mqtt\.clean_session\n.*a door would open late"):
+        NodeSettings.model_validate({**settings, "mqtt": {"subscriptions": subscriptions, "clean_session": False}})

@@ -222,6 +222,9 @@ class NodeSettings(
             if sequence.open is not None:
                 yield from self._broken_pulse(("dtmf", index, "open"), sequence.open.port, sequence.open.duration_s)
         yield from broken_rules(self, self.names_for_rules, {port.name: port.max_pulse_s for port in self.ports})
+        if not self.mqtt.clean_session and (opening := [rule.name for rule in self.rules if rule.opens_by_mqtt]):
+            words = f'rule "{opening[0]}" would get what the broker kept while we are away, and a door would open late'
+            yield ("mqtt", "clean_session"), False, words
         yield from broken_readers(self.readers, [item.name for item in self.inputs])
         parties = {contact.name for contact in self.contacts} | {group.name for group in self.groups}
         yield from broken_pages(self, parties=parties, inputs=[item.name for item in self.inputs])

@@ -9,7 +9,16 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from voipnode.modules.rules.actions import FOR_A_CALL, Action, Press, Pulse, Seconds, SetInput, Wait
-from voipnode.modules.rules.conditions import Condition, Digits, InCall, Moment, Started, VirtualInputActive
+from voipnode.modules.rules.conditions import (
+    Condition,
+    Digits,
+    InCall,
+    Moment,
+    MqttCame,
+    MqttOn,
+    Started,
+    VirtualInputActive,
+)
 from voipnode.modules.rules.names import named_fields
 
 MAX_RULES = 256
@@ -62,6 +71,13 @@ class RuleSettings(BaseModel):
     def may_open(self) -> bool:
         """Whether it moves an output, or an input by which another rule or a button does."""
         return any(isinstance(each, Pulse | Press | SetInput) for each in self.actions)
+
+    @property
+    def opens_by_mqtt(self) -> bool:
+        """Whether a message of the broker's makes it open."""
+        has_moment = any(isinstance(each, Moment) for each in self.conditions)
+        starts = (MqttCame,) if has_moment else (MqttOn,)
+        return self.may_open and any(isinstance(each, starts) for each in self.conditions)
 
     @model_validator(mode="after")
     def _startable(self) -> Self:

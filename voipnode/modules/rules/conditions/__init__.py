@@ -64,6 +64,8 @@ __all__ = [
     "Every",
     "InCall",
     "Moment",
+    "MqttCame",
+    "MqttOn",
     "Pulse",
     "Started",
     "State",
