@@ -27,7 +27,7 @@ endef
 run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
 
-# Lint, types and tests of our own code, then a third of those with real programs, run beside the other two thirds, which
+# Lint, types and tests of our own code, then a sixth of those with real programs, run beside the other five sixths, which
 # mostly wait and come first; then outages, two at a time; those that measure the clock or everything on the wire have the
 # machine to themselves afterwards.
 PEERS := interop or browser
@@ -38,9 +38,9 @@ test: $(VENV)/.test $(VENV)/.peers
 ifeq ($(strip $(ARGS)),)
 	@($(MAKE) --no-print-directory lint types; checks=$$?; \
 	$(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or $(ALONE))"; own=$$?; \
-	$(BIN)/python -m pytest -p no:cacheprovider --part 3/3 -m "($(PEERS)) and not ($(ALONE))"; exit $$((checks | own | $$?))) \
+	$(BIN)/python -m pytest -p no:cacheprovider --part 6/6 -m "($(PEERS)) and not ($(ALONE))"; exit $$((checks | own | $$?))) \
 		>$(OWN_LOG) 2>&1 & own=$$!; \
-	$(BIN)/python -m pytest --part 1,2/3 -m "($(PEERS)) and not ($(ALONE))"; peers=$$?; \
+	$(BIN)/python -m pytest --part 1,2,3,4,5/6 -m "($(PEERS)) and not ($(ALONE))"; peers=$$?; \
 	wait $$own; own=$$?; cat $(OWN_LOG); \
 	$(BIN)/python -m pytest -p no:cacheprovider --part 1/2 -m outage >$(OUTAGE_LOG) 2>&1 & one=$$!; \
 	$(BIN)/python -m pytest --part 2/2 -m outage; other=$$?; \

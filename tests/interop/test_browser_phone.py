@@ -15,7 +15,7 @@ from tests.support.peers.browser import ORIGIN, RATE_HZ, BrowserPhone
 from tests.support.sound import PCM_TONE_HZ, assert_tone, assert_tone_in
 from tests.support.wav_files import write_tone
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.promise]  # it measures sound, and a browser takes a core
 
 PHONE_HZ, DOOR_HZ = 440.0, PCM_TONE_HZ
 
