@@ -28,8 +28,8 @@ run: $(VENV)/.run
 	@$(BIN)/voipnode run --state-dir $(STATE_DIR) $(ARGS)
 
 # Lint, types and tests of our own code, then a sixth of those with real programs, run beside the other five sixths, which
-# mostly wait and come first; then outages, two at a time; those that measure the clock or everything on the wire have the
-# machine to themselves afterwards.
+# mostly wait and come first; those that measure the clock, and what is heard and seen at once, come afterwards, beside
+# outages alone, which wait for seconds.
 PEERS := interop or browser
 ALONE := promise or outage
 OWN_LOG := $(VENV)/own-tests.log
@@ -42,11 +42,10 @@ ifeq ($(strip $(ARGS)),)
 		>$(OWN_LOG) 2>&1 & own=$$!; \
 	$(BIN)/python -m pytest --part 1,2,3,4,5/6 -m "($(PEERS)) and not ($(ALONE))"; peers=$$?; \
 	wait $$own; own=$$?; cat $(OWN_LOG); \
-	$(BIN)/python -m pytest -p no:cacheprovider --part 1/2 -m outage >$(OUTAGE_LOG) 2>&1 & one=$$!; \
-	$(BIN)/python -m pytest --part 2/2 -m outage; other=$$?; \
-	wait $$one; one=$$?; cat $(OUTAGE_LOG); \
+	$(BIN)/python -m pytest -p no:cacheprovider -m outage >$(OUTAGE_LOG) 2>&1 & outage=$$!; \
 	$(BIN)/python -m pytest -m promise; promise=$$?; \
-	exit $$((own | peers | one | other | promise))
+	wait $$outage; outage=$$?; cat $(OUTAGE_LOG); \
+	exit $$((own | peers | outage | promise))
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.aio import run_test
 from tests.support.capture_net import Capture
+from tests.support.free_ports import our_packets
 from tests.support.node import Node
 from tests.support.peers.baresip import Baresip
 from tests.support.peers.linphone import Linphone
@@ -37,7 +38,7 @@ async def the_door_opened_in_time(node: Node, capture: Capture) -> None:
 
 def test_baresip_rings_talks_and_opens_the_door(tmp_path: Path) -> None:
     async def play() -> None:
-        capture = await Capture.start(tmp_path / "call.pcap", "udp")
+        capture = await Capture.start(tmp_path / "call.pcap", our_packets())
         phone = await Baresip.start(tmp_path / "phone", microphone=write_tone(tmp_path / "440.wav", PHONE_HZ))
         node = await Node.start(tmp_path / "node", audio=audio(tmp_path))
         try:
@@ -69,7 +70,7 @@ def test_baresip_rings_talks_and_opens_the_door(tmp_path: Path) -> None:
 
 def test_linphone_rings_talks_and_opens_the_door(tmp_path: Path) -> None:
     async def play() -> None:
-        capture = await Capture.start(tmp_path / "call.pcap", "udp")
+        capture = await Capture.start(tmp_path / "call.pcap", our_packets())
         phone = await Linphone.start(tmp_path / "phone", microphone=write_tone(tmp_path / "440.wav", PHONE_HZ))
         node = await Node.start(tmp_path / "node", audio=audio(tmp_path))
         try:

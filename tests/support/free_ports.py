@@ -37,10 +37,24 @@ def _lane() -> int:
     return random.randrange(LANES)
 
 
+def _share(first: int, last: int, step: int) -> tuple[int, int]:
+    """Where the part of our lane begins, and how many steps it has."""
+    size = (last - first) // (LANES * step)
+    return first + _lane() * size * step, size
+
+
+def our_packets() -> str:
+    """A filter for captures: what is sent by UDP from or to the ports of this run, whatever runs beside it."""
+    ranges = []
+    for first, last, step in ((FIRST, LAST, 2), (RTP_FIRST, RTP_LAST, RTP_SIZE)):
+        begin, size = _share(first, last, step)
+        ranges.append(f"udp portrange {begin}-{begin + size * step - 1}")
+    return " or ".join(ranges)
+
+
 def _drawn(first: int, last: int, step: int) -> Iterator[int]:
     """The numbers of our lane, none of them twice before all others were drawn."""
-    size = (last - first) // (LANES * step)
-    begin = first + _lane() * size * step
+    begin, size = _share(first, last, step)
     for turn in itertools.count(random.randrange(size)):
         yield begin + turn % size * step
 
