@@ -32,18 +32,20 @@ run: $(VENV)/.run
 # outages alone, which wait for seconds.
 PEERS := interop or browser
 ALONE := promise or outage
+# Where those are: to look through all the others for them takes longer than some of them do.
+MARKED = $(shell grep -rlE "pytest\.mark\.(interop|browser|promise|outage)" --include="test_*.py" tests)
 OWN_LOG := $(VENV)/own-tests.log
 OUTAGE_LOG := $(VENV)/outage-tests.log
 test: $(VENV)/.test $(VENV)/.peers
 ifeq ($(strip $(ARGS)),)
 	@($(MAKE) --no-print-directory lint types; checks=$$?; \
 	$(BIN)/python -m pytest -p no:cacheprovider --behind -m "not ($(PEERS) or $(ALONE))"; own=$$?; \
-	$(BIN)/python -m pytest -p no:cacheprovider --part 6/6 -m "($(PEERS)) and not ($(ALONE))"; exit $$((checks | own | $$?))) \
+	$(BIN)/python -m pytest -p no:cacheprovider --part 6/6 -m "($(PEERS)) and not ($(ALONE))" $(MARKED); exit $$((checks | own | $$?))) \
 		>$(OWN_LOG) 2>&1 & own=$$!; \
-	$(BIN)/python -m pytest --part 1,2,3,4,5/6 -m "($(PEERS)) and not ($(ALONE))"; peers=$$?; \
+	$(BIN)/python -m pytest --part 1,2,3,4,5/6 -m "($(PEERS)) and not ($(ALONE))" $(MARKED); peers=$$?; \
 	wait $$own; own=$$?; cat $(OWN_LOG); \
-	$(BIN)/python -m pytest -p no:cacheprovider -m outage >$(OUTAGE_LOG) 2>&1 & outage=$$!; \
-	$(BIN)/python -m pytest -m promise; promise=$$?; \
+	$(BIN)/python -m pytest -p no:cacheprovider -m outage $(MARKED) >$(OUTAGE_LOG) 2>&1 & outage=$$!; \
+	$(BIN)/python -m pytest -m promise $(MARKED); promise=$$?; \
 	wait $$outage; outage=$$?; cat $(OUTAGE_LOG); \
 	exit $$((own | peers | outage | promise))
 else
