@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import tempfile
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -109,14 +112,37 @@ def open_engine(url: URL) -> AsyncEngine:
     """An engine for `url`; nothing is connected yet. A new SQLite file is readable by its owner only."""
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and url.database and url.database != ":memory:":
-        path = Path(url.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # It tells who called whom. SQLite gives -wal and -shm the mode of the file itself.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        begin_sqlite(Path(url.database))
     engine = create_async_engine(url, pool_pre_ping=not is_sqlite)
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+def begin_sqlite(path: Path) -> None:
+    """Make a new SQLite file where there is none: readable by its owner only, since it tells who called whom (SQLite
+    gives -wal and -shm the mode of the file itself), and in WAL mode from its first moment.
+
+    Several open it at once, and to put a file into that mode takes it for one of them alone, whatever the time-out. A
+    file that is there is not touched: to close it would take away the locks that others of this process have on it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return
+    file, name = tempfile.mkstemp(prefix=f"{path.name}.new-", dir=path.parent)
+    os.close(file)
+    try:
+        new = sqlite3.connect(name)
+        try:
+            new.execute("PRAGMA journal_mode = WAL")
+        finally:
+            new.close()
+        os.link(name, path)
+    except (OSError, sqlite3.Error):  # somebody was first; or a full disk, a file system without links: told when used
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    finally:
+        os.unlink(name)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
